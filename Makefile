@@ -1,0 +1,57 @@
+# Everything from a fresh checkout: `make demo`, `make test`. `make help` lists the rest.
+VENV ?= .venv
+RANKS ?= 2
+
+python := $(VENV)/bin/python
+stamp := $(VENV)/.fe2-installed
+results := results/plasticity
+
+# One thread for each rank: the ranks are the parallelism.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup demo test lint format types clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make setup      create $(VENV) and install fe2 with DOLFINx and the tools (PYTHON=... chooses the Python)'
+	@echo 'make demo       run the main demonstration on $(RANKS) ranks (RANKS=... changes it)'
+	@echo 'make test       run the tests (ARGS=... is handed to pytest)'
+	@echo 'make lint       check format and lint with ruff'
+	@echo 'make format     format and repair with ruff'
+	@echo 'make types      check types with mypy'
+	@echo 'make clean      remove caches and build leftovers, never results'
+	@echo 'make distclean  also remove $(VENV)'
+
+setup: $(stamp)
+	@echo 'Ready: $(VENV)'
+
+$(stamp): pyproject.toml setup.py constraints.txt
+	@scripts/setup $(VENV)
+	@touch $@
+
+demo: $(stamp)
+	@$(VENV)/bin/mpiexec -n $(RANKS) $(python) demos/demo_plasticity.py
+	@echo
+	@echo 'Results: $(results)'
+	@find $(results) -name '*.png' -exec echo 'Picture: {}' ';'
+
+test: $(stamp)
+	@$(python) -m pytest $(ARGS)
+
+lint: $(stamp)
+	@$(python) -m ruff format --check .
+	@$(python) -m ruff check .
+
+format: $(stamp)
+	@$(python) -m ruff format .
+	@$(python) -m ruff check --fix .
+
+types: $(stamp)
+	@$(python) -m mypy
+
+clean:
+	rm -rf build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
