@@ -1,0 +1,47 @@
+"""The errors that fe2 raises: each names the place, the value and what would be right."""
+
+from __future__ import annotations
+
+
+class Fe2Error(Exception):
+    """Base of every error that fe2 raises on purpose.
+
+    Attributes:
+        collective: True where every rank of the communicator raises the same error, so that
+            all of them may end by themselves. An error raised on a single rank has to abort
+            the others, or they would wait for it for ever.
+    """
+
+    collective: bool = False
+
+
+class InputError(Fe2Error, ValueError):
+    """Input that cannot be right: the message names the entity, its value and what would be right."""
+
+
+class MissingDependencyError(Fe2Error, ImportError):
+    """Something that has to be installed is not: the message says how to get it."""
+
+
+class LocalSolveError(Fe2Error):
+    """A phase law's local equation was not solved at some quadrature points of a cell.
+
+    Attributes:
+        points: Rows of the arrays handed to the law at which its local Newton failed.
+    """
+
+    def __init__(self, message: str, points: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.points = points
+
+
+class MicroSolveError(Fe2Error):
+    """A representative volume element was not solved at some macroscopic quadrature point."""
+
+
+class MacroSolveError(Fe2Error):
+    """The macroscopic Newton iteration did not converge within a load step."""
+
+
+class StepSizeError(Fe2Error):
+    """A load step failed at the smallest step size; everything up to the last accepted step is kept."""

@@ -1,0 +1,1 @@
+"""Physics: kinematics and phase laws, formulas only."""

@@ -1,0 +1,67 @@
+"""Bounds on effective tangents from the phases' tangents and volume fractions."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+def voigt_bound(tangents: list[Array], fractions: list[float]) -> Array:
+    r"""Arithmetic mean :math:`\sum_p f_p A_p`: no effective tangent is larger as a quadratic form."""
+    return np.einsum("p,pij->ij", np.asarray(fractions), np.asarray(tangents))
+
+
+def reuss_bound(tangents: list[Array], fractions: list[float]) -> Array:
+    r"""Harmonic mean :math:`(\sum_p f_p A_p^{-1})^{-1}`: no effective tangent is smaller.
+
+    It is zero where the fractions do not add up to one: a void has no tangent.
+    """
+    tangents_, fractions_ = np.asarray(tangents), np.asarray(fractions)
+    if fractions_.sum() < 1.0 - 1e-9 or any(np.linalg.matrix_rank(a) < len(a) for a in tangents_):
+        return np.zeros_like(tangents_[0])
+    return np.linalg.inv(np.einsum("p,pij->ij", fractions_, np.linalg.inv(tangents_)))
+
+
+def hashin_shtrikman_moduli(
+    moduli: list[tuple[float, float]], fractions: list[float], dim: int
+) -> dict[str, list[float]]:
+    r"""Lower and upper bound of the bulk and shear modulus of an isotropic mixture.
+
+    .. math::
+
+        K(G_0) &= \Big(\sum_p \tfrac{f_p}{K_p + z_K}\Big)^{-1} - z_K, \qquad
+        G(K_0, G_0) = \Big(\sum_p \tfrac{f_p}{G_p + z_G}\Big)^{-1} - z_G
+
+        \text{3D:}\quad z_K &= \tfrac43 G_0, \quad
+        z_G = \tfrac{G_0}{6}\,\tfrac{9 K_0 + 8 G_0}{K_0 + 2 G_0}, \qquad
+        \text{2D:}\quad z_K = G_0, \quad z_G = \tfrac{K_0 G_0}{K_0 + 2 G_0}
+
+    with the smallest and the largest moduli for :math:`K_0, G_0` (Hashin & Shtrikman, J. Mech. Phys.
+    Solids 11 (1963); Walpole, ibid. 14 (1966) where the phases are not ordered alike; Hashin,
+    ibid. 13 (1965) in the plane, where K is :math:`\lambda + \mu`).
+
+    Args:
+        moduli: Bulk and shear modulus of each phase.
+        fractions: Volume fractions, which add up to one.
+        dim: 2 or 3.
+
+    Returns:
+        "bulk" and "shear", each as lower and upper bound.
+    """
+    bulk, shear = (np.array(values) for values in zip(*moduli, strict=True))
+
+    def estimate(k0: float, g0: float) -> tuple[float, float]:
+        if dim == 3:
+            z_bulk, z_shear = 4.0 / 3.0 * g0, g0 / 6.0 * (9.0 * k0 + 8.0 * g0) / (k0 + 2.0 * g0)
+        else:
+            z_bulk, z_shear = g0, k0 * g0 / (k0 + 2.0 * g0)
+        weights = np.asarray(fractions)
+        return (
+            float(1.0 / (weights / (bulk + z_bulk)).sum() - z_bulk),
+            float(1.0 / (weights / (shear + z_shear)).sum() - z_shear),
+        )
+
+    lower, upper = estimate(bulk.min(), shear.min()), estimate(bulk.max(), shear.max())
+    return {"bulk": [lower[0], upper[0]], "shear": [lower[1], upper[1]]}

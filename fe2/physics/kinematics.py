@@ -1,0 +1,84 @@
+r"""Kinematics: the operator field ↦ gradient, with the names and sizes of gradient and flux.
+
+The same object serves both scales: on the macroscopic scale it turns the unknown into the
+gradient that the cells receive, in the cell it turns the micro field into the gradient that the
+phase laws receive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import ufl
+from ufl.core.expr import Expr
+
+Array = npt.NDArray[np.float64]
+
+
+def _nothing(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Kinematics:
+    r"""What the macroscopic scale hands down and gets back.
+
+    Attributes:
+        name: Name of the physics.
+        dim: Geometric dimension.
+        field_shape: Shape of the unknown field: () for a scalar, (dim,) for a vector.
+        components: Names of the m components of the macroscopic gradient and flux.
+        gradient_name: What the gradient is, e.g. "strain".
+        flux_name: What the flux is, e.g. "stress".
+        gradient: Field ↦ gradient, a UFL vector of m components.
+        modes: Coordinates (n, dim) ↦ macroscopic modes (n, field size, m): the fields whose
+            gradient is one in one component and zero in the others.
+        embedding: Matrix E of shape (k, m): the phase laws see the gradient E g and return a flux t
+            of k components, of which :math:`E^T t` works on the field.
+        local_components: Names of the k components that the phase laws see.
+        scale: Shape (m,). What is reported to people is g · scale and s / scale: engineering shear
+            strains and plain shear stresses where the internal components are Mandel's.
+        characterize: (effective tangent, tangents of the phases, volume fractions), all in internal
+            components, ↦ bounds and other numbers by name that describe the effective tangent.
+    """
+
+    name: str
+    dim: int
+    field_shape: tuple[int, ...]
+    components: tuple[str, ...]
+    gradient_name: str
+    flux_name: str
+    gradient: Callable[[Expr], Expr]
+    modes: Callable[[Array], Array]
+    embedding: Array
+    local_components: tuple[str, ...]
+    scale: Array
+    characterize: Callable[[Array, list[Array], list[float]], dict[str, Any]] = _nothing
+
+    @property
+    def size(self) -> int:
+        """Number m of components of the macroscopic gradient."""
+        return len(self.components)
+
+    @property
+    def local_size(self) -> int:
+        """Number k of components that the phase laws see."""
+        return len(self.local_components)
+
+    def local_gradient(self, field: Expr) -> Expr:
+        """Gradient of a field as the phase laws see it, a UFL vector of k components."""
+        gradient = self.gradient(field)
+        return ufl.as_vector([_combine(row, gradient) for row in self.embedding])
+
+    def reported_tangent(self, tangent: Array) -> Array:
+        """Tangent between reported components, e.g. a stiffness with engineering shear strains."""
+        return tangent / np.outer(self.scale, self.scale)
+
+
+def _combine(row: Array, vector: Expr) -> Expr:
+    terms = [float(weight) * vector[j] for j, weight in enumerate(row) if weight != 0.0]
+    return sum(terms[1:], terms[0]) if terms else ufl.as_ufl(0.0)

@@ -1,0 +1,108 @@
+r"""What a phase law is: the flux of one constituent from its local gradient, history and time step.
+
+Two kinds stand behind one interface. An :class:`ExpressionLaw` is a closed UFL expression: it is
+differentiated by UFL and compiled into the cell's form. A :class:`PointLaw` is a vectorized NumPy
+function for laws in which an equation has to be solved at every quadrature point; its flux and
+tangent enter the form as quadrature functions.
+
+A law is a frozen dataclass. Its numbers are fields; a law never sees a mesh, a solver or MPI.
+In mechanics the gradient is the strain in Mandel components with the normal components first:
+``xx, yy, zz, yz, xz, xy`` in three dimensions (size 6) and ``xx, yy, zz, xy`` in plane strain
+(size 4), shear components times :math:`\sqrt2`, so that :math:`\sigma:\varepsilon` is a dot product.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from ufl.core.expr import Expr
+
+Array = npt.NDArray[np.float64]
+
+
+class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract method
+    """The flux of one constituent.
+
+    Attributes:
+        symmetric: True where the consistent tangent is symmetric for every state.
+    """
+
+    symmetric: ClassVar[bool] = True
+
+    def history(self, size: int) -> dict[str, int]:
+        """Names and numbers of components of the history variables, all zero in the virgin state.
+
+        Args:
+            size: Number of components of the local gradient.
+        """
+        return {}
+
+
+class ExpressionLaw(PhaseLaw):
+    """A law that is a closed UFL expression, of any number of history variables."""
+
+    @abstractmethod
+    def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
+        """Flux, a UFL vector of the gradient's size, at the end of the time step.
+
+        Args:
+            gradient: Local gradient at the end of the step, a UFL vector.
+            history: History variables at the beginning of the step: scalars where they have one
+                component, vectors otherwise.
+            dt: Time step.
+        """
+
+    def update(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> dict[str, Expr]:
+        """History variables at the end of the time step, by name."""
+        return {}
+
+    def with_constants(self, constant: Callable[[float | Array], Expr]) -> Self:
+        """The same law with every number and array among its fields passed through `constant`.
+
+        The cell problem turns material parameters into UFL constants this way, so that forms are
+        compiled once for a law and not once for each value of its parameters.
+        """
+        twin = copy.copy(self)
+        for field in fields(self):  # type: ignore[arg-type]  # every law is a dataclass
+            value = getattr(self, field.name)
+            if isinstance(value, float | np.ndarray):
+                object.__setattr__(twin, field.name, constant(value))
+        return twin
+
+
+@dataclass(frozen=True)
+class PointResponse:
+    """What a point law returns for n points.
+
+    Attributes:
+        flux: Shape (n, k).
+        tangent: Shape (n, k, k).
+        history: History variables at the end of the step by name, each of shape (n, c).
+    """
+
+    flux: Array
+    tangent: Array
+    history: dict[str, Array]
+
+
+class PointLaw(PhaseLaw):
+    """A law that is evaluated by NumPy for many quadrature points at once."""
+
+    @abstractmethod
+    def respond(self, gradient: Array, history: Mapping[str, Array], dt: float) -> PointResponse:
+        """Flux, consistent tangent and new history of n points.
+
+        Args:
+            gradient: Local gradients at the end of the step, shape (n, k).
+            history: History variables at the beginning of the step, each of shape (n, c); not modified.
+            dt: Time step.
+
+        Raises:
+            LocalSolveError: The local equation was not solved at some points.
+        """

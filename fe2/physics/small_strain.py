@@ -1,0 +1,130 @@
+"""Small-strain mechanics: strain and stress in Mandel components, plane strain in two dimensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import ufl
+from ufl.core.expr import Expr
+
+from fe2.physics.bounds import hashin_shtrikman_moduli, reuss_bound, voigt_bound
+from fe2.physics.kinematics import Kinematics
+from fe2.tensors import component_indices, component_names, shear_factors, stiffness_to_voigt
+
+Array = npt.NDArray[np.float64]
+
+_SIZE = {2: 3, 3: 6}
+_LOCAL_SIZE = {2: 4, 3: 6}
+
+
+def mandel_strain(displacement: Expr) -> Expr:
+    r"""Small strain in Mandel components.
+
+    .. math:: \varepsilon = (\varepsilon_{xx}, \varepsilon_{yy}, \varepsilon_{zz},
+              \sqrt2\,\varepsilon_{yz}, \sqrt2\,\varepsilon_{xz}, \sqrt2\,\varepsilon_{xy})
+
+    and (xx, yy, √2 xy) in the plane, so that the dot product of stress and strain is the work.
+
+    Args:
+        displacement: A UFL vector field with two or three components.
+    """
+    size = _SIZE[displacement.ufl_shape[0]]
+    strain, factors = ufl.sym(ufl.grad(displacement)), shear_factors(size)
+    return ufl.as_vector(
+        [float(factor) * strain[i, j] for (i, j), factor in zip(component_indices(size), factors, strict=True)]
+    )
+
+
+def small_strain_kinematics(dim: int) -> Kinematics:
+    """Small strain: plane strain in two dimensions, where the phase laws see xx, yy, zz, xy."""
+    names, local = component_names(_SIZE[dim]), component_names(_LOCAL_SIZE[dim])
+    return Kinematics(
+        name="small_strain",
+        dim=dim,
+        field_shape=(dim,),
+        components=names,
+        gradient_name="strain",
+        flux_name="stress",
+        gradient=mandel_strain,
+        modes=_affine_displacements,
+        embedding=np.array([[float(a == b) for b in names] for a in local]),
+        local_components=local,
+        scale=shear_factors(_SIZE[dim]),
+        characterize=_characterize,
+    )
+
+
+def _affine_displacements(x: Array) -> Array:
+    points, dim = x.shape
+    pairs = component_indices(_SIZE[dim])
+    fields = np.zeros((points, dim, len(pairs)))
+    for k, (i, j) in enumerate(pairs):
+        weight = 0.5 if i == j else np.sqrt(0.5)
+        fields[:, i, k] += weight * x[:, j]
+        fields[:, j, k] += weight * x[:, i]
+    return fields
+
+
+def isotropic_part(stiffness: Array) -> tuple[float, float]:
+    r"""Bulk and shear modulus of the closest isotropic stiffness in the space's own dimension.
+
+    .. math:: d\,K = P_{vol} : C, \qquad 2 (m - 1)\,G = P_{dev} : C
+
+    with m = 6 components in three dimensions and m = 3 in the plane, where K is the plane-strain
+    bulk modulus :math:`\lambda + \mu`.
+
+    Args:
+        stiffness: Mandel stiffness, shape (6, 6) or (3, 3).
+    """
+    m = len(stiffness)
+    identity = np.array([float(i == j) for i, j in component_indices(m)])
+    volumetric = float(identity @ stiffness @ identity / identity.sum())
+    return volumetric / float(identity.sum()), float((np.trace(stiffness) - volumetric) / (2 * (m - 1)))
+
+
+def anisotropy_index(stiffness: Array) -> float:
+    r"""Universal anisotropy index, zero for isotropy.
+
+    .. math:: A^U = (m - 1)\,\frac{G_V}{G_R} + \frac{K_V}{K_R} - m
+
+    with the averages over all orientations of stiffness (V) and compliance (R); Ranganathan &
+    Ostoja-Starzewski, Phys. Rev. Lett. 101 (2008) in three dimensions, m = 6; in the plane m = 3.
+
+    Args:
+        stiffness: Mandel stiffness, shape (6, 6) or (3, 3), positive definite.
+    """
+    m = len(stiffness)
+    dim = 3 if m == 6 else 2
+    bulk, shear = isotropic_part(stiffness)
+    inverse_bulk, inverse_shear = isotropic_part(np.linalg.inv(stiffness))
+    return (m - 1) * 4.0 * shear * inverse_shear + dim**2 * bulk * inverse_bulk - m
+
+
+def _characterize(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
+    """Bounds, closest isotropic moduli and anisotropy of an effective stiffness."""
+    bulk, shear = isotropic_part(effective)
+    result: dict[str, Any] = {
+        "bounds": {
+            "voigt": stiffness_to_voigt(voigt_bound(phases, fractions)),
+            "reuss": stiffness_to_voigt(reuss_bound(phases, fractions)),
+        },
+        "bulk_modulus": bulk,
+        "shear_modulus": shear,
+        "anisotropy": anisotropy_index(effective),
+    }
+    moduli = [isotropic_part(phase) for phase in phases]
+    if sum(fractions) > 1.0 - 1e-9 and all(map(_is_isotropic, phases)):
+        dim = 3 if len(effective) == 6 else 2
+        result["bounds"]["hashin_shtrikman"] = hashin_shtrikman_moduli(moduli, fractions, dim)
+    return result
+
+
+def _is_isotropic(stiffness: Array) -> bool:
+    m = len(stiffness)
+    identity = np.array([float(i == j) for i, j in component_indices(m)])
+    bulk, shear = isotropic_part(stiffness)
+    volumetric = np.outer(identity, identity) / identity.sum()
+    closest = identity.sum() * bulk * volumetric + 2.0 * shear * (np.eye(m) - volumetric)
+    return bool(np.linalg.norm(stiffness - closest) < 1e-9 * np.linalg.norm(stiffness))

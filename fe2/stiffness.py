@@ -1,0 +1,106 @@
+"""Elastic stiffnesses as Mandel matrices: isotropic ones, and how far others are from isotropy."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.errors import InputError
+from fe2.tensors import Array, component_indices
+
+
+def bulk_modulus(young: float, poisson: float) -> float:
+    r"""Bulk modulus :math:`K = E / (3 (1 - 2\nu))`, of numbers or UFL expressions."""
+    return young / (3.0 * (1.0 - 2.0 * poisson))
+
+
+def shear_modulus(young: float, poisson: float) -> float:
+    r"""Shear modulus :math:`G = E / (2 (1 + \nu))`, of numbers or UFL expressions."""
+    return young / (2.0 * (1.0 + poisson))
+
+
+def volumetric_projector(size: int) -> Array:
+    r"""Projector on spherical tensors, :math:`\frac13\, 1 \otimes 1`.
+
+    Args:
+        size: 4 or 6: the trace needs all three normal components.
+
+    Returns:
+        Shape (size, size).
+    """
+    if size not in (4, 6):
+        raise InputError(f"the trace needs all three normal components: 4 or 6 components, not {size}")
+    identity = np.array([float(i == j) for i, j in component_indices(size)])
+    return np.outer(identity, identity) / 3.0
+
+
+def deviatoric_projector(size: int) -> Array:
+    r"""Projector on deviators, :math:`1 - \frac13\, 1 \otimes 1`, shape (size, size), size 4 or 6."""
+    return np.eye(size) - volumetric_projector(size)
+
+
+def isotropic_stiffness(young: float, poisson: float, size: int = 6) -> Array:
+    r"""Isotropic stiffness :math:`C = 3K\,P_{vol} + 2G\,P_{dev}` in the units of `young`.
+
+    Args:
+        young: Young's modulus.
+        poisson: Poisson's ratio.
+        size: 6 for three dimensions, 4 for plane strain.
+    """
+    bulk, shear = bulk_modulus(young, poisson), shear_modulus(young, poisson)
+    return 3.0 * bulk * volumetric_projector(size) + 2.0 * shear * deviatoric_projector(size)
+
+
+def closest_isotropic(stiffness: npt.ArrayLike) -> tuple[float, float]:
+    r"""Bulk and shear modulus of the isotropic stiffness closest in the Euclidean norm.
+
+    .. math:: 3K = P_{vol} : C, \qquad 10\,G = P_{dev} : C
+
+    which is also Voigt's average over all orientations (Norris 2006).
+
+    Args:
+        stiffness: Mandel stiffness, shape (6, 6).
+    """
+    values = _full(stiffness)
+    bulk = np.vdot(volumetric_projector(6), values) / 3.0
+    shear = np.vdot(deviatoric_projector(6), values) / 10.0
+    return float(bulk), float(shear)
+
+
+def universal_anisotropy(stiffness: npt.ArrayLike) -> float:
+    r"""Universal elastic anisotropy index, zero for isotropy and positive otherwise.
+
+    .. math:: A^U = 5\,\frac{G_V}{G_R} + \frac{K_V}{K_R} - 6
+
+    with the Voigt and Reuss averages over all orientations (Ranganathan & Ostoja-Starzewski 2008).
+
+    Args:
+        stiffness: Mandel stiffness, shape (6, 6), positive definite.
+    """
+    voigt_bulk, voigt_shear = closest_isotropic(stiffness)
+    compliance_bulk, compliance_shear = closest_isotropic(np.linalg.inv(_full(stiffness)))
+    # The compliance of an isotropic material has 1/(9K) and 1/(4G) where its stiffness has K and G.
+    return 20.0 * voigt_shear * compliance_shear + 9.0 * voigt_bulk * compliance_bulk - 6.0
+
+
+def zener_ratio(stiffness: npt.ArrayLike) -> float:
+    r"""Zener's ratio :math:`2 C_{44} / (C_{11} - C_{12})` (Voigt components) of a cubic material in its axes.
+
+    Components that are equal in a cubic material are averaged, which is the projection of any other
+    stiffness on cubic symmetry in these axes.
+
+    Args:
+        stiffness: Mandel stiffness, shape (6, 6), in the cubic axes.
+    """
+    values = _full(stiffness)
+    normal = values[:3, :3]
+    c11 = np.trace(normal) / 3.0
+    c12 = (normal.sum() - np.trace(normal)) / 6.0
+    return float(np.trace(values[3:, 3:]) / 3.0 / (c11 - c12))
+
+
+def _full(stiffness: npt.ArrayLike) -> Array:
+    values = np.asarray(stiffness, dtype=np.float64)
+    if values.shape != (6, 6):
+        raise InputError(f"the stiffness must have shape (6, 6), not {values.shape}")
+    return values
