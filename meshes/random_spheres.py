@@ -1,0 +1,76 @@
+"""Random non-overlapping spheres in a periodic cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .checks import checked_output, checked_period, checked_size, require, require_count, require_fraction
+from .command_line import run
+from .inclusions import write_inclusions
+from .packing import away_from_faces, random_packing
+
+
+def random_spheres(
+    path: str | Path,
+    *,
+    fraction: float = 0.2,
+    count: int = 8,
+    gap: float = 0.1,
+    seed: int = 1,
+    lengths: Sequence[float] = (1.0, 1.0, 1.0),
+    size: float | None = None,
+    order: int = 2,
+    binary: bool = False,
+) -> Path:
+    r"""Random spheres of one radius; phases "matrix" and "sphere".
+
+    The radius follows from the volume fraction f, the number n and the volume of the cell,
+
+    .. math:: r = \left(\frac{3 f |Y|}{4 \pi n}\right)^{1/3},
+
+    and no two spheres, periodic images included, are closer than `gap` radii from surface to surface.
+    Positions come from random sequential addition, or from the relaxation of overlaps where that finds no
+    place. Spheres that cross the boundary continue on the other side. Elements are smaller in gaps narrower
+    than `size`.
+
+    Args:
+        path: File to write, ending in .msh.
+        fraction: Volume fraction of the spheres; 0.5 is reached for small gaps.
+        count: Number of spheres in the cell.
+        gap: Least distance of two spheres' surfaces, in radii.
+        seed: Seed of the random positions; the same seed gives the same mesh.
+        lengths: The three edge lengths of the cell.
+        size: Target element size; by default half a radius, at most a twelfth of the shortest edge.
+        order: Order of the geometry, 1 or 2 (curved interfaces).
+        binary: Write a binary file instead of ASCII.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: A parameter is out of range, or so many spheres at such a distance find no place.
+        RuntimeError: gmsh could not make a valid mesh of it.
+    """
+    path = checked_output(path, order)
+    lengths = checked_period(lengths, (3,))
+    period = np.array(lengths)
+    require_fraction(fraction, math.pi / (3.0 * math.sqrt(2.0)), "equal spheres touch at best")
+    require_count("count", count, 1)
+    require(0.0 < gap < math.inf, "gap", gap, "must be a positive number of radii")
+    radius = (3.0 * fraction * period.prod() / (4.0 * math.pi * count)) ** (1.0 / 3.0)
+    size = checked_size(size if size is not None else min(radius / 2.0, min(lengths) / 12.0), lengths)
+    centres = random_packing(count, (2.0 + gap) * radius, period, seed)
+    if centres is None:
+        raise ValueError(
+            f"fraction = {fraction}: {count} spheres find no place with gap = {gap} radii; choose one lower"
+        )
+    centres = away_from_faces(centres, radius, period, seed)
+    return write_inclusions(path, period, centres, radius, "sphere", size=size, order=order, binary=binary)
+
+
+if __name__ == "__main__":
+    run(random_spheres)

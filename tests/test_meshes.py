@@ -1,0 +1,464 @@
+"""Cells and macroscopic meshes of `fe2_meshes`: periodicity, measures, fractions, refusals."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import gmsh
+import meshio
+import numpy as np
+import pytest
+from fe2_meshes import MACROSCOPIC_MESHES, PERIODIC_CELLS
+from fe2_meshes.__main__ import main
+from fe2_meshes.command_line import build_parser, run
+from fe2_meshes.cook_membrane import cook_membrane
+from fe2_meshes.hexagonal_array import hexagonal_array
+from fe2_meshes.laminate import laminate
+from fe2_meshes.packing import random_packing
+from fe2_meshes.perforated_plate import perforated_plate
+from fe2_meshes.periodic_images import images, nearest_images
+from fe2_meshes.polycrystal import polycrystal
+from fe2_meshes.random_fibres import random_fibres
+from fe2_meshes.random_spheres import random_spheres
+from fe2_meshes.simple_cubic import simple_cubic
+from fe2_meshes.size_field import SizeField
+from fe2_meshes.square_array import square_array
+from fe2_meshes.tapered_bar import tapered_bar
+from fe2_meshes.voronoi import relax_seeds, tessellate
+
+FOLDER = Path(__file__).parent.parent / "meshes"
+
+# Reference nodes, in meshio's order, and exponents of the monomials of each element type.
+SIMPLEX_EDGES = {2: [(0, 1), (1, 2), (2, 0)], 3: [(0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)]}
+QUAD = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float)
+HEXAHEDRON = np.vstack([np.c_[QUAD, np.zeros(4)], np.c_[QUAD, np.ones(4)]])
+
+
+def simplex(dim, order):
+    corners = np.vstack([np.zeros(dim), np.eye(dim)])
+    middles = [(corners[i] + corners[j]) / 2 for i, j in SIMPLEX_EDGES[dim]]
+    nodes = corners if order == 1 else np.vstack([corners, middles])
+    return nodes, [e for e in itertools.product(range(order + 1), repeat=dim) if sum(e) <= order]
+
+
+ELEMENTS = {
+    "triangle": simplex(2, 1),
+    "triangle6": simplex(2, 2),
+    "tetra": simplex(3, 1),
+    "tetra10": simplex(3, 2),
+    "quad": (QUAD, list(itertools.product(range(2), repeat=2))),
+    "hexahedron": (HEXAHEDRON, list(itertools.product(range(2), repeat=3))),
+}
+
+
+def quadrature(kind, dim):
+    """Gauss points of the unit cube, collapsed onto the simplex where the element is one."""
+    points, weights = np.polynomial.legendre.leggauss(4)
+    x = np.array(list(itertools.product((points + 1) / 2, repeat=dim)))
+    w = np.prod(list(itertools.product(weights / 2, repeat=dim)), axis=1)
+    if kind.startswith("t"):
+        for k in range(dim - 1, 0, -1):
+            scale = np.prod(1 - x[:, :k], axis=1)
+            w *= scale
+            x[:, k] *= scale
+    return x, w
+
+
+def gradients(exponents, points):
+    """Derivatives of monomials, shape (points, monomials, dim)."""
+    values = np.zeros((len(points), len(exponents), points.shape[1]))
+    for m, exponent in enumerate(exponents):
+        for k in range(points.shape[1]):
+            lower = np.array(exponent) - (np.arange(len(exponent)) == k)
+            if lower[k] >= 0:
+                values[:, m, k] = exponent[k] * np.prod(points**lower, axis=1)
+    return values
+
+
+def measures(points, block):
+    """Areas or volumes of the elements of a block, curved ones included."""
+    nodes, exponents = ELEMENTS[block.type]
+    dim = nodes.shape[1]
+    x, w = quadrature(block.type, dim)
+    vandermonde = np.array([[np.prod(node ** np.array(e)) for e in exponents] for node in nodes])
+    shape_gradients = np.einsum("qmk,ma->qak", gradients(exponents, x), np.linalg.inv(vandermonde))
+    jacobians = np.einsum("eai,qak->eqik", points[block.data][:, :, :dim], shape_gradients)
+    determinants = np.linalg.det(jacobians)
+    assert np.min(determinants) > 0.0
+    return determinants @ w
+
+
+def group_measures(path):
+    """Area or volume of every physical group of the highest dimension."""
+    mesh = meshio.read(path)
+    dim = max(block.dim for block in mesh.cells)
+    names = {int(tag): name for name, (tag, d) in mesh.field_data.items() if d == dim}
+    totals = dict.fromkeys(names.values(), 0.0)
+    for block, tags in zip(mesh.cells, mesh.cell_data["gmsh:physical"], strict=True):
+        if block.dim == dim:
+            totals[names[tags[0]]] += measures(mesh.points, block).sum()
+    return totals
+
+
+def side(mesh, axis, position):
+    """Sorted nodes on a face of the cell, and centroids of the element faces on it."""
+    size = mesh.points.max()
+    on_face = np.abs(mesh.points[:, axis] - position) < 1e-9 * size
+    centroids = []
+    for block in mesh.cells:
+        corners = block.data[:, : {"t": block.dim + 1, "q": 4, "h": 8}[block.type[0]]]
+        selected = on_face[corners]
+        least = block.dim if block.type.startswith("t") else 2 ** (block.dim - 1)
+        for nodes, inside in zip(corners, selected, strict=True):
+            if inside.sum() >= least:
+                centroids.append(mesh.points[nodes[inside]].mean(axis=0))
+    across = [k for k in range(3) if k != axis]
+    faces = [np.array(array)[:, across] for array in (mesh.points[on_face], centroids)]
+    return [array[np.lexsort(np.round(array / size, 8).T)] for array in faces], mesh.points[on_face, axis]
+
+
+CELLS = {
+    "laminate": (laminate, {"fractions": (0.3, 0.7), "size": 0.2}, (1, 1)),
+    "laminate of one layer": (laminate, {"fractions": (1.0,), "size": 1 / 3}, (1, 1)),
+    "laminate normal 2": (laminate, {"fractions": (0.1, 0.2, 0.7), "normal": 2, "lengths": (2, 1)}, (2, 1)),
+    "laminate quads": (laminate, {"elements": "tensor", "size": 0.2}, (1, 1)),
+    "laminate tets": (laminate, {"lengths": (1, 1, 2), "normal": 3, "size": 0.25}, (1, 1, 2)),
+    "laminate tets 2": (laminate, {"lengths": (1, 1, 1), "order": 2, "size": 0.3}, (1, 1, 1)),
+    "laminate hexes": (laminate, {"lengths": (1, 1, 1), "elements": "tensor", "size": 0.3}, (1, 1, 1)),
+    "square": (square_array, {"size": 0.15, "fraction": 0.75}, (1, 1)),
+    "square 3D": (square_array, {"size": 0.2, "dim": 3}, (1, 1, 0.6)),
+    "square of 5 micrometres": (square_array, {"length": 5e-6, "size": 1e-6}, (5e-6, 5e-6)),
+    "hexagonal": (hexagonal_array, {"fraction": 0.6}, (1, math.sqrt(3))),
+    "hexagonal 3D": (hexagonal_array, {"size": 0.2, "dim": 3, "depth": 0.7}, (1, math.sqrt(3), 0.7)),
+    "random fibres": (random_fibres, {"fraction": 0.5, "count": 8, "lengths": (1, 2)}, (1, 2)),
+    "simple cubic": (simple_cubic, {"size": 0.25}, (1, 1, 1)),
+    "simple cubic straight": (simple_cubic, {"size": 0.25, "order": 1}, (1, 1, 1)),
+    "random spheres": (random_spheres, {"count": 3, "size": 0.2}, (1, 1, 1)),
+    "polycrystal": (polycrystal, {"grains": 6}, (1, 1)),
+    "polycrystal 3D": (polycrystal, {"grains": 4, "lengths": (1, 1, 1), "relax": 0}, (1, 1, 1)),
+    "polycrystal of 300": (
+        polycrystal,
+        {"grains": 3, "lengths": (300, 200, 200), "size": 50},
+        (300, 200, 200),
+    ),
+    "polycrystal 3D 2": (
+        polycrystal,
+        {"grains": 4, "lengths": (1, 2, 1), "order": 2, "size": 0.3},
+        (1, 2, 1),
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=CELLS)
+def cell(request, tmp_path_factory):
+    function, parameters, period = CELLS[request.param]
+    path = function(tmp_path_factory.mktemp("cell") / "cell.msh", **parameters)
+    return path, np.array(period, float)
+
+
+def assert_periodic(mesh, period):
+    """Nodes and element faces of opposite sides coincide after translation by the period."""
+    tolerance = 1e-12 * max(period)
+    for axis, length in enumerate(period):
+        (near, near_faces), low = side(mesh, axis, 0.0)
+        (far, far_faces), high = side(mesh, axis, length)
+        np.testing.assert_allclose(low, 0.0, atol=tolerance)
+        np.testing.assert_allclose(high, length, rtol=0.0, atol=tolerance)
+        np.testing.assert_allclose(far, near, rtol=0.0, atol=tolerance)
+        np.testing.assert_allclose(far_faces, near_faces, rtol=0.0, atol=tolerance)
+
+
+def test_opposite_faces_match(cell):
+    path, period = cell
+    assert_periodic(meshio.read(path), period)
+
+
+def test_cell_fills_the_box(cell):
+    path, period = cell
+    assert sum(group_measures(path).values()) == pytest.approx(np.prod(period), rel=1e-10)
+    np.testing.assert_allclose(meshio.read(path).points[:, : len(period)].max(axis=0), period, rtol=1e-12)
+
+
+def test_three_elements_in_a_period(cell):
+    path, period = cell
+    mesh = meshio.read(path)
+    order = 2 if mesh.cells[0].type in ("triangle6", "tetra10") else 1
+    for axis in range(len(period)):
+        on_edge = np.all(np.delete(mesh.points, axis, axis=1) == 0.0, axis=1)
+        assert (on_edge.sum() - 1) // order >= 3
+
+
+def test_periodic_section_is_readable(cell):
+    path, period = cell
+    mesh = meshio.read(path)
+    translations = np.array([affine.reshape(4, 4)[:3, 3] for _, _, affine, _ in mesh.gmsh_periodic])
+    for (*_, pairs), translation in zip(mesh.gmsh_periodic, translations, strict=True):
+        copies, originals = mesh.points[pairs.T.astype(int)]
+        np.testing.assert_allclose(copies, originals + translation, rtol=0.0, atol=1e-12 * max(period))
+    steps = np.pad(np.diag(period), ((0, 0), (0, 3 - len(period))))
+    for step in steps:
+        assert np.any(np.all(np.isclose(translations, step, rtol=0.0, atol=1e-12 * max(period)), axis=1))
+
+
+def test_laminate_fractions_are_exact(tmp_path):
+    fractions = (0.123, 0.3, 0.577)
+    path = laminate(tmp_path / "laminate.msh", fractions=fractions, lengths=(2.0, 0.5), normal=1)
+    expected = {f"layer_{k + 1}": fraction for k, fraction in enumerate(fractions)}
+    assert group_measures(path) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("function", "phase", "parameters", "tolerance"),
+    [
+        (square_array, "fibre", {"fraction": 0.75, "size": 0.1}, 1e-4),
+        (hexagonal_array, "fibre", {"fraction": 0.88, "size": 0.1}, 1e-4),
+        (random_fibres, "fibre", {"fraction": 0.6, "size": 0.08, "count": 8}, 1e-4),
+        (simple_cubic, "sphere", {"fraction": 0.3, "size": 0.2}, 1e-3),
+        (random_spheres, "sphere", {"fraction": 0.25, "size": 0.2, "count": 1}, 1e-3),
+    ],
+)
+def test_fraction_is_the_target(function, phase, parameters, tolerance, tmp_path):
+    path = function(tmp_path / "cell.msh", **parameters)
+    fraction = parameters["fraction"]
+    totals = group_measures(path)
+    assert set(totals) == {"matrix", phase}
+    assert totals[phase] / sum(totals.values()) == pytest.approx(fraction, rel=tolerance)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_fraction_converges_at_twice_the_order(order, tmp_path):
+    sizes = np.array([0.16, 0.08, 0.04])
+    errors = []
+    for size in sizes:
+        path = square_array(tmp_path / "cell.msh", fraction=0.3, size=size, order=order)
+        errors.append(0.3 - group_measures(path)["fibre"])
+    rate = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    assert rate == pytest.approx(2 * order, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (random_fibres, {"count": 3, "size": 0.2}),
+        (random_spheres, {"count": 1, "size": 0.3}),
+        (polycrystal, {"grains": 5}),
+        (polycrystal, {"grains": 2, "lengths": (1, 1, 1)}),
+    ],
+)
+def test_seed_determines_the_mesh(function, parameters, tmp_path):
+    first, again, other = (
+        function(tmp_path / f"{name}.msh", seed=seed, **parameters).read_bytes()
+        for name, seed in (("first", 3), ("again", 3), ("other", 4))
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize(("dim", "fraction"), [(2, 0.3), (2, 0.6), (3, 0.2), (3, 0.45)])
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_packing_keeps_the_distance(dim, fraction, count):
+    period = np.array([1.0, 1.2, 0.9][:dim])
+    ball = {2: math.pi, 3: 4.0 * math.pi / 3.0}[dim]
+    distance = 2.05 * (fraction * period.prod() / count / ball) ** (1.0 / dim)
+    if distance > min(period):
+        assert random_packing(count, distance, period, 0) is None
+        return
+    centres = random_packing(count, distance, period, 0)
+    assert np.all((centres >= 0.0) & (centres <= period))
+    first, second = np.triu_indices(count, 1)
+    separations = np.linalg.norm(nearest_images(centres[first] - centres[second], period), axis=1)
+    assert np.all(separations >= distance)
+
+
+@pytest.mark.parametrize(
+    ("dim", "count", "relax"), [(2, 2, 0), (2, 15, 0), (2, 15, 5), (3, 2, 0), (3, 12, 3)]
+)
+def test_grains_are_the_points_nearest_to_their_seed(dim, count, relax):
+    period = np.array([1.0, 1.3, 0.8][:dim])
+    rng = np.random.default_rng(5)
+    seeds = relax_seeds(rng.uniform(0.0, period, (count, dim)), period, relax)
+    tessellation = tessellate(seeds, period)
+    for facets, owner in zip(tessellation.pieces, tessellation.seeds, strict=True):
+        vertices = tessellation.vertices[sorted({v for facet in facets for v in tessellation.facets[facet]})]
+        inside = rng.dirichlet(np.ones(len(vertices)), 20) @ vertices
+        distances = np.linalg.norm(nearest_images(inside[:, None] - seeds[None], period), axis=2)
+        np.testing.assert_array_equal(np.argmin(distances, axis=1), owner)
+
+
+def test_size_field_is_periodic_and_grows_linearly():
+    field = SizeField(np.array([1.0, 1.0]), np.empty((0, 2)), np.empty(0))
+    assert field(2, 1, 0.5, 0.5, 0.0, 0.3) == 0.3
+    field.refine(np.array([[0.1, 0.5, 0.0]]), np.array([0.01]))
+    assert field(2, 1, 0.2, 0.5, 0.0, 0.3) == pytest.approx(0.06)
+    assert field(2, 1, 1.0, 0.5, 0.0, 0.3) == pytest.approx(0.06)
+    assert len(images(2)) == 9
+
+
+@pytest.mark.parametrize("length", [1.0, 3e-6])
+def test_binary_file_holds_the_same_mesh(length, tmp_path):
+    text = meshio.read(square_array(tmp_path / "text.msh", length=length))
+    binary = meshio.read(square_array(tmp_path / "binary.msh", length=length, binary=True))
+    np.testing.assert_allclose(binary.points, text.points, rtol=0.0, atol=1e-15 * length)
+    for (_, _, first, _), (_, _, second, _) in zip(text.gmsh_periodic, binary.gmsh_periodic, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-15)
+    assert binary.field_data.keys() == text.field_data.keys()
+    for first, second in zip(text.cells, binary.cells, strict=True):
+        np.testing.assert_array_equal(first.data, second.data)
+
+
+def test_running_gmsh_session_is_left_alone(tmp_path):
+    gmsh.initialize(interruptible=False, readConfigFiles=False)
+    try:
+        gmsh.option.setNumber("General.Terminal", 0)
+        gmsh.option.setNumber("Mesh.MeshSizeMax", 0.123)
+        gmsh.model.add("mine")
+        with pytest.raises(ValueError, match="size"):
+            square_array(tmp_path / "cell.msh", size=0.5)
+        square_array(tmp_path / "cell.msh", size=0.2)
+        assert gmsh.model.getCurrent() == "mine"
+        assert "cell" not in gmsh.model.list()
+        assert gmsh.option.getNumber("Mesh.MeshSizeMax") == 0.123
+    finally:
+        gmsh.finalize()
+
+
+def test_gmsh_is_finalized(tmp_path):
+    laminate(tmp_path / "cell.msh", size=0.3)
+    assert not gmsh.isInitialized()
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters", "message"),
+    [
+        (square_array, {"fraction": 0.8}, r"fraction = 0\.8: .* 0\.785398"),
+        (square_array, {"fraction": 0.0}, "fraction"),
+        (square_array, {"fraction": math.nan}, "fraction = nan"),
+        (square_array, {"length": -1.0}, r"length = -1\.0: must be a positive number"),
+        (square_array, {"size": -0.1}, "size"),
+        (square_array, {"size": 0.34}, "size = 0.34: .* a third of the period"),
+        (square_array, {"order": 3}, "order = 3"),
+        (square_array, {"dim": 1}, "dim"),
+        (square_array, {"depth": 1.0}, "depth"),
+        (square_array, {"dim": 3, "depth": 0.2, "size": 0.1}, "size"),
+        (hexagonal_array, {"fraction": 0.91}, "fraction"),
+        (simple_cubic, {"fraction": 0.53}, "fraction"),
+        (laminate, {"fractions": (0.4, 0.5)}, "sum to 1"),
+        (laminate, {"fractions": (1.2, -0.2)}, "fractions"),
+        (laminate, {"fractions": ()}, "fractions"),
+        (laminate, {"normal": 3}, "normal = 3: must be one of the axes 1 to 2"),
+        (laminate, {"lengths": (1.0,)}, "lengths"),
+        (laminate, {"elements": "quads"}, "elements"),
+        (random_fibres, {"count": 0}, "count"),
+        (random_fibres, {"gap": 0.0}, "gap"),
+        (random_fibres, {"fraction": 0.8, "gap": 0.2}, "find no place"),
+        (random_fibres, {"lengths": (1.0, 1.0, 1.0)}, "lengths"),
+        (random_spheres, {"fraction": 0.75}, "fraction"),
+        (random_spheres, {"fraction": 0.6, "gap": 2.0}, "find no place"),
+        (polycrystal, {"grains": 1}, "grains"),
+        (polycrystal, {"relax": -1}, "relax"),
+        (polycrystal, {"lengths": (1.0, 0.0)}, "lengths"),
+        (perforated_plate, {"radius": 1.0}, "radius"),
+        (perforated_plate, {"hole_size": 0.5, "size": 0.1}, "hole_size"),
+        (cook_membrane, {"nx": 0}, "nx"),
+        (cook_membrane, {"width": 0.0}, "width"),
+        (tapered_bar, {"end": math.inf}, "end"),
+        (tapered_bar, {"elements": "hexes"}, "elements"),
+    ],
+)
+def test_bad_parameters_are_refused(function, parameters, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        function(tmp_path / "cell.msh", **parameters)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["cell.vtk", "nowhere/cell.msh"])
+def test_bad_paths_are_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="path"):
+        square_array(tmp_path / name)
+
+
+@pytest.mark.parametrize("quarter", [True, False])
+def test_perforated_plate(quarter, tmp_path):
+    path = perforated_plate(tmp_path / "plate.msh", width=3.0, radius=0.5, quarter=quarter, order=2)
+    area = (6.0 - 0.25 * math.pi) / (4 if quarter else 1)
+    assert group_measures(path) == pytest.approx({"plate": area}, rel=1e-6)
+    low = 0.0 if quarter else -1.5
+    assert_boundary_lies(path, "left", lambda x: x[:, 0] - low)
+    assert_boundary_lies(path, "right", lambda x: x[:, 0] - 1.5)
+    assert_boundary_lies(path, "bottom", lambda x: x[:, 1] - (0.0 if quarter else -1.0))
+    assert_boundary_lies(path, "top", lambda x: x[:, 1] - 1.0)
+    assert_boundary_lies(path, "hole", lambda x: np.hypot(x[:, 0], x[:, 1]) - 0.5)
+
+
+@pytest.mark.parametrize(("elements", "kind"), [("tensor", "quad"), ("simplex", "triangle")])
+def test_cook_membrane(elements, kind, tmp_path):
+    path = cook_membrane(tmp_path / "cook.msh", nx=6, ny=4, elements=elements)
+    assert group_measures(path) == pytest.approx({"membrane": 1440.0}, rel=1e-12)
+    assert (
+        sum(len(b.data) for b in meshio.read(path).cells if b.type == kind)
+        == {"quad": 24, "triangle": 48}[kind]
+    )
+    assert_boundary_lies(path, "left", lambda x: x[:, 0])
+    assert_boundary_lies(path, "right", lambda x: x[:, 0] - 48.0)
+    assert_boundary_lies(path, "bottom", lambda x: x[:, 1] - 44.0 / 48.0 * x[:, 0])
+    assert_boundary_lies(path, "top", lambda x: x[:, 1] - 44.0 - 16.0 / 48.0 * x[:, 0])
+
+
+@pytest.mark.parametrize("elements", ["tensor", "simplex"])
+def test_tapered_bar(elements, tmp_path):
+    path = tapered_bar(tmp_path / "bar.msh", length=3.0, start=1.0, end=0.4, elements=elements)
+    assert group_measures(path) == pytest.approx({"bar": 1.0 + 0.4 + 0.16}, rel=1e-12)
+    assert_boundary_lies(path, "left", lambda x: x[:, 0])
+    assert_boundary_lies(path, "right", lambda x: x[:, 0] - 3.0)
+    assert_boundary_lies(path, "side", lambda x: np.abs(x[:, 1:]).max(axis=1) - 0.5 + 0.1 * x[:, 0])
+
+
+def assert_boundary_lies(path, name, distance):
+    """All nodes of a named boundary, of which there are some, satisfy an equation."""
+    mesh = meshio.read(path)
+    nodes = np.concatenate(
+        [block.data[index].ravel() for block, index in zip(mesh.cells, mesh.cell_sets[name], strict=True)]
+    )
+    assert len(nodes) > 1
+    np.testing.assert_allclose(distance(mesh.points[nodes]), 0.0, atol=1e-12 * mesh.points.max())
+
+
+@pytest.mark.parametrize("name", PERIODIC_CELLS + MACROSCOPIC_MESHES)
+def test_every_generator_has_a_command_line(name, capsys):
+    parser = build_parser(getattr(import_module(f"fe2_meshes.{name}"), name))
+    assert parser.parse_args(["cell.msh"]).path == Path("cell.msh")
+    main(["list"])
+    assert name in capsys.readouterr().out
+
+
+def test_command_line_refuses_with_the_message(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(square_array, [str(tmp_path / "cell.msh"), "--fraction", "0.9"])
+    assert stop.value.code == 2
+    assert "fraction = 0.9" in capsys.readouterr().err
+
+
+def readme_commands():
+    lines = (FOLDER / "README.md").read_text().splitlines()
+    commands = [
+        shlex.split(line) for line in lines if line.startswith("python -m fe2_meshes.") and ".msh" in line
+    ]
+    return {command[3]: command for command in commands if (FOLDER / command[3]).exists()}
+
+
+def test_readme_tells_how_every_file_was_made():
+    assert set(readme_commands()) == {path.name for path in FOLDER.glob("*.msh")}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.msh")))
+def test_committed_file_is_what_its_command_makes(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, _, module, *arguments = readme_commands()[name]
+    main([module.removeprefix("fe2_meshes."), *arguments])
+    assert group_measures(FOLDER / name) == pytest.approx(group_measures(name), rel=1e-3)
+    mesh = meshio.read(FOLDER / name)
+    assert_periodic(mesh, [1.0] * mesh.cells[0].dim)
