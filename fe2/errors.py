@@ -45,3 +45,7 @@ class MacroSolveError(Fe2Error):
 
 class StepSizeError(Fe2Error):
     """A load step failed at the smallest step size; everything up to the last accepted step is kept."""
+
+
+class PictureError(Fe2Error):
+    """A picture was not drawn: the message says what is missing, or which fields there are."""

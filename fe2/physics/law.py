@@ -25,6 +25,13 @@ from ufl.core.expr import Expr
 
 Array = npt.NDArray[np.float64]
 
+ON_YIELD_SURFACE = 1e-12
+"""Relative overstress up to which a point does not flow.
+
+A point that flowed in the last step stands on its yield surface, to round-off, when the next step
+begins: what it answers there, and with it the path of Newton's method, must not be left to chance.
+"""
+
 
 class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract method
     """The flux of one constituent.

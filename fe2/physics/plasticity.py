@@ -9,7 +9,7 @@ import ufl
 from ufl.core.expr import Expr
 
 from fe2.physics.checks import NOT_NEGATIVE, POISSON, POSITIVE, check_fields
-from fe2.physics.law import ExpressionLaw
+from fe2.physics.law import ON_YIELD_SURFACE, ExpressionLaw
 from fe2.stiffness import bulk_modulus, shear_modulus
 
 
@@ -76,7 +76,8 @@ class J2Plasticity(ExpressionLaw):
         equivalent = ufl.sqrt(1.5 * ufl.dot(trial, trial) + tiny * tiny)
         overstress = equivalent - self.yield_stress - self.hardening * accumulated
         stiffness = 3.0 * shear + self.hardening + self.kinematic_hardening
-        increment = ufl.max_value(overstress, 0.0) / stiffness
+        flows = ufl.gt(overstress, ON_YIELD_SURFACE * self.yield_stress)
+        increment = ufl.conditional(flows, overstress, 0.0) / stiffness
         return {
             "plastic_strain": plastic_strain + 1.5 * increment / equivalent * trial,
             "equivalent_plastic_strain": accumulated + increment,

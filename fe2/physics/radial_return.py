@@ -16,7 +16,7 @@ import numpy as np
 
 from fe2.errors import LocalSolveError
 from fe2.physics.checks import NOT_NEGATIVE, POISSON, POSITIVE, check_fields
-from fe2.physics.law import Array, PointLaw, PointResponse
+from fe2.physics.law import ON_YIELD_SURFACE, Array, PointLaw, PointResponse
 from fe2.stiffness import deviatoric_projector, isotropic_stiffness, shear_modulus
 
 
@@ -117,8 +117,9 @@ class RadialReturnLaw(PointLaw):
                 f"{type(self).__name__}: the strain is not finite or too large", tuple(invalid.tolist())
             )
         increment, slope = np.zeros_like(equivalent), np.zeros_like(equivalent)
-        overstress = equivalent - self.strength(accumulated)
-        active = np.flatnonzero(overstress > 0.0)
+        strength = self.strength(accumulated)
+        overstress = equivalent - strength
+        active = np.flatnonzero(overstress > ON_YIELD_SURFACE * strength)
         try:
             increment[active], slope[active] = self.increment(overstress[active], accumulated[active], dt)
         except LocalSolveError as error:

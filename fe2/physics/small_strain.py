@@ -103,16 +103,18 @@ def anisotropy_index(stiffness: Array) -> float:
 
 
 def _characterize(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
-    """Bounds, closest isotropic moduli and anisotropy of an effective stiffness."""
+    """Closest isotropic moduli and anisotropy of an effective stiffness, and bounds where phases are known."""
     bulk, shear = isotropic_part(effective)
     result: dict[str, Any] = {
-        "bounds": {
-            "voigt": stiffness_to_voigt(voigt_bound(phases, fractions)),
-            "reuss": stiffness_to_voigt(reuss_bound(phases, fractions)),
-        },
         "bulk_modulus": bulk,
         "shear_modulus": shear,
         "anisotropy": anisotropy_index(effective),
+    }
+    if not phases:
+        return result
+    result["bounds"] = {
+        "voigt": stiffness_to_voigt(voigt_bound(phases, fractions)),
+        "reuss": stiffness_to_voigt(reuss_bound(phases, fractions)),
     }
     moduli = [isotropic_part(phase) for phase in phases]
     if sum(fractions) > 1.0 - 1e-9 and all(map(_is_isotropic, phases)):

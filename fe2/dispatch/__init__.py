@@ -1,0 +1,1 @@
+"""Pools: evaluate many micro models at once, wherever they live."""

@@ -1,0 +1,38 @@
+"""The contract of a pool, which evaluates the micro models of many points wherever they live."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.micro.model import MicroModel
+from fe2.response import Responses
+
+Array = npt.NDArray[np.float64]
+
+
+class MicroPool(Protocol):
+    """Evaluates the micro models of this rank's quadrature points. Every method is collective."""
+
+    @property
+    def model(self) -> MicroModel:
+        """The micro model of all points."""
+
+    @property
+    def states(self) -> Array:
+        """Committed states, shape (n, state_size); not to be modified."""
+
+    def evaluate(self, gradients: Array, dt: float) -> Responses:
+        """Answers for this rank's gradients, shape (n, m); trial states are kept until the next call.
+
+        Raises:
+            MicroSolveError: On all ranks, where any point on any rank was not solved.
+        """
+
+    def commit(self) -> None:
+        """Trial states become the committed ones."""
+
+    def rollback(self) -> None:
+        """Trial states are forgotten."""

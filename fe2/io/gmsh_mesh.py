@@ -1,0 +1,83 @@
+"""Macroscopic meshes from gmsh's .msh files, distributed over the ranks."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import NamedTuple
+
+import dolfinx.mesh
+import numpy as np
+from dolfinx.graph import adjacencylist
+from dolfinx.io.utils import distribute_entity_data
+from mpi4py import MPI
+
+from fe2.errors import InputError
+from fe2.mesh_data import MeshData, Part, cells_of_file, facets_of_file
+from fe2.mesh_distribution import distribute, on_root
+from fe2.micro.cell_checks import Geometry, check_elements
+from fe2.msh_file import read_msh
+from fe2.parallel import raise_together
+
+
+class MarkedMesh(NamedTuple):
+    """A mesh with its materials and boundaries.
+
+    Attributes:
+        mesh: The mesh.
+        cell_tags: Number of the physical group of every cell, ghosts included.
+        facet_tags: Number of the physical group of the facets that have one.
+        cell_names: Numbers of the physical groups of cells by name.
+        facet_names: Numbers of the physical groups of facets by name.
+    """
+
+    mesh: dolfinx.mesh.Mesh[np.float64]
+    cell_tags: dolfinx.mesh.MeshTags
+    facet_tags: dolfinx.mesh.MeshTags
+    cell_names: dict[str, int]
+    facet_names: dict[str, int]
+
+
+def read_mesh(path: str | PathLike[str], comm: MPI.Comm = MPI.COMM_WORLD) -> MarkedMesh:
+    """Read a mesh of triangles, quadrilaterals, tetrahedra or hexahedra of first or second order; collective.
+
+    Rank 0 reads; elements are distributed over the communicator. Every element of the highest dimension
+    belongs to one physical group; sides of elements (curves in two dimensions, surfaces in three) may.
+
+    Args:
+        path: The file.
+        comm: Ranks over which the mesh is distributed.
+
+    Raises:
+        InputError: On all ranks: the file cannot be read; elements without a group or with several;
+            groups without elements; elements of several types; degenerate, inverted or overlapping
+            elements. The message names file and entity.
+    """
+
+    def load() -> tuple[MeshData, Part]:
+        file = read_msh(path)
+        data = cells_of_file(file)
+        return data, facets_of_file(file, data)
+
+    data, facets = on_root(comm, load) or (None, None)
+    mesh, tags, labels, cell_names = distribute(comm, data)
+    try:
+        check_elements(Geometry.of(mesh, labels))
+    except InputError as error:
+        raise_together(comm, InputError(f"{path}: {error}"))
+    every = np.arange(len(tags), dtype=np.int32)
+    cell_tags = dolfinx.mesh.meshtags(mesh, mesh.topology.dim, every, tags)
+    cell_tags.name = "cells"
+    facet_names = comm.bcast(None if facets is None else facets.names)
+    return MarkedMesh(mesh, cell_tags, _facet_tags(mesh, facets), cell_names, facet_names)
+
+
+def _facet_tags(mesh: dolfinx.mesh.Mesh[np.float64], facets: Part | None) -> dolfinx.mesh.MeshTags:
+    dim = mesh.topology.dim - 1
+    width = mesh.comm.bcast(None if facets is None else facets.nodes.shape[1])
+    nodes = np.empty((0, width), np.int64) if facets is None else facets.nodes
+    values = np.empty(0, np.int32) if facets is None else facets.tags
+    entities, tags = distribute_entity_data(mesh, dim, nodes, values)
+    mesh.topology.create_connectivity(dim, dim + 1)
+    found = dolfinx.mesh.meshtags_from_entities(mesh, dim, adjacencylist(entities), tags.astype(np.int32))
+    found.name = "facets"
+    return found

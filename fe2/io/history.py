@@ -1,0 +1,108 @@
+"""The history of a run as tables of comma-separated values: one row for each accepted step."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.errors import InputError
+from fe2.io.vtu import naming
+from fe2.records import StepRecord
+
+Array = npt.NDArray[np.float64]
+
+HISTORY, RESIDUALS = "history.csv", "residuals.csv"
+
+_COUNTS = ("iterations", "micro_solves", "micro_iterations", "micro_seconds", "rejected", "seconds")
+
+
+def append_history(folder: Path, record: StepRecord) -> None:
+    """Append a step to both tables; the first one brings the headers.
+
+    The files are closed again after each step, so whoever ends the run, they hold all steps up to then.
+
+    Raises:
+        InputError: Two columns have the same name.
+        Fe2Error: A file could not be written.
+    """
+    loads = [column for name, value in record.loads.items() for column in _numbered(name, value)]
+    reactions = [column for name, value in record.reactions.items() for column in _directed(name, value)]
+    columns: list[tuple[str, float]] = [
+        ("step", record.step),
+        ("time", record.time),
+        *loads,
+        *reactions,
+        *((name, getattr(record, name)) for name in _COUNTS),
+    ]
+    names = [name for name, _ in columns]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"{', '.join(sorted(repeated))}: columns of the history need different names")
+    _append(folder / HISTORY, names, [[value for _, value in columns]])
+    norms = [[record.step, record.time, k, norm] for k, norm in enumerate(record.residuals)]
+    _append(folder / RESIDUALS, ["step", "time", "iteration", "norm"], norms)
+
+
+def read_history(folder: str | Path) -> dict[str, Array]:
+    """Columns of ``history.csv`` by name, one entry for each accepted step.
+
+    Columns are ``step`` (number of the planned step; steps that were halved have several rows),
+    ``time``, the loads (``name``, or ``name_0``, ``name_1``, ... for a vector), the reactions
+    (``name_x``, ``name_y``, ...), and ``iterations``, ``micro_solves``, ``micro_iterations``,
+    ``micro_seconds``, ``rejected``, ``seconds`` as in :class:`~fe2.records.StepRecord`.
+
+    Raises:
+        InputError: The folder holds no history, or a row is not of numbers.
+    """
+    return _read(Path(folder) / HISTORY)
+
+
+def read_residuals(folder: str | Path) -> dict[str, Array]:
+    """Columns of ``residuals.csv``: ``step``, ``time``, ``iteration``, and ``norm`` of the residual.
+
+    Raises:
+        InputError: The folder holds no such table, or a row is not of numbers.
+    """
+    return _read(Path(folder) / RESIDUALS)
+
+
+def _numbered(name: str, value: Array) -> list[tuple[str, float]]:
+    flat = np.atleast_1d(value).reshape(-1).tolist()
+    return [(name, flat[0])] if len(flat) == 1 else [(f"{name}_{k}", number) for k, number in enumerate(flat)]
+
+
+def _directed(name: str, value: Array) -> list[tuple[str, float]]:
+    if 1 < len(value) <= 3:
+        return [(f"{name}_{'xyz'[k]}", float(number)) for k, number in enumerate(value)]
+    return _numbered(name, value)
+
+
+def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if not path.exists():
+        writer.writerow(header)
+    writer.writerows([[repr(number) for number in row] for row in rows])
+    with naming(path), path.open("a", encoding="utf-8") as file:
+        file.write(text.getvalue())
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not the table of a run: {error}") from error
+    numbers = np.zeros((len(rows), len(header)))
+    for line, row in enumerate(rows):
+        try:
+            numbers[line] = [float(entry) for entry in row]
+        except ValueError as error:
+            raise InputError(
+                f"{path}, line {line + 2}: {len(header)} numbers were expected, not {row}"
+            ) from error
+    return dict(zip(header, numbers.T, strict=True))

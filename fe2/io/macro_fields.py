@@ -1,0 +1,175 @@
+r"""Macroscopic fields for output: nodal values of the unknown, and cell means of what the laws know.
+
+Micro models answer at quadrature points; what is drawn is the mean over each macroscopic cell,
+
+.. math:: \bar f_e = \frac{\sum_q w_q |J_q|\, f_q}{\sum_q w_q |J_q|}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem, plot
+from dolfinx import mesh as dmesh
+from mpi4py import MPI
+
+from fe2.dispatch.pool import MicroPool
+from fe2.io.vtu import Grid
+from fe2.jit import compile_expression
+from fe2.micro.model import MicroModel
+
+Array = npt.NDArray[np.float64]
+
+
+class Law(Protocol):
+    """What output needs of a homogenized law."""
+
+    flux: fem.Function[Any]
+    cells: npt.NDArray[np.int32]
+    points_per_cell: int
+    pool: MicroPool
+
+    @property
+    def micro(self) -> MicroModel:
+        """The micro model of all points."""
+
+    def coordinates(self) -> Array:
+        """Coordinates of this rank's points, shape (n, dim), cell by cell."""
+
+    def gradients(self) -> Array:
+        """Macroscopic gradients at this rank's points, shape (n, m), cell by cell."""
+
+
+class Problem(Protocol):
+    """What output needs of a macroscopic problem."""
+
+    unknown: fem.Function[Any]
+    comm: MPI.Comm
+
+    @property
+    def laws(self) -> Sequence[Law]:
+        """The homogenized laws of the problem."""
+
+
+def fluxes(law: Law) -> Array:
+    """Fluxes at this rank's points, internal components, shape (n, m), cell by cell."""
+    rows = law.flux.function_space.dofmap.list[law.cells].reshape(-1)
+    values: Array = law.flux.x.array.reshape(-1, law.micro.kinematics.size)[rows]
+    return values
+
+
+class NodalFields:
+    """The unknown on a grid of Lagrange cells of its own degree.
+
+    A mixed unknown becomes one field for each part, all with the degree of the highest.
+
+    Attributes:
+        grid: This rank's own cells with their nodes.
+        components: Number of components of each field, by name.
+    """
+
+    def __init__(self, unknown: fem.Function[Any]) -> None:
+        """Choose the nodes; collective.
+
+        Args:
+            unknown: The macroscopic unknown.
+        """
+        space = unknown.function_space
+        parts = space.ufl_element().sub_elements if space.ufl_element().is_mixed else []
+        self._sources = [unknown.sub(i) for i in range(len(parts))] or [unknown]
+        names = [f"{unknown.name}_{i}" for i in range(len(parts))] or [unknown.name]
+        elements = list(parts) or [space.ufl_element()]
+        degree = max(1, *(element.degree for element in elements))
+        self._fields = {
+            name: fem.Function(
+                fem.functionspace(space.mesh, ("Lagrange", degree, element.reference_value_shape)), name=name
+            )
+            for name, element in zip(names, elements, strict=True)
+        }
+        space = next(iter(self._fields.values())).function_space
+        connectivity, types, points = plot.vtk_mesh(space)
+        nodes = connectivity.reshape(len(types), space.dofmap.dof_layout.num_dofs + 1)[:, 1:]
+        self._nodes, renumbered = np.unique(nodes, return_inverse=True)
+        self.grid = Grid(points[self._nodes], renumbered.reshape(nodes.shape), types)
+        self.components = {name: field.function_space.dofmap.bs for name, field in self._fields.items()}
+
+    def values(self) -> dict[str, Array]:
+        """Present values at the nodes of the grid, by name, each of shape (nodes, components)."""
+        result = {}
+        for source, (name, field) in zip(self._sources, self._fields.items(), strict=True):
+            field.interpolate(source)
+            result[name] = field.x.array.reshape(-1, self.components[name])[self._nodes]
+        return result
+
+
+class CellFields:
+    """Cell means of gradient and flux of all laws, and of the history variables' averages over the RVE.
+
+    Beside them stands "cell", each cell's number in the mesh as it was read or made: the one that
+    error messages and watched points name.
+
+    Names are those of the physics, with the component behind an underscore: ``strain_xx``,
+    ``stress_xy``. Gradient and flux are in reported components: engineering shear strains and
+    plain shear stresses in mechanics. History variables stay in the components of their phase law
+    and are numbered from zero where there are several. Laws with fields of the same name share
+    the field; where no law holds, it is zero.
+
+    Attributes:
+        names: Names of the fields, the same on all ranks.
+    """
+
+    def __init__(self, mesh: dmesh.Mesh[Any], laws: Sequence[Law]) -> None:
+        """Compute the quadrature weights; collective."""
+        owned = mesh.topology.index_map(mesh.topology.dim).size_local
+        self._numbers = mesh.topology.original_cell_index[:owned].astype(np.float64)
+        self._laws = [_LawMeans(law) for law in laws]
+        self.names = list(dict.fromkeys(["cell", *(name for law in self._laws for name in law.names)]))
+
+    def values(self) -> dict[str, Array]:
+        """Present values in this rank's own cells, by name, each of shape (cells,)."""
+        result = {name: np.zeros(len(self._numbers)) for name in self.names}
+        result["cell"] = self._numbers
+        for law in self._laws:
+            for name, column in zip(law.names, law.means().T, strict=True):
+                result[name][law.cells] = column
+        return result
+
+
+class _LawMeans:
+    """Cell means of one law's fields, as columns."""
+
+    def __init__(self, law: Law) -> None:
+        self._law, self.cells = law, law.cells
+        kinematics = law.micro.kinematics
+        virgin = law.micro.averages(law.micro.initial_state()[None, :])
+        self._history = {name: values.shape[1] for name, values in virgin.items()}
+        self.names = [
+            *(f"{kinematics.gradient_name}_{name}" for name in kinematics.components),
+            *(f"{kinematics.flux_name}_{name}" for name in kinematics.components),
+        ]
+        for name, count in self._history.items():
+            self.names += [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
+        self._weights = _mean_weights(law)
+
+    def means(self) -> Array:
+        """Shape (cells of the law, fields)."""
+        law, scale = self._law, self._law.micro.kinematics.scale
+        averages = law.micro.averages(law.pool.states)
+        columns = [law.gradients() * scale, fluxes(law) / scale, *(averages[name] for name in self._history)]
+        values = np.column_stack(columns).reshape(*self._weights.shape, len(self.names))
+        return np.einsum("eq,eqc->ec", self._weights, values)
+
+
+def _mean_weights(law: Law) -> Array:
+    """Share of each quadrature point in its cell's volume, shape (cells, points of a cell); collective."""
+    space = law.flux.function_space
+    points, weights = space.ufl_element().custom_quadrature()
+    evaluate = compile_expression(abs(ufl.JacobianDeterminant(space.mesh)), points, space.mesh.comm)
+    shape = (len(law.cells), law.points_per_cell)
+    volumes = evaluate.eval(space.mesh, law.cells).reshape(shape) * weights
+    shares: Array = volumes / volumes.sum(axis=1, keepdims=True)
+    return shares

@@ -1,0 +1,145 @@
+"""Progress of a run: a live bar on a terminal, plain lines where there is none. Only rank 0 prints."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from mpi4py import MPI
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from fe2.records import StepRecord, Summary
+
+_REFRESH = 0.1  # seconds between two pictures of the live bar
+
+
+class Progress:
+    """Tells how far a run is: accepted and rejected steps, points done, and the time that is left.
+
+    The time left is what the accepted share of the planned steps suggests. Nothing here is
+    collective: a run that ends with an error on one rank can still say so.
+    """
+
+    def __init__(self, comm: MPI.Comm, steps: int, *, quiet: bool = False) -> None:
+        """Stand at the start.
+
+        Args:
+            comm: Communicator of the run.
+            steps: Number of planned steps.
+            quiet: Print nothing.
+        """
+        self._speaks = comm.rank == 0 and not quiet
+        self._note = "" if comm.size == 1 else "(points of rank 0)"
+        self._steps = steps
+        self._live: Live | None = None
+        self._start = self._last_refresh = time.perf_counter()
+        self._accepted = 0.0  # share of the plan
+        self._accepted_at = 0.0  # seconds after the start
+        self._number, self._target, self._halved = 0, 0.0, False
+        self._evaluations, self._done, self._total = 0, 0, 0
+
+    def __enter__(self) -> Self:
+        """Start the clock, and the live bar where there is a terminal."""
+        self._start = time.perf_counter()
+        if self._speaks and sys.stdout.isatty():
+            console = Console(highlight=False)
+            if not console.is_dumb_terminal:
+                # refreshed by hand: a thread would compete with the solver for the processor
+                self._live = Live(console=console, auto_refresh=False, transient=True)
+                self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the live bar."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def begin(self, number: int, target: float) -> None:
+        """A step is tried: number of the planned step, and time at the end of the try."""
+        self._halved = self._halved and number == self._number
+        self._number, self._target = number, target
+        self._evaluations, self._done, self._total = 0, 0, 0
+        self._refresh()
+
+    def points(self, done: int, total: int) -> None:
+        """A point is solved: number of points done and of all points of this rank in this evaluation."""
+        if self._live is None:
+            return
+        if done <= self._done or self._evaluations == 0:
+            self._evaluations += 1
+        self._done, self._total = done, total
+        if done == total or time.perf_counter() - self._last_refresh > _REFRESH:
+            self._refresh()
+
+    def rejected(self, error: Exception) -> None:
+        """The try failed and is given up."""
+        self._halved = True
+        self._say(f"{self._title()}  given up on the way to time {self._target:.6g}: {error}")
+
+    def accepted(self, record: StepRecord) -> None:
+        """The try succeeded."""
+        self._accepted = (record.step - 0.5 * self._halved) / self._steps
+        self._accepted_at = time.perf_counter() - self._start
+        left = self._left()
+        self._say(
+            f"{self._title()}  time {record.time:<10.6g} {record.iterations:3d} iterations  "
+            f"{record.micro_solves:7d} micro solves  {record.seconds:8.2f} s"
+            + (f"  {_clock(left)} left" if left else "")
+        )
+        self._refresh()
+
+    def summary(self, summary: Summary) -> None:
+        """The run is over."""
+        rate = summary.micro_solves / summary.seconds if summary.seconds > 0.0 else 0.0
+        ending = "finished" if summary.finished else "stopped"
+        self._say(
+            f"{ending} at time {summary.time:.6g} after {_clock(summary.seconds)}: {summary.steps} steps, "
+            f"{summary.rejected} given up, {summary.iterations} iterations, {summary.micro_solves} micro "
+            f"solves, {rate:.1f} per second"
+        )
+
+    def _title(self) -> str:
+        width = len(str(self._steps))
+        return f"step {self._number:{width}d}/{self._steps}"
+
+    def _left(self) -> float:
+        if not 0.0 < self._accepted < 1.0:
+            return 0.0
+        estimate = self._accepted_at / self._accepted
+        return max(0.0, estimate - (time.perf_counter() - self._start))
+
+    def _say(self, line: str) -> None:
+        if self._live is not None:
+            self._live.console.print(Text(line), soft_wrap=True)
+        elif self._speaks:
+            print(line, flush=True)
+
+    def _refresh(self) -> None:
+        if self._live is None:
+            return
+        self._last_refresh = time.perf_counter()
+        left = self._left()
+        parts = [
+            f"{self._title()} to {self._target:.4g}",
+            f"evaluation {self._evaluations}: {self._done}/{self._total}",
+            _clock(self._last_refresh - self._start) + (f", {_clock(left)} left" if left else ""),
+            self._note,
+        ]
+        row = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=1.0, completed=self._accepted, width=8)
+        row.add_row(bar, Text("  ".join(parts), no_wrap=True, overflow="ellipsis"))
+        self._live.update(row, refresh=True)
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,185 @@
+"""The folder of results of a run.
+
+================== ==============================================================================
+``macro.pvd``      macroscopic fields of every step, for ParaView and pyvista; its pieces are in ``macro/``
+``history.csv``    one row for each accepted step: loads, reactions, iterations, counts, seconds
+``residuals.csv``  norms of the macroscopic residual in every iteration
+``rve/``           the states of watched points, one HDF5 file for each step
+``summary.json``   counts, rates and versions of the run; ``summary.txt`` is the same for people
+================== ==============================================================================
+
+Point data is the unknown, under its function's name; a mixed unknown gives ``name_0``, ``name_1``,
+and so on. Cell data is described by :class:`~fe2.io.macro_fields.CellFields`. Whatever ends a run,
+the files of all steps before can be read.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fe2.errors import Fe2Error, InputError
+from fe2.io.history import HISTORY, RESIDUALS, append_history, read_history, read_residuals
+from fe2.io.macro_fields import CellFields, NodalFields, Problem
+from fe2.io.summary import JSON, TEXT, write_summary_files
+from fe2.io.vtu import write_pvd, write_pvtu, write_vtu
+from fe2.io.watched import FOLDER, WatchedPoint, find_places, gather_states, read_watched, write_states
+from fe2.parallel import raise_together
+from fe2.records import StepRecord, Summary
+
+__all__ = ["ResultsFolder", "WatchedPoint", "read_history", "read_residuals", "read_watched"]
+
+COLLECTION, PIECES = "macro.pvd", "macro"
+
+_OURS = (
+    *(COLLECTION, HISTORY, RESIDUALS, JSON, TEXT),
+    *(f"{PIECES}/step_*.{ending}" for ending in ("vtu", "pvtu")),
+    f"{FOLDER}/step_*.h5",
+)
+
+
+class ResultsFolder:
+    """Writes the results of a run as it goes on.
+
+    Fields are written by all ranks, tables, states and summary by rank 0. An error on one rank is
+    raised on all.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        problem: Problem,
+        *,
+        watch: Sequence[Sequence[float]] = (),
+        overwrite: bool = False,
+    ) -> None:
+        """Make the folder; collective.
+
+        Args:
+            folder: Where results go; it is made if it does not exist.
+            problem: The macroscopic problem.
+            watch: Coordinates; the quadrature point nearest to each has its state stored at every step.
+            overwrite: Remove the results of an earlier run; other files stay.
+
+        Raises:
+            InputError: The folder holds results and `overwrite` is not set, it cannot be made or
+                written to, or coordinates to watch have the wrong dimension.
+        """
+        self.folder = folder
+        self._problem, self._comm = problem, problem.comm
+        with self._together():
+            if self._comm.rank == 0:
+                _prepare(folder, overwrite)
+        self._nodal = NodalFields(problem.unknown)
+        self._cells = CellFields(problem.unknown.function_space.mesh, problem.laws)
+        self._places = find_places(problem.laws, self._comm, watch)
+        cells = self._comm.allgather(len(self._nodal.grid.cells))
+        self._writers = [rank for rank, count in enumerate(cells) if count]
+        self._steps: list[tuple[float, str]] = []
+
+    def write_fields(self, time: float) -> None:
+        """Write the present macroscopic fields and the states of watched points; collective.
+
+        Raises:
+            Fe2Error: On all ranks, where a file could not be written on any; the message names it.
+        """
+        name = f"step_{len(self._steps):06d}"
+        with self._together():
+            if self._comm.rank in self._writers:
+                self._write_piece(name)
+        if self._places:
+            states = gather_states(self._problem.laws, self._places, self._comm)
+            with self._together():
+                if self._comm.rank == 0:
+                    write_states(self.folder / FOLDER / f"{name}.h5", time, self._places, states)
+        self._steps.append((time, name))
+        # the collection comes last: it lists complete steps only
+        with self._together():
+            if self._comm.rank == 0:
+                self._write_collection(name)
+
+    def write_step(self, record: StepRecord) -> None:
+        """Write an accepted step: its fields and states, and its row in the tables; collective.
+
+        Raises:
+            Fe2Error: On all ranks, where a file could not be written on any; the message names it.
+        """
+        self.write_fields(record.time)
+        with self._together():
+            if self._comm.rank == 0:
+                append_history(self.folder, record)
+
+    def write_summary(self, summary: Summary) -> None:
+        """Write the summary.
+
+        Collective for a run that has finished. Otherwise rank 0 writes without waiting for ranks
+        that may be lost, and reports what it cannot write on the standard error output: the error
+        that ended the run is the one to be raised.
+
+        Raises:
+            Fe2Error: On all ranks, where the summary of a finished run could not be written.
+        """
+        if summary.finished:
+            with self._together():
+                if self._comm.rank == 0:
+                    write_summary_files(self.folder, summary)
+        elif self._comm.rank == 0:
+            try:
+                write_summary_files(self.folder, summary)
+            except Fe2Error as error:
+                print(f"fe2: {error}", file=sys.stderr, flush=True)
+
+    def _write_piece(self, name: str) -> None:
+        grid = self._nodal.grid
+        path = self.folder / PIECES / self._piece(name, self._comm.rank)
+        write_vtu(path, grid, self._nodal.values(), self._cells.values())
+
+    def _write_collection(self, name: str) -> None:
+        ending = "vtu" if self._comm.size == 1 else "pvtu"
+        if self._comm.size > 1:
+            write_pvtu(
+                self.folder / PIECES / f"{name}.pvtu",
+                [self._piece(name, rank) for rank in self._writers],
+                self._nodal.components,
+                dict.fromkeys(self._cells.names, 1),
+            )
+        steps = [(time, f"{PIECES}/{step}.{ending}") for time, step in self._steps]
+        write_pvd(self.folder / COLLECTION, steps)
+
+    def _piece(self, name: str, rank: int) -> str:
+        return f"{name}.vtu" if self._comm.size == 1 else f"{name}_{rank}.vtu"
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """What goes wrong inside on one rank is raised on all of them."""
+        failure = None
+        try:
+            yield
+        except Exception as error:  # the other ranks wait in the same place
+            failure = error
+        raise_together(self._comm, failure)
+
+
+def _prepare(folder: Path, overwrite: bool) -> None:
+    """Make the folder and its subfolders, without results of an earlier run."""
+    try:
+        earlier = [path for pattern in _OURS for path in sorted(folder.glob(pattern))]
+        if earlier and not overwrite:
+            raise InputError(
+                f"{folder} holds the results of an earlier run, {earlier[0].name} among them: choose another "
+                "folder, move the results, or set overwrite=True to have them removed"
+            )
+        for path in earlier:
+            path.unlink()
+        for subfolder in (PIECES, FOLDER):
+            (folder / subfolder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"results cannot be written to the folder {folder}: {error.strerror}") from error

@@ -1,0 +1,208 @@
+"""The homogenized law: flux and tangent of micro models at the quadrature points of a macroscopic form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import basix
+import basix.ufl
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+from dolfinx import mesh as dmesh
+from ufl.core.expr import Expr
+
+from fe2.dispatch.mpi import MpiPool
+from fe2.dispatch.pool import MicroPool
+from fe2.errors import InputError, MicroSolveError
+from fe2.jit import compile_expression
+from fe2.micro.model import MicroModel
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Work of micro models on this rank: points evaluated, linear systems solved, seconds."""
+
+    points: int
+    iterations: int
+    seconds: float
+
+    def __add__(self, other: Evaluation) -> Evaluation:
+        """The work of both."""
+        return Evaluation(
+            self.points + other.points, self.iterations + other.iterations, self.seconds + other.seconds
+        )
+
+
+class HomogenizedLaw:
+    r"""A material law that is not a formula but a micro model at every quadrature point.
+
+    The flux enters a UFL form as any coefficient does; the derivative of the form follows by the
+    chain rule, :math:`\mathrm{d}s = A\,\mathrm{d}g`. The law lives on a whole mesh or on one of
+    its subdomains.
+
+    Attributes:
+        gradient: The macroscopic gradient as a UFL expression of the unknown.
+        flux: Quadrature function of m components.
+        tangent: Quadrature function of m × m components.
+        dx: The measure under which flux and tangent may be integrated: this law's subdomain with
+            this law's quadrature rule.
+        pool: Evaluates the micro models of this rank's points.
+        cells: This rank's mesh cells in which the law holds.
+        points_per_cell: Number of quadrature points in each mesh cell.
+    """
+
+    def __init__(
+        self,
+        gradient: Expr,
+        micro: MicroModel,
+        *,
+        quadrature_degree: int,
+        subdomains: dmesh.MeshTags | None = None,
+        subdomain: int | None = None,
+    ) -> None:
+        """Create flux and tangent, and a micro model's state for each quadrature point; collective.
+
+        Args:
+            gradient: The macroscopic gradient in the components of `micro`, a UFL vector.
+            micro: The micro model of all points: an RVE, its linearization, a reduced model, ...
+            quadrature_degree: Degree of the quadrature rule of the macroscopic mesh.
+            subdomains: Tags of the mesh cells, where the law holds in one subdomain only.
+            subdomain: Tag of that subdomain.
+
+        Raises:
+            InputError: The gradient does not fit the micro model, or the subdomain has no cells.
+        """
+        self._mesh = _mesh_of(gradient)
+        self.gradient = gradient
+        _check_components(gradient, micro)
+        m = micro.kinematics.size
+        self.flux = self._quadrature_function(quadrature_degree, (m,), "flux")
+        self.tangent = self._quadrature_function(quadrature_degree, (m, m), "tangent")
+        self.cells = _cells_of(self._mesh, subdomains, subdomain)
+        measure = ufl.Measure(
+            "dx",
+            domain=self._mesh,
+            subdomain_data=subdomains,
+            metadata={"quadrature_degree": quadrature_degree, "quadrature_rule": "default"},
+        )
+        self.dx = measure if subdomains is None else measure(subdomain)
+        points, _ = basix.make_quadrature(self._mesh.basix_cell(), quadrature_degree)
+        self.points_per_cell = len(points)
+        self._evaluate_gradient = compile_expression(gradient, points, self._mesh.comm)
+        self._evaluate_place = compile_expression(ufl.SpatialCoordinate(self._mesh), points, self._mesh.comm)
+        self._rows = self.flux.function_space.dofmap.list[self.cells].reshape(-1)
+        self.pool: MicroPool = MpiPool(micro, len(self._rows), self._mesh.comm)
+
+    @property
+    def micro(self) -> MicroModel:
+        """The micro model of all points."""
+        return self.pool.model
+
+    def derivative(self, form: ufl.Form, unknown: fem.Function, direction: Expr) -> ufl.Form:
+        """Derivative of a form through this law's flux: the tangent times the change of the gradient."""
+        change = ufl.algorithms.expand_derivatives(ufl.derivative(self.gradient, unknown, direction))
+        return ufl.derivative(form, self.flux, ufl.dot(self.tangent, change))
+
+    def evaluate(self, dt: float) -> Evaluation:
+        """Update flux and tangent for the present value of the unknown; collective.
+
+        Returns:
+            The work on this rank.
+
+        Raises:
+            MicroSolveError: On all ranks, where a micro model failed anywhere; the message names
+                the mesh cell, the quadrature point, its coordinates and its gradient.
+        """
+        m = self.micro.kinematics.size
+        gradients = self._at_points(self._evaluate_gradient)
+        try:
+            responses = self.pool.evaluate(gradients, dt)
+        except MicroSolveError as error:
+            raise self._located(error, gradients) from error
+        self.flux.x.array.reshape(-1, m)[self._rows] = responses.flux
+        self.tangent.x.array.reshape(-1, m, m)[self._rows] = responses.tangent
+        return Evaluation(len(gradients), int(responses.iterations.sum()), float(responses.cost.sum()))
+
+    def commit(self) -> None:
+        """Trial states become the committed ones."""
+        self.pool.commit()
+
+    def rollback(self) -> None:
+        """Trial states are forgotten."""
+        self.pool.rollback()
+
+    def coordinates(self) -> Array:
+        """Coordinates of this rank's points, shape (n, dim), cell by cell."""
+        return self._at_points(self._evaluate_place)
+
+    def gradients(self) -> Array:
+        """Macroscopic gradients at this rank's points, shape (n, m), cell by cell."""
+        return self._at_points(self._evaluate_gradient)
+
+    def _at_points(self, expression: fem.Expression) -> Array:
+        values = expression.eval(self._mesh, self.cells)
+        return values.reshape(len(self._rows), -1 if len(self._rows) else expression.value_size)
+
+    def _located(self, error: MicroSolveError, gradients: Array) -> MicroSolveError:
+        """The error of the rank that has it, with its place, on all ranks."""
+        comm = self._mesh.comm
+        point = getattr(error, "point", -1)
+        text = ""
+        if point >= 0:
+            cell = self.cells[point // self.points_per_cell]
+            number = int(self._mesh.topology.original_cell_index[cell])
+            place = ", ".join(f"{x:.6g}" for x in self.coordinates()[point])
+            names = ", ".join(self.micro.kinematics.components)
+            value = ", ".join(f"{g:.6g}" for g in gradients[point] * self.micro.kinematics.scale)
+            text = (
+                f"the RVE at macroscopic cell {number}, quadrature point {point % self.points_per_cell}, "
+                f"coordinates ({place}), {self.micro.kinematics.gradient_name} ({names}) = ({value}): {error}"
+            )
+        texts = [text for text in comm.allgather(text) if text]
+        located = MicroSolveError(texts[0])
+        located.collective = True
+        return located
+
+    def _quadrature_function(self, degree: int, shape: tuple[int, ...], name: str) -> fem.Function:
+        element = basix.ufl.quadrature_element(
+            self._mesh.basix_cell(), value_shape=shape, degree=degree, scheme="default"
+        )
+        return fem.Function(fem.functionspace(self._mesh, element), name=name)
+
+
+def _mesh_of(gradient: Expr) -> dmesh.Mesh:
+    coefficients = ufl.algorithms.extract_coefficients(gradient)
+    meshes = [c.function_space.mesh for c in coefficients if isinstance(c, fem.Function)]
+    if not meshes:
+        raise InputError("the gradient of a homogenized law has to be an expression of a DOLFINx function")
+    return meshes[0]
+
+
+def _check_components(gradient: Expr, micro: MicroModel) -> None:
+    m = micro.kinematics.size
+    if gradient.ufl_shape != (m,):
+        raise InputError(
+            f"the gradient of the homogenized law has shape {gradient.ufl_shape}, but the micro model takes "
+            f"{m} components: {', '.join(micro.kinematics.components)}"
+        )
+
+
+def _cells_of(
+    mesh: dmesh.Mesh, subdomains: dmesh.MeshTags | None, subdomain: int | None
+) -> npt.NDArray[np.int32]:
+    """This rank's own cells: a ghost's micro models are solved by its owner."""
+    owned = mesh.topology.index_map(mesh.topology.dim).size_local
+    if subdomains is None:
+        return np.arange(owned, dtype=np.int32)
+    if subdomain is None:
+        raise InputError("a homogenized law with subdomains needs the tag of its subdomain")
+    found = subdomains.find(subdomain)
+    cells: npt.NDArray[np.int32] = found[found < owned]
+    if mesh.comm.allreduce(len(cells)) == 0:
+        tags = sorted(set().union(*mesh.comm.allgather(set(subdomains.values.tolist()))))
+        raise InputError(f"subdomain {subdomain} has no mesh cells; the tags of the mesh are {tags}")
+    return cells

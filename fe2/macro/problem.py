@@ -1,0 +1,253 @@
+"""The macroscopic problem: the user's own form, its derived Jacobian, and PETSc's SNES."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import dolfinx.fem.petsc as fem_petsc
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
+from petsc4py import PETSc
+
+from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
+from fe2.jit import compile_form
+from fe2.macro.law import Evaluation, HomogenizedLaw
+
+Array = npt.NDArray[np.float64]
+
+OPTIONS_PREFIX = "fe2_macro_"
+
+_DEFAULTS: dict[str, Any] = {
+    "snes_linesearch_type": "bt",
+    "snes_rtol": 1e-8,
+    "snes_max_it": 25,
+    "ksp_type": "preonly",
+    "pc_type": "lu",
+    "pc_factor_mat_solver_type": "mumps",
+}
+
+
+class MacroProblem:
+    r"""A nonlinear variational problem F(u; v) = 0 in which homogenized fluxes stand.
+
+    The Jacobian is derived: :math:`\partial_u F + \sum_\ell \partial_{s_\ell} F\,[A_\ell\,\partial_u g_\ell]`.
+
+    Newton's iteration has converged where the norm of the residual is at most ``snes_rtol`` times
+    the forces of the problem: the first residual of the step, or the reactions at the constrained
+    degrees of freedom, whichever is larger.
+
+    Attributes:
+        unknown: The macroscopic unknown u.
+        laws: The homogenized laws in the form.
+        bcs: Dirichlet boundary conditions.
+        comm: Communicator of the macroscopic mesh.
+        points: Number of quadrature points with a micro model, on all ranks.
+        unknowns: Number of macroscopic degrees of freedom, on all ranks.
+        dt: Length of the present step.
+        snes: PETSc's nonlinear solver, with the options prefix ``fe2_macro_``.
+        norms: Norms of the residual in the last solve.
+    """
+
+    def __init__(
+        self,
+        residual: ufl.Form,
+        unknown: fem.Function,
+        laws: HomogenizedLaw | Sequence[HomogenizedLaw],
+        *,
+        bcs: Sequence[fem.DirichletBC] = (),
+        petsc_options: dict[str, Any] | None = None,
+    ) -> None:
+        """Derive the Jacobian, compile, and set up the solver; collective.
+
+        Args:
+            residual: The form F, linear in its test function.
+            unknown: The function u.
+            laws: The homogenized law or laws whose fluxes stand in F.
+            bcs: Dirichlet boundary conditions.
+            petsc_options: PETSc options without their prefix. Options that are set in PETSc's
+                database under ``fe2_macro_`` come last and win.
+        """
+        self.unknown, self.bcs = unknown, list(bcs)
+        self.laws = [laws] if isinstance(laws, HomogenizedLaw) else list(laws)
+        self.comm = unknown.function_space.mesh.comm
+        direction = ufl.TrialFunction(unknown.function_space)
+        jacobian = ufl.derivative(residual, unknown, direction)
+        for law in self.laws:
+            jacobian += law.derivative(residual, unknown, direction)
+        self._residual_form = compile_form(residual, self.comm)
+        self._jacobian_form = compile_form(jacobian, self.comm)
+        self._matrix = fem_petsc.create_matrix(self._jacobian_form)
+        self._vector = fem_petsc.create_vector(unknown.function_space)
+        self._solution = fem_petsc.create_vector(unknown.function_space)
+        self._internal = fem_petsc.create_vector(unknown.function_space)
+        self.points = self.comm.allreduce(sum(len(law.cells) * law.points_per_cell for law in self.laws))
+        self.unknowns = int(self._vector.size)
+        self._counts = Evaluation(0, 0, 0.0)
+        self.dt = 0.0
+        self.norms: list[float] = []
+        self._failure: Exception | None = None
+        self._force = 0.0
+        self.snes = self._solver({**_DEFAULTS, **(petsc_options or {})})
+
+    def solve(self, dt: float = 1.0) -> int:
+        """Solve for the unknown at the end of a time step; collective.
+
+        The states of the micro models are trial states afterwards: call :meth:`commit` to accept
+        the step or :meth:`rollback` to give it up. The unknown is left as it is on failure.
+
+        Args:
+            dt: Length of the step, handed to the micro models.
+
+        Returns:
+            Number of Newton iterations.
+
+        Raises:
+            MicroSolveError: A micro model failed and the line search could not avoid it.
+            MacroSolveError: Newton's iteration did not converge.
+        """
+        self.dt, self.norms, self._failure = dt, [], None
+        before = self.unknown.x.array.copy()
+        fem_petsc.assign(self.unknown, self._solution)
+        try:
+            self.snes.solve(None, self._solution)
+        except PETSc.Error as error:
+            self._restore(before)
+            raise self._failure or MacroSolveError(f"PETSc failed in the macroscopic problem: {error}") from error
+        reason = self.snes.getConvergedReason()
+        if reason < 0:
+            self._restore(before)
+            raise self._diverged(reason)
+        self._copy_to_unknown(self._solution)
+        return int(self.snes.getIterationNumber())
+
+    def commit(self) -> None:
+        """Accept the step: trial states of all laws become the committed ones."""
+        for law in self.laws:
+            law.commit()
+
+    def rollback(self) -> None:
+        """Give the step up: trial states of all laws are forgotten."""
+        for law in self.laws:
+            law.rollback()
+
+    def take_counts(self) -> Evaluation:
+        """Work of the micro models since the last call, summed over all ranks; collective."""
+        own, self._counts = self._counts, Evaluation(0, 0, 0.0)
+        return Evaluation(
+            self.comm.allreduce(own.points),
+            self.comm.allreduce(own.iterations),
+            self.comm.allreduce(own.seconds),
+        )
+
+    def reaction(self, bc: fem.DirichletBC) -> Array:
+        """Sum of the residual over the degrees of freedom of a boundary condition, by component; collective.
+
+        Without other forces there this is the force that the support exerts on the body.
+
+        Returns:
+            Shape (components of the unknown,); components that `bc` does not constrain are zero.
+        """
+        dofs, owned = bc.dof_indices()
+        block = self.unknown.function_space.dofmap.index_map_bs
+        sums = np.zeros(block)
+        own = dofs[:owned]
+        np.add.at(sums, own % block, self._internal.array[own])
+        total = np.empty_like(sums)
+        self.comm.Allreduce(sums, total, op=MPI.SUM)
+        return total
+
+    def _solver(self, options: dict[str, Any]) -> PETSc.SNES:
+        snes = PETSc.SNES().create(self.comm)
+        snes.setOptionsPrefix(OPTIONS_PREFIX)
+        snes.setFunction(self._assemble_residual, self._vector)
+        snes.setJacobian(self._assemble_jacobian, self._matrix)
+        snes.setConvergenceTest(self._converged)
+        database = PETSc.Options()
+        ours = {OPTIONS_PREFIX + name: value for name, value in options.items()}
+        missing = {name: value for name, value in ours.items() if not database.hasName(name)}
+        for name, value in missing.items():
+            database.setValue(name, value)
+        snes.setFromOptions()
+        for name in missing:
+            database.delValue(name)
+        return snes
+
+    def _assemble_residual(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
+        try:
+            self._copy_to_unknown(x)
+            for law in self.laws:
+                self._counts += law.evaluate(self.dt)
+        except MicroSolveError as error:
+            # the same on all ranks: SNES's line search may still find a shorter step that works
+            self._failure = error
+            _set_domain_error(snes)
+            b.set(np.inf)
+            return
+        except Exception as error:
+            self._failure = error
+            raise
+        self._failure = None
+        # the tangents are current: lifting uses them where x violates the boundary conditions
+        fem_petsc.assemble_residual(
+            snes, x, b, self.unknown, self._residual_form, self._jacobian_form, self.bcs
+        )
+        self._measure_forces()
+
+    def _measure_forces(self) -> None:
+        """Assemble the residual without boundary conditions: its constrained entries are the reactions."""
+        with self._internal.localForm() as local:
+            local.set(0.0)
+        fem_petsc.assemble_vector(self._internal, self._residual_form)
+        self._internal.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+        constrained = [bc.dof_indices()[0][: bc.dof_indices()[1]] for bc in self.bcs]
+        own = np.unique(np.concatenate(constrained)) if constrained else np.zeros(0, dtype=np.int32)
+        self._force = float(np.sqrt(self.comm.allreduce(float(np.sum(self._internal.array[own] ** 2)))))
+
+    def _assemble_jacobian(self, snes: PETSc.SNES, x: PETSc.Vec, J: PETSc.Mat, P: PETSc.Mat) -> None:
+        J.zeroEntries()
+        fem_petsc.assemble_matrix(J, self._jacobian_form, bcs=self.bcs)
+        J.assemble()
+
+    def _converged(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
+        norm = norms[2]
+        self.norms.append(norm)
+        rtol, atol, _, max_iterations = snes.getTolerances()
+        if not np.isfinite(norm):
+            return int(PETSc.SNES.ConvergedReason.DIVERGED_FNORM_NAN)
+        if norm <= max(atol, rtol * max(self._force, self.norms[0])):
+            return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
+        if iteration >= max_iterations:
+            return int(PETSc.SNES.ConvergedReason.DIVERGED_MAX_IT)
+        return 0
+
+    def _copy_to_unknown(self, x: PETSc.Vec) -> None:
+        x.ghostUpdate(addv=PETSc.InsertMode.INSERT, mode=PETSc.ScatterMode.FORWARD)
+        fem_petsc.assign(x, self.unknown)
+
+    def _restore(self, values: Array) -> None:
+        self.unknown.x.array[:] = values
+
+    def _diverged(self, reason: int) -> Fe2Error:
+        norms = ", ".join(f"{norm:.2e}" for norm in self.norms[-6:])
+        text = f"the macroscopic Newton iteration did not converge (SNES reason {reason}), residuals {norms}"
+        if isinstance(self._failure, MicroSolveError):
+            return self._failure
+        error = MacroSolveError(text)
+        error.collective = True
+        return error
+
+
+@functools.cache
+def _petsc() -> ctypes.CDLL:
+    return ctypes.CDLL(str(fem_petsc.get_petsc_lib()))
+
+
+def _set_domain_error(snes: PETSc.SNES) -> None:
+    """Tell SNES that the residual is not defined here; petsc4py has no binding for it."""
+    _petsc().SNESSetFunctionDomainError(ctypes.c_void_p(snes.handle))

@@ -1,0 +1,242 @@
+"""From a .msh file to DOLFINx's arrays: one type of element, one physical group for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+import dolfinx.mesh
+import numpy as np
+import numpy.typing as npt
+from dolfinx import cpp
+from scipy.sparse import csr_array
+
+from fe2.errors import InputError
+from fe2.msh_file import Elements, MshFile
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+_TYPES = {
+    "line": ("interval", 1),
+    "line3": ("interval", 2),
+    "triangle": ("triangle", 1),
+    "triangle6": ("triangle", 2),
+    "quad": ("quadrilateral", 1),
+    "quad9": ("quadrilateral", 2),
+    "tetra": ("tetrahedron", 1),
+    "tetra10": ("tetrahedron", 2),
+    "hexahedron": ("hexahedron", 1),
+    "hexahedron27": ("hexahedron", 2),
+}
+"""Reference cell and order of the types that meshes are made of, by meshio's names."""
+
+_FACETS = {
+    "triangle": "interval",
+    "quadrilateral": "interval",
+    "tetrahedron": "triangle",
+    "hexahedron": "quadrilateral",
+}
+_VERTICES = {"interval": 2, "triangle": 3, "quadrilateral": 4, "tetrahedron": 4, "hexahedron": 8}
+_ENTITIES = ("point", "curve", "surface", "volume")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """k elements of one shape, each in one physical group.
+
+    Attributes:
+        nodes: Their nodes, as rows of the mesh's points, vertices first, shape (k, n).
+        tags: Number of the physical group of each, shape (k,).
+        labels: Number in the file and geometrical entity of each, shape (k, 2).
+        names: Number of each physical group by its name.
+    """
+
+    nodes: Ints
+    tags: npt.NDArray[np.int32]
+    labels: Ints
+    names: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class MeshData:
+    """A mesh as arrays.
+
+    Attributes:
+        cell: Name of the reference cell.
+        order: Polynomial order of the geometry, 1 or 2.
+        points: Coordinates of the nodes that the cells use, shape (n, dim).
+        rows: Their rows in the file, shape (n,).
+        cells: The elements of the highest dimension, with nodes in DOLFINx's order.
+    """
+
+    cell: str
+    order: int
+    points: Floats
+    rows: Ints
+    cells: Part
+
+
+def cells_of_file(file: MshFile, groups: Mapping[str, str | int] | None = None) -> MeshData:
+    """The elements of the highest dimension in a file.
+
+    Args:
+        file: What was read.
+        groups: Name or number of the physical group that each wanted name stands for; all groups of
+            the highest dimension under their own names where it is None.
+
+    Raises:
+        InputError: Several types of elements; a type that is not supported; a group without elements;
+            an element without a group or with several; a surface that is not plane.
+    """
+    elements = _highest(file)
+    cell, order = _TYPES[elements.type]
+    names = _chosen(file, elements.dim, groups)
+    chosen, left_out = _in_groups(file, elements, names)
+    if len(left_out):
+        wanted = f"none of the wanted groups {list(names)}" if groups else "no physical group"
+        _refuse(
+            file,
+            f"{_describe(file, elements, left_out[0])} belongs to {wanted}, as do {len(left_out) - 1} more: "
+            "every element needs exactly one",
+        )
+    rows, inverse = np.unique(elements.nodes[chosen], return_inverse=True)
+    points = file.points[rows]
+    height = np.abs(points[:, 2] - points[0, 2])
+    if elements.dim == 2 and height.max() > 1e-10 * np.ptp(points[:, :2]):
+        off = points[int(np.argmax(height))]
+        _refuse(file, f"node at {place(off)} lies off the plane z = {points[0, 2]:g} of a surface mesh")
+    nodes = inverse.reshape(len(chosen), -1)
+    nodes = nodes[:, cpp.io.perm_vtk(dolfinx.mesh.to_type(cell), nodes.shape[1])]
+    part = _part(elements, chosen, nodes, names)
+    return MeshData(cell, order, np.ascontiguousarray(points[:, : elements.dim]), rows, part)
+
+
+def facets_of_file(file: MshFile, data: MeshData) -> Part:
+    """The elements of one dimension less than the mesh that belong to physical groups.
+
+    Raises:
+        InputError: A group without elements; an element with several groups; one that is no side
+            of a cell.
+    """
+    kind, dim = _FACETS[data.cell], data.points.shape[1] - 1
+    width, size = _VERTICES[kind], len(data.rows)
+    names = _chosen(file, dim, None)
+    grouped = [e for e in file.elements if e.dim == dim and e.groups.any()]
+    if not grouped:
+        return Part(np.empty((0, width), np.int64), np.empty(0, np.int32), np.empty((0, 2), np.int64), {})
+    elements = grouped[0]
+    if len(grouped) > 1 or _TYPES.get(elements.type) != (kind, data.order):
+        found = " and ".join(e.type for e in grouped)
+        _refuse(
+            file, f"sides of type {found} in physical groups of a mesh of {data.cell}s of order {data.order}"
+        )
+    chosen, _ = _in_groups(file, elements, names)
+    rows = elements.nodes[chosen]
+    nodes = np.minimum(np.searchsorted(data.rows, rows), size - 1)
+    cells = data.cells.nodes[:, : _VERTICES[data.cell]]
+    shared = _incidence(nodes[:, :width], size) @ _incidence(cells, size).T
+    stray = (shared.max(axis=1).toarray().ravel() < width) | (data.rows[nodes] != rows).any(axis=1)
+    if stray.any():
+        side = _describe(file, elements, chosen[int(np.argmax(stray))])
+        _refuse(file, f"{side} is not a side of any {data.cell}")
+    return _part(elements, chosen, nodes, names)
+
+
+def place(point: npt.ArrayLike) -> str:
+    """Coordinates as messages give them."""
+    return "(" + ", ".join(f"{value:.6g}" for value in np.asarray(point, dtype=np.float64)) + ")"
+
+
+def _highest(file: MshFile) -> Elements:
+    dim = max([e.dim for e in file.elements] + [dim for dim, _ in file.names], default=0)
+    found = [e for e in file.elements if e.dim == dim]
+    if dim < 2:
+        _refuse(file, "holds no surface or volume elements: a mesh has two or three dimensions")
+    if not found:
+        name = next(name for (d, _), name in file.names.items() if d == dim)
+        _refuse(file, f"physical {_ENTITIES[dim]} '{name}' is declared, but the mesh has no {dim}D elements")
+    rarest = min(found, key=lambda e: len(e.nodes))
+    if len(found) > 1:
+        counts = " and ".join(f"{len(e.nodes)} of type {e.type}" for e in found)
+        _refuse(
+            file,
+            f"several types of elements, {counts}, where one is allowed; of the rarer type is "
+            f"{_describe(file, rarest, 0)}",
+        )
+    if rarest.type not in _TYPES:
+        hint = " (set Mesh.SecondOrderIncomplete = 0)" if rarest.type in ("quad8", "hexahedron20") else ""
+        _refuse(
+            file,
+            f"{_describe(file, rarest, 0)}: elements of this type are not supported{hint}; triangles, "
+            "quadrilaterals, tetrahedra and hexahedra of first and second order are",
+        )
+    return rarest
+
+
+def _chosen(file: MshFile, dim: int, wanted: Mapping[str, str | int] | None) -> dict[str, int]:
+    """Group numbers by name, each with at least one element."""
+    declared = {number: name for (d, number), name in sorted(file.names.items()) if d == dim}
+    chosen: dict[str, int] = {}
+    if wanted is None:
+        for number, name in declared.items():
+            if name in chosen:
+                _refuse(file, f"physical groups {chosen[name]} and {number} are both named '{name}'")
+            chosen[name] = number
+    else:
+        for name, group in wanted.items():
+            numbers = [number for number, known in declared.items() if group in (number, known)]
+            if len(numbers) != 1:
+                known = ", ".join(f"'{known}' ({number})" for number, known in declared.items()) or "none"
+                _refuse(
+                    file, f"no single physical {_ENTITIES[dim]} {group!r} for '{name}'; the file has {known}"
+                )
+            chosen[name] = numbers[0]
+    filled = {number for e in file.elements if e.dim == dim for number in np.unique(e.groups).tolist()}
+    for name, number in chosen.items():
+        if number not in filled:
+            _refuse(file, f"physical {_ENTITIES[dim]} '{name}' ({number}) is declared, but holds no elements")
+    return chosen
+
+
+def _in_groups(file: MshFile, elements: Elements, names: Mapping[str, int]) -> tuple[Ints, Ints]:
+    """Rows of the elements in the chosen groups, each of which has one, and rows of those in none."""
+    _, which = np.unique(np.sort(elements.nodes, axis=1), axis=0, return_inverse=True)
+    which = which.ravel()
+    wanted = np.isin(elements.groups, list(names.values()))
+    count = np.bincount(which[wanted], minlength=len(which))[which]
+    chosen, again = np.flatnonzero(wanted), np.flatnonzero(wanted & (count > 1))
+    if len(again):
+        known = {number: name for name, number in names.items()}
+        rows = np.flatnonzero(wanted & (which == which[again[0]]))
+        first, second = (known[number] for number in elements.groups[rows[:2]].tolist())
+        _refuse(
+            file,
+            f"{_describe(file, elements, rows[0])} is in the physical group '{first}' and again in "
+            f"'{second}' ({len(np.unique(which[again]))} such elements): it may have one",
+        )
+    return chosen, np.flatnonzero(count == 0)
+
+
+def _part(elements: Elements, rows: Ints, nodes: Ints, names: dict[str, int]) -> Part:
+    labels = np.column_stack((elements.numbers, elements.entities))[rows]
+    return Part(nodes, elements.groups[rows].astype(np.int32), labels, names)
+
+
+def _incidence(nodes: Ints, size: int) -> csr_array:
+    count, width = nodes.shape
+    return csr_array(
+        (np.ones(nodes.size, np.int8), nodes.ravel(), np.arange(count + 1) * width), shape=(count, size)
+    )
+
+
+def _describe(file: MshFile, elements: Elements, row: int) -> str:
+    name, _ = _TYPES.get(elements.type, (elements.type, 0))
+    vertices = file.points[elements.nodes[row, : _VERTICES.get(name)]]
+    entity = f"of {_ENTITIES[elements.dim]} {elements.entities[row]}"
+    return f"{name} {elements.numbers[row]} {entity} at {place(vertices.mean(axis=0))}"
+
+
+def _refuse(file: MshFile, reason: str) -> NoReturn:
+    raise InputError(f"{file.path}: {reason}")

@@ -1,0 +1,1 @@
+"""The micro scale: cells, their boundary conditions, the cell problem, and its condensation to flux and tangent."""

@@ -1,0 +1,201 @@
+r"""Boundary conditions of a cell, as a map from free fluctuations to degrees of freedom.
+
+The micro field is :math:`u = X g + T w`. The columns of :math:`T` span the admissible
+fluctuations, so :math:`T` *is* the boundary condition:
+
+- periodic: degrees of freedom on the upper faces copy those on the lower ones;
+- linear: fluctuations vanish on the faces of the cell;
+- uniform flux (uniform traction in mechanics): only the average of the fluctuation's gradient
+  vanishes, :math:`\int_{\partial Y} w_i n_j\,\mathrm{d}a = 0`, which are a few rows of
+  constraints :math:`C w = 0` besides.
+
+Of an unknown with several fields, the last two act on those that carry macroscopic modes. Where
+rigid translations of such a field would be left, it is pinned at one node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import ufl
+from dolfinx import fem
+from dolfinx import mesh as dmesh
+
+from fe2.errors import InputError
+from fe2.jit import compile_form
+from fe2.micro.cell import Cell
+from fe2.micro.form import CellForm
+from fe2.micro.periodicity import node_representatives
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class BoundaryMap:
+    """Admissible fluctuations of a cell.
+
+    Attributes:
+        name: Name of the boundary condition.
+        free: For each of the N degrees of freedom the number of the free fluctuation that it
+            copies, or -1 where the fluctuation is zero, shape (N,).
+        size: Number n of free fluctuations.
+        constraints: Rows C of shape (c, n): free fluctuations satisfy C w = 0.
+    """
+
+    name: str
+    free: Indices
+    size: int
+    constraints: Array
+
+    @property
+    def matrix(self) -> sp.csr_matrix:
+        """The map T from free fluctuations to degrees of freedom, shape (N, n), entries zero and one."""
+        rows = np.flatnonzero(self.free >= 0)
+        return sp.csr_matrix((np.ones(len(rows)), (rows, self.free[rows])), shape=(len(self.free), self.size))
+
+
+@dataclass(frozen=True, eq=False)
+class _Field:
+    """One field of the unknown: its space, node coordinates (nodes, dim), degrees of freedom (nodes, components)."""
+
+    number: int
+    nodes: Array
+    dofs: Indices
+    carries_modes: bool
+
+
+def boundary_map(name: str, cell: Cell, form: CellForm) -> BoundaryMap:
+    """The boundary condition of that name: "periodic", "linear" or "uniform_flux".
+
+    Raises:
+        InputError: There is no such boundary condition, or the cell's faces do not match.
+    """
+    if name not in BOUNDARY_CONDITIONS:
+        raise InputError(f"boundary = {name!r} is not known; it is one of {', '.join(BOUNDARY_CONDITIONS)}")
+    fields = _fields(form, cell.dim)
+    masters, fixed, rows = BOUNDARY_CONDITIONS[name](cell, form, fields)
+    if form.fixed is not None:
+        # a copy of a fixed degree of freedom is fixed, and so is what a fixed one copies
+        fixed = fixed | np.isin(masters, masters[form.fixed])
+    return _numbered(name, masters, fixed, rows)
+
+
+def _periodic(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices, Mask, list[fem.Form]]:
+    masters = np.arange(len(form.modes))
+    fixed = np.zeros(len(masters), dtype=bool)
+    for field in fields:
+        nodes = node_representatives(field.nodes, cell.period, lower=-cell.period / 2)
+        masters[field.dofs] = field.dofs[nodes]
+        if field.carries_modes and not form.zero_mean:
+            fixed |= np.isin(masters, masters[field.dofs[_corner(cell, field)]])
+    return masters, fixed, _means(form, fields)
+
+
+def _linear(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices, Mask, list[fem.Form]]:
+    fixed = np.zeros(len(form.modes), dtype=bool)
+    for field in fields:
+        if field.carries_modes:
+            fixed[field.dofs[_on_faces(cell, field.nodes)]] = True
+    return np.arange(len(fixed)), fixed, []
+
+
+def _uniform_flux(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices, Mask, list[fem.Form]]:
+    fixed = np.zeros(len(form.modes), dtype=bool)
+    rows = _means(form, fields)
+    for field in fields:
+        if field.carries_modes:
+            rows += _average_gradient(cell, form, field)
+            if not form.zero_mean:
+                fixed[field.dofs[_corner(cell, field)]] = True
+    return np.arange(len(fixed)), fixed, rows
+
+
+_Condition = Callable[[Cell, CellForm, list[_Field]], tuple[Indices, Mask, list[fem.Form]]]
+
+BOUNDARY_CONDITIONS: dict[str, _Condition] = {
+    "periodic": _periodic,
+    "linear": _linear,
+    "uniform_flux": _uniform_flux,
+}
+
+
+def _fields(form: CellForm, dim: int) -> list[_Field]:
+    space = form.unknown.function_space
+    moving = np.any(form.modes != 0.0, axis=1)
+    if space.num_sub_spaces == 0 or space.dofmap.index_map_bs > 1:
+        parts = [(space, np.arange(len(form.modes), dtype=np.int64))]
+    else:
+        parts = [
+            (part, np.asarray(positions, dtype=np.int64))
+            for part, positions in (space.sub(i).collapse() for i in range(space.num_sub_spaces))
+        ]
+    return [
+        _Field(
+            number,
+            part.tabulate_dof_coordinates()[:, :dim],
+            positions.reshape(-1, part.dofmap.index_map_bs),
+            bool(moving[positions].any()),
+        )
+        for number, (part, positions) in enumerate(parts)
+    ]
+
+
+def _corner(cell: Cell, field: _Field) -> int:
+    return int(np.argmin(np.linalg.norm(field.nodes + cell.period / 2, axis=1)))
+
+
+def _on_faces(cell: Cell, x: Array) -> Mask:
+    return np.any(np.abs(np.abs(x) - cell.period / 2) < 1e-8 * cell.period, axis=1)
+
+
+def _numbered(name: str, masters: Indices, fixed: Mask, rows: list[fem.Form]) -> BoundaryMap:
+    """Number the free fluctuations of degrees of freedom that copy `masters` and are not fixed."""
+    used = np.unique(masters[~fixed])
+    number = np.full(len(masters), -1, dtype=np.int64)
+    number[used] = np.arange(len(used))
+    free = np.where(fixed, -1, number[masters])
+    unconstrained = BoundaryMap(name, free, len(used), np.zeros((0, len(used))))
+    if not rows:
+        return unconstrained
+    constraints = np.array([fem.assemble_vector(row).array for row in rows]) @ unconstrained.matrix
+    return BoundaryMap(name, free, len(used), constraints)
+
+
+def _components(form: CellForm, field: _Field) -> list[ufl.core.expr.Expr]:
+    """Components of the test function of one field."""
+    test = ufl.TestFunction(form.unknown.function_space)
+    parts = ufl.split(test) if form.unknown.function_space.num_sub_spaces and not _is_blocked(form) else (test,)
+    part = parts[field.number]
+    return [part[i] for i in range(part.ufl_shape[0])] if part.ufl_shape else [part]
+
+
+def _is_blocked(form: CellForm) -> bool:
+    return form.unknown.function_space.dofmap.index_map_bs > 1
+
+
+def _means(form: CellForm, fields: list[_Field]) -> list[fem.Form]:
+    """Rows that let the mean of every field with macroscopic modes vanish."""
+    if not form.zero_mean:
+        return []
+    mesh = form.unknown.function_space.mesh
+    moving = [field for field in fields if field.carries_modes]
+    return [compile_form(v * ufl.dx(mesh), mesh.comm) for field in moving for v in _components(form, field)]
+
+
+def _average_gradient(cell: Cell, form: CellForm, field: _Field) -> list[fem.Form]:
+    mesh = cell.mesh
+    mesh.topology.create_connectivity(cell.dim - 1, cell.dim)
+    exterior = dmesh.exterior_facet_indices(mesh.topology)
+    facets = exterior[_on_faces(cell, dmesh.compute_midpoints(mesh, cell.dim - 1, exterior)[:, : cell.dim])]
+    tags = dmesh.meshtags(mesh, cell.dim - 1, facets, np.ones(len(facets), dtype=np.int32))
+    ds = ufl.Measure("ds", domain=mesh, subdomain_data=tags, subdomain_id=1)
+    normal = ufl.FacetNormal(mesh)
+    return [
+        compile_form(v * normal[j] * ds, mesh.comm) for v in _components(form, field) for j in range(cell.dim)
+    ]

@@ -1,0 +1,167 @@
+"""The cell: the geometry of a microstructure, its phases and its period."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from dolfinx import mesh as dmesh
+
+from fe2.errors import InputError
+from fe2.micro.cell_checks import Geometry, check_box, check_count, check_elements, check_period
+from fe2.micro.element_geometry import volumes
+from fe2.parallel import raise_together
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A rectangular piece of microstructure, centred at the origin.
+
+    Cells come from :func:`~fe2.micro.mesh_cell.read_cell`, :func:`~fe2.micro.image_cell.image_cell`
+    or :func:`make_cell`, which check them.
+
+    Attributes:
+        mesh: Mesh whose coordinates are centred in the cell.
+        phases: Tags of all mesh cells: value i stands for the phase `names[i]`.
+        names: Names of the phases.
+        period: Edge lengths of the cell, shape (dim,), in the mesh's unit of length.
+        grid: Numbers of pixels or voxels along each axis where the mesh is a regular grid.
+    """
+
+    mesh: dmesh.Mesh[np.float64]
+    phases: dmesh.MeshTags
+    names: tuple[str, ...]
+    period: npt.NDArray[np.float64]
+    grid: tuple[int, ...] | None = None
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the cell, 2 or 3."""
+        return len(self.period)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the box, pores included; area in two dimensions."""
+        return float(np.prod(self.period))
+
+    @cached_property
+    def volume_fractions(self) -> dict[str, float]:
+        """Share of each phase in :attr:`volume`; less than one in sum where there are pores; collective."""
+        owned = self.mesh.topology.index_map(self.dim).size_local
+        parts = np.bincount(self.phases.values[:owned], volumes(self.mesh)[:owned], len(self.names))
+        whole = np.sum(self.mesh.comm.allgather(parts), axis=0) / self.volume
+        return dict(zip(self.names, whole.tolist(), strict=True))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of geometry, topology and phases, as numbered on this number of ranks; collective.
+
+        Two runs with the same cell have the same fingerprint, so states of the one fit the other.
+        """
+        mesh = self.mesh
+        arrays = mesh.geometry.x, mesh.geometry.dofmaps[0], self.phases.values, self.period
+        digest = hashlib.sha256(repr((mesh.topology.cell_type.name, self.names)).encode())
+        for array in arrays:
+            digest.update(
+                repr((array.shape, array.dtype.str)).encode() + np.ascontiguousarray(array).tobytes()
+            )
+        return hashlib.sha256("".join(mesh.comm.allgather(digest.hexdigest())).encode()).hexdigest()
+
+    def cells_of(self, name: str) -> npt.NDArray[np.int32]:
+        """Mesh cells of a phase, ghosts included.
+
+        Raises:
+            InputError: There is no such phase.
+        """
+        if name not in self.names:
+            raise InputError(f"phase {name!r} is not in the cell; its phases are {', '.join(self.names)}")
+        return self.phases.find(self.names.index(name))
+
+
+def make_cell(
+    mesh: dmesh.Mesh[np.float64],
+    phases: npt.ArrayLike,
+    names: Sequence[str],
+    *,
+    periodic: bool = True,
+    grid: tuple[int, ...] | None = None,
+    labels: npt.NDArray[np.int64] | None = None,
+) -> Cell:
+    """Make a cell of a mesh, and refuse a mesh that is none; collective.
+
+    The period is the box around the mesh. Pores need no elements; each face of the box must have some.
+    Phases on opposite faces may differ, as they do in tomography images.
+
+    Args:
+        mesh: Mesh in as many dimensions as its elements have, anywhere in space; it is moved so that
+            the cell is centred at the origin.
+        phases: Phase of each of this rank's cells and ghosts, as an index into `names`, shape (k,).
+        names: Names of the phases.
+        periodic: False for a cell that is loaded by its boundary only (linear or uniform-flux
+            conditions): opposite faces need not match then.
+        grid: Numbers of elements along each axis if the mesh is a regular grid. Its elements and
+            faces are right by construction and are not checked.
+        labels: Number in its file and geometrical entity of each cell, shape (k, 2), for messages.
+            Within an entity all elements must have the same orientation.
+
+    Raises:
+        InputError: On all ranks: a phase without elements; degenerate, inverted or overlapping
+            elements; no rectangular box; nodes of opposite faces that do not match; fewer than three
+            elements in a period. Coordinates in the message are the mesh's own.
+    """
+    try:
+        return _checked_cell(mesh, np.asarray(phases, dtype=np.int32), tuple(names), periodic, grid, labels)
+    except InputError as error:  # raised on all ranks: let them know it
+        raise_together(mesh.comm, error)
+        raise
+
+
+def _checked_cell(
+    mesh: dmesh.Mesh[np.float64],
+    phases: npt.NDArray[np.int32],
+    names: tuple[str, ...],
+    periodic: bool,
+    grid: tuple[int, ...] | None,
+    labels: npt.NDArray[np.int64] | None,
+) -> Cell:
+    dim = mesh.topology.dim
+    if mesh.geometry.dim != dim or dim not in (2, 3):
+        raise InputError(
+            f"a {dim}-dimensional mesh in {mesh.geometry.dim}-dimensional space: a cell has 2 or 3 of both"
+        )
+    tags = _phase_tags(mesh, phases, names)
+    geometry = Geometry.of(mesh, labels)
+    if grid is None:
+        check_elements(geometry)
+        check_box(geometry)
+        if periodic:
+            check_period(geometry)
+    else:
+        for axis, count in enumerate(grid):
+            check_count(axis, count)
+    mesh.geometry.x[:, :dim] -= geometry.lower + geometry.period / 2
+    return Cell(mesh, tags, names, geometry.period, grid)
+
+
+def _phase_tags(
+    mesh: dmesh.Mesh[np.float64], phases: npt.NDArray[np.int32], names: tuple[str, ...]
+) -> dmesh.MeshTags:
+    cells = mesh.topology.index_map(mesh.topology.dim)
+    size = cells.size_local + cells.num_ghosts
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"phase {repeated[0]!r} is named more than once")
+    wrong = phases.shape != (size,) or bool(((phases < 0) | (phases >= len(names))).any())
+    if mesh.comm.allreduce(int(wrong)):
+        raise InputError(
+            f"phases are {size} indices below {len(names)}, one for each cell of the mesh; got an array of "
+            f"shape {phases.shape} with values from {phases.min(initial=0)} to {phases.max(initial=0)}"
+        )
+    counts = np.sum(mesh.comm.allgather(np.bincount(phases, minlength=len(names))), axis=0)
+    if (counts == 0).any():
+        raise InputError(f"phase {names[int(np.argmin(counts))]!r} has no elements")
+    return dmesh.meshtags(mesh, mesh.topology.dim, np.arange(size, dtype=np.int32), phases)

@@ -1,0 +1,56 @@
+r"""Homogenization as algebra on the assembled cell problem: flux and consistent tangent.
+
+With the nodal residual r and the stiffness :math:`K_f` over all degrees of freedom, the
+macroscopic modes X and the free fluctuations T,
+
+.. math::
+
+    s = \frac{1}{|Y|} X^T r, \qquad
+    A = \frac{1}{|Y|} X^T K_f (X + T S), \qquad
+    S = -(T^T K_f T)^{-1} T^T K_f X,
+
+which is the Schur complement of the linearized cell problem (Miehe & Koch, Arch. Appl. Mech. 72
+(2002), eq. 33): one factorization and one right-hand side for each gradient component.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.micro.newton import CellNewton
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Condensed:
+    """Tangent A of shape (m, m) and sensitivity S = ∂w/∂g of shape (n, m)."""
+
+    tangent: Array
+    sensitivity: Array
+
+
+def homogenized_flux(newton: CellNewton, nodal: Array) -> Array:
+    r"""Volume average of the flux, :math:`X^T r/|Y|`, from the nodal residual r of shape (N,)."""
+    flux: Array = newton.problem.form.modes.T @ nodal / newton.problem.cell.volume
+    return flux
+
+
+def homogenized_tangent(newton: CellNewton) -> Condensed:
+    """Consistent tangent at the equilibrium that was just computed; the factorization is updated.
+
+    Raises:
+        MicroSolveError: The linearized cell problem is singular.
+    """
+    problem = newton.problem
+    modes = problem.form.modes
+    newton.linearize()
+    stiffness = problem.stiffness
+    sensitivity = -newton.linear_solver.solve_many(problem.restrict(stiffness @ modes))
+    total = modes + problem.prolong(sensitivity)
+    # where the stiffness is symmetric, total on both sides makes the error of an inexact solve quadratic
+    left = total if problem.form.symmetric else modes
+    return Condensed(left.T @ (stiffness @ total) / problem.cell.volume, sensitivity)

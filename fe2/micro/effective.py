@@ -1,0 +1,88 @@
+"""Effective properties of a virgin cell: its tangent beside bounds, anisotropy and fractions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.micro.quadrature import PointEvaluator, point_weights
+
+if TYPE_CHECKING:
+    from fe2.micro.rve import RVE
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EffectiveProperties:
+    """What a cell is like as a material.
+
+    Attributes:
+        physics: Name of the physics.
+        components: Names of the components.
+        effective: Tangent between reported components, shape (m, m): in small strain the stiffness
+            with engineering shear strains.
+        tangent: The same between internal (Mandel) components.
+        volume_fractions: Volume fraction of each phase; what is missing to one is void.
+        properties: What else describes the tangent in this physics, e.g. "bounds", "bulk_modulus",
+            "anisotropy".
+        boundary: Boundary condition of the cell.
+        unknowns: Number of free fluctuations.
+        seconds: Time that it took.
+    """
+
+    physics: str
+    components: tuple[str, ...]
+    effective: Array
+    tangent: Array
+    volume_fractions: dict[str, float]
+    properties: dict[str, Any]
+    boundary: str
+    unknowns: int
+    seconds: float
+
+
+def effective_properties(rve: RVE) -> EffectiveProperties:
+    """Effective properties of the virgin cell.
+
+    Raises:
+        MicroSolveError: The cell problem is singular.
+    """
+    start = time.perf_counter()
+    virgin = rve.initial_state()
+    tangent = rve.solve(np.zeros(rve.kinematics.size), virgin, 0.0, np.empty_like(virgin)).tangent
+    fractions = rve.cell.volume_fractions
+    phases = _phase_tangents(rve)
+    # a form of one's own may not tell the phases' fluxes: then there are no bounds
+    names = list(fractions) if set(fractions) <= set(phases) else []
+    properties = rve.kinematics.characterize(
+        tangent, [phases[name] for name in names], [fractions[name] for name in names]
+    )
+    return EffectiveProperties(
+        physics=rve.kinematics.name,
+        components=rve.kinematics.components,
+        effective=rve.kinematics.reported_tangent(tangent),
+        tangent=tangent,
+        volume_fractions=fractions,
+        properties=properties,
+        boundary=rve.boundary,
+        unknowns=rve.unknowns,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _phase_tangents(rve: RVE) -> dict[str, Array]:
+    """Mean tangent of each phase in the virgin state, in macroscopic components, by name."""
+    mesh, degree, embedding = rve.cell.mesh, rve.form.quadrature_degree, rve.kinematics.embedding
+    k = rve.kinematics.local_size
+    tangents = {}
+    for term in rve.form.fluxes:
+        weights = point_weights(mesh, degree, term.cells)
+        values = PointEvaluator(term.tangent, mesh, degree, term.cells)().reshape(-1, k, k)
+        mean = np.einsum("q,qij->ij", weights, values) / weights.sum()
+        tangents[term.phase] = embedding.T @ mean @ embedding
+    return tangents

@@ -1,0 +1,96 @@
+"""Local fields of a cell: whatever a state holds, as arrays that can be drawn and measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from dolfinx import plot
+
+from fe2.micro.problem import CellProblem
+from fe2.micro.quadrature import PointEvaluator, point_weights
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LocalFields:
+    """Fields on the mesh of a cell, in the layout of VTK's unstructured grids.
+
+    Attributes:
+        points: Coordinates of the nodes, shape (nodes, 3).
+        connectivity: VTK's flat list: for each mesh cell its number of nodes and the nodes.
+        cell_types: VTK's cell types.
+        point_data: Nodal fields by name: the micro field "u" and its "fluctuation".
+        cell_data: Means over each mesh cell, by name: "phase", the local gradient and flux of the
+            physics (e.g. "strain", "stress") and the history variables, zero where a phase has none.
+        volumes: Volumes of the mesh cells.
+        components: Names of the components of the local gradient and flux.
+    """
+
+    points: Array
+    connectivity: npt.NDArray[np.int64]
+    cell_types: npt.NDArray[np.uint8]
+    point_data: dict[str, Array]
+    cell_data: dict[str, Array]
+    volumes: Array
+    components: tuple[str, ...]
+
+
+def local_fields(problem: CellProblem, state: Array) -> LocalFields:
+    """Fields of a state, rebuilt without solving anything.
+
+    Rate-dependent laws are evaluated with no time step: the flux is the one at the end of the
+    step that led to the state.
+    """
+    layout, form, mesh = problem.layout, problem.form, problem.cell.mesh
+    problem.load(state, 0.0)
+    problem.set_field(state[layout.gradient], state[layout.fluctuation])
+    problem.assemble_residual()
+    topology, types, points = plot.vtk_mesh(form.unknown.function_space)
+    nodal = {"u": form.unknown.x.array, "fluctuation": problem.prolong(state[layout.fluctuation])}
+    size = int(np.prod(form.kinematics.field_shape, dtype=int))
+    means = _CellMeans(problem)
+    return LocalFields(
+        points=points,
+        connectivity=topology.astype(np.int64),
+        cell_types=types,
+        point_data={name: values.reshape(-1, size).copy() for name, values in nodal.items()},
+        cell_data=means.collect(state),
+        volumes=means.volumes,
+        components=form.kinematics.local_components,
+    )
+
+
+class _CellMeans:
+    """Means over mesh cells of what is known at quadrature points."""
+
+    def __init__(self, problem: CellProblem) -> None:
+        self.problem = problem
+        mesh, degree = problem.cell.mesh, problem.form.quadrature_degree
+        self.count = mesh.topology.index_map(mesh.topology.dim).size_local
+        self.weights = point_weights(mesh, degree, np.arange(self.count, dtype=np.int32)).reshape(self.count, -1)
+        self.volumes: Array = self.weights.sum(axis=1)
+        self.data: dict[str, Array] = {"phase": problem.cell.phases.values.astype(np.float64)}
+
+    def collect(self, state: Array) -> dict[str, Array]:
+        form = self.problem.form
+        for term in form.fluxes:
+            for name, expression in (
+                (form.kinematics.gradient_name, term.gradient),
+                (form.kinematics.flux_name, term.flux),
+            ):
+                evaluate = PointEvaluator(
+                    expression, self.problem.cell.mesh, form.quadrature_degree, term.cells
+                )
+                self._add(name, term.cells, evaluate())
+        for variable, values in self.problem.history_of(state[None, :]):
+            self._add(variable.name, variable.cells, values[0])
+        return self.data
+
+    def _add(self, name: str, cells: npt.NDArray[np.int32], values: Array) -> None:
+        components = values.shape[1]
+        target = self.data.setdefault(name, np.zeros((self.count, components)))
+        weighted = self.weights[cells][:, :, None] * values.reshape(len(cells), -1, components)
+        target[cells] = weighted.sum(axis=1) / self.volumes[cells, None]

@@ -1,0 +1,70 @@
+r"""Folding of the assembled cell matrix to the free fluctuations: K = TᵀK_fT, bordered by constraints.
+
+The pairs (row, column) of the unwrapped pattern are mapped and sorted once. A sparse matrix of
+zeros and ones then adds the unwrapped values into the folded ones, so each folding is one sparse
+product.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from fe2.micro.boundary import BoundaryMap
+
+Array = npt.NDArray[np.float64]
+
+
+class FoldedMatrix:
+    r"""The matrix of the free fluctuations in compressed rows, bordered where there are constraints.
+
+    .. math:: \begin{pmatrix} T^T K_f T & C^T \\ C & 0 \end{pmatrix}
+
+    Attributes:
+        indptr: Row pointers.
+        indices: Column indices.
+        data: Values, updated in place.
+        size: Number of rows, free fluctuations and constraints.
+    """
+
+    def __init__(self, unwrapped: sp.bsr_matrix | sp.csr_matrix, boundary: BoundaryMap) -> None:
+        """Prepare the folding of matrices with the pattern of `unwrapped`.
+
+        Args:
+            unwrapped: Matrix over all degrees of freedom, shape (N, N); only its pattern counts.
+            boundary: Map from free fluctuations to degrees of freedom.
+        """
+        rows, columns, positions = _entries(unwrapped, boundary)
+        borders = sp.coo_matrix(boundary.constraints)
+        n = boundary.size
+        self.size = n + boundary.constraints.shape[0]
+        # the border's diagonal is stored, as factorizations expect every diagonal entry
+        corner = np.arange(n, self.size)
+        all_rows = np.concatenate([rows, borders.row + n, borders.col, corner])
+        all_columns = np.concatenate([columns, borders.col, borders.row + n, corner])
+        keys, inverse = np.unique(all_rows * self.size + all_columns, return_inverse=True)
+        self.indices = (keys % self.size).astype(np.int32)
+        self.indptr = np.searchsorted(keys // self.size, np.arange(self.size + 1)).astype(np.int32)
+        self.data = np.zeros(len(keys))
+        constant = np.concatenate([np.zeros(len(rows)), borders.data, borders.data, np.zeros(len(corner))])
+        self._constant = np.bincount(inverse, weights=constant, minlength=len(keys))
+        self._gather = sp.csr_matrix(
+            (np.ones(len(rows)), (inverse[: len(rows)], positions)), shape=(len(keys), unwrapped.data.size)
+        )
+
+    def update(self, values: Array) -> None:
+        """Fold the values of the unwrapped matrix, in the order of its data array."""
+        np.add(self._gather @ values.reshape(-1), self._constant, out=self.data)
+
+
+def _entries(
+    unwrapped: sp.bsr_matrix | sp.csr_matrix, boundary: BoundaryMap
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Folded rows and columns of the entries that survive, with their positions in the data array."""
+    numbered = unwrapped.copy()
+    numbered.data = np.arange(1, unwrapped.data.size + 1, dtype=np.float64).reshape(unwrapped.data.shape)
+    pattern = numbered.tocoo()
+    rows, columns = boundary.free[pattern.row], boundary.free[pattern.col]
+    kept = (rows >= 0) & (columns >= 0)
+    return rows[kept], columns[kept], pattern.data[kept].astype(np.int64) - 1

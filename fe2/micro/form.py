@@ -1,0 +1,128 @@
+r"""The cell problem before any boundary condition: an ordinary DOLFINx form with its macroscopic modes.
+
+Nothing of the macroscopic scale enters the form. The built-in physics are short factories for a
+:class:`CellForm`; a form of one's own makes a cell problem in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+from ufl.core.expr import Expr
+
+from fe2.physics.kinematics import Kinematics
+from fe2.physics.law import PointLaw
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class HistoryVariable:
+    """A history variable of one phase, stored at the quadrature points of that phase's mesh cells.
+
+    Attributes:
+        name: Name of the variable, e.g. "plastic_strain".
+        phase: Name of the phase that remembers it.
+        value: Quadrature function that holds the values at the beginning of the step.
+        cells: Mesh cells of the phase.
+        update: UFL expression of the value at the end of the step, or None where a point law
+            computes it.
+    """
+
+    name: str
+    phase: str
+    value: fem.Function
+    cells: npt.NDArray[np.int32]
+    update: Expr | None = None
+
+    @property
+    def components(self) -> int:
+        """Numbers at each quadrature point."""
+        return int(self.value.function_space.dofmap.index_map_bs)
+
+
+@dataclass(frozen=True, eq=False)
+class PointLawTerm:
+    """A point law on one phase: flux and tangent are quadrature functions that appear in the cell's form.
+
+    Attributes:
+        law: The vectorized law.
+        cells: Mesh cells of the phase.
+        gradient: Local gradient, a UFL vector of the unknown.
+        flux: Quadrature function of k components.
+        tangent: Quadrature function of k × k components.
+        history: The law's history variables, by name.
+    """
+
+    law: PointLaw
+    cells: npt.NDArray[np.int32]
+    gradient: Expr
+    flux: fem.Function
+    tangent: fem.Function
+    history: dict[str, HistoryVariable]
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseFlux:
+    """Local gradient, flux and tangent of one phase: UFL vectors and a matrix, for local fields and bounds."""
+
+    phase: str
+    cells: npt.NDArray[np.int32]
+    gradient: Expr
+    flux: Expr
+    tangent: Expr
+
+
+@dataclass(frozen=True, eq=False)
+class CellForm:
+    r"""Residual of a cell, its unknown and its macroscopic modes.
+
+    Attributes:
+        kinematics: Names and sizes of the macroscopic gradient and flux.
+        unknown: The micro field u, a function on the cell's mesh.
+        residual: Linear form r(u; v).
+        modes: Matrix X of shape (N, m): nodal values of the fields whose macroscopic gradient is
+            one in one component and zero in the others.
+        dt: Time step, as it appears in the form.
+        jacobian: Bilinear form, derived from the residual where it is None.
+        history: History variables with their updates.
+        point_laws: Laws whose flux and tangent are quadrature functions.
+        fluxes: Local gradient and flux of each phase, for local fields.
+        fixed: Degrees of freedom whose fluctuation is zero whatever the boundary condition, e.g. at
+            walls, as a mask of shape (N,), or None.
+        zero_mean: True where the mean of the fluctuation has to vanish because the form depends on
+            the value of the unknown; otherwise a node is pinned.
+        symmetric: True where the Jacobian is symmetric for every state.
+        quadrature_degree: Degree of the quadrature rule at whose points history is stored.
+    """
+
+    kinematics: Kinematics
+    unknown: fem.Function
+    residual: ufl.Form
+    modes: Array
+    dt: fem.Constant
+    jacobian: ufl.Form | None = None
+    history: tuple[HistoryVariable, ...] = ()
+    point_laws: tuple[PointLawTerm, ...] = ()
+    fluxes: tuple[PhaseFlux, ...] = ()
+    fixed: npt.NDArray[np.bool_] | None = None
+    zero_mean: bool = False
+    symmetric: bool = False
+    quadrature_degree: int = 2
+
+    def derived_jacobian(self) -> ufl.Form:
+        r"""The Jacobian :math:`\partial r/\partial u`, with the tangents of the point laws."""
+        if self.jacobian is not None:
+            return self.jacobian
+        direction = ufl.TrialFunction(self.unknown.function_space)
+        jacobian = ufl.derivative(self.residual, self.unknown, direction)
+        for term in self.point_laws:
+            change = ufl.algorithms.expand_derivatives(
+                ufl.derivative(term.gradient, self.unknown, direction)
+            )
+            jacobian += ufl.derivative(self.residual, term.flux, ufl.dot(term.tangent, change))
+        return jacobian

@@ -1,0 +1,140 @@
+"""Cells from label images: one quadrilateral or hexahedron for each pixel or voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dolfinx.mesh
+import numpy as np
+import numpy.typing as npt
+from mpi4py import MPI
+
+from fe2.errors import InputError
+from fe2.mesh_data import place
+from fe2.micro.cell import Cell, make_cell
+
+Labels = npt.NDArray[np.integer[Any]]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def image_cell(
+    labels: Labels,
+    phases: Mapping[str, int],
+    *,
+    voxel_size: float | Sequence[float] = 1.0,
+    coarsen: int = 1,
+    crop: Sequence[Sequence[int]] | None = None,
+    comm: MPI.Comm = MPI.COMM_SELF,
+) -> Cell:
+    """Make a cell of a label image; collective over `comm`.
+
+    Args:
+        labels: Image, indexed [x, y] or [x, y, z], of integers; the same on all ranks.
+        phases: Label of each phase. Every label of the (cropped) image belongs to a phase, and every
+            phase keeps at least one voxel after coarsening.
+        voxel_size: Edge length of a voxel, or one for each axis.
+        coarsen: Edge length in voxels of the blocks that become one element each. The most frequent
+            label of a block wins; among equally frequent ones the smallest does.
+        crop: First and last-plus-one voxel along each axis, [[low, high], ...]; None for all.
+        comm: Ranks over which the cell is distributed.
+
+    Raises:
+        InputError: A label without a phase, or a phase without a label; a shape, voxel size, crop or
+            coarsening that cannot be; fewer than three elements along an axis.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim not in (2, 3) or labels.dtype.kind not in "bui":
+        raise InputError(
+            f"a label image has 2 or 3 dimensions and integers; got shape {labels.shape} of {labels.dtype}"
+        )
+    size = np.asarray(voxel_size, dtype=np.float64)
+    if size.shape not in ((), (labels.ndim,)) or not np.all(np.isfinite(size) & (size > 0)):
+        raise InputError(
+            f"voxel_size = {voxel_size}: one positive length is needed, or one for each of {labels.ndim} axes"
+        )
+    size = np.broadcast_to(size, labels.ndim)
+    start, part = _cropped(labels, crop)
+    _check_labels(part, phases, start, size)
+    image = _coarsened(part, coarsen)
+    for name, label in phases.items():
+        if not (image == label).any():
+            raise InputError(
+                f"phase '{name}' (label {label}) has no voxel left after coarsening by {coarsen}"
+            )
+    return _grid_cell(image, phases, size * coarsen, comm)
+
+
+def _cropped(labels: Labels, crop: Sequence[Sequence[int]] | None) -> tuple[Ints, Labels]:
+    """Index of the first voxel that is kept, and the voxels that are."""
+    if crop is None:
+        return np.zeros(labels.ndim, dtype=np.int64), labels
+    bounds = np.asarray(crop)
+    shape = np.array(labels.shape)
+    right = bounds.shape == (labels.ndim, 2) and bounds.dtype.kind in "ui"
+    if not right or (bounds[:, 0] < 0).any() or (bounds[:, 1] > shape).any() or (np.diff(bounds) <= 0).any():
+        raise InputError(
+            f"crop = {crop}: [low, high] in voxels is needed for each of {labels.ndim} axes, with "
+            f"0 <= low < high <= {list(labels.shape)}"
+        )
+    return bounds[:, 0].astype(np.int64), labels[tuple(slice(low, high) for low, high in bounds)]
+
+
+def _check_labels(image: Labels, phases: Mapping[str, int], start: Ints, size: Floats) -> None:
+    """Refuse labels and phases that do not stand for one another."""
+    given = list(phases.values())
+    found, first, counts = np.unique(image, return_index=True, return_counts=True)
+    for name, label in phases.items():
+        if given.count(label) > 1:
+            raise InputError(f"label {label} is given to more than one phase, among them '{name}'")
+        if label not in found:
+            known = ", ".join(f"{value} ({count} voxels)" for value, count in zip(found, counts, strict=True))
+            raise InputError(f"phase '{name}': no voxel has its label {label}; the image has {known}")
+    for label, row, count in zip(found.tolist(), first.tolist(), counts.tolist(), strict=True):
+        if label not in given:
+            voxel = start + np.array(np.unravel_index(row, image.shape))
+            raise InputError(
+                f"label {label} has no phase: {count} voxels have it, the first is {voxel.tolist()} at "
+                f"{place((voxel + 0.5) * size)} from the image's corner; the phases are {dict(phases)}"
+            )
+
+
+def _coarsened(labels: Labels, factor: int) -> Labels:
+    """Most frequent label of each block of `factor` voxels a side; the smallest where several are."""
+    if factor == 1:
+        return labels
+    if factor < 1 or int(factor) != factor:
+        raise InputError(f"coarsen = {factor}: a positive whole number of voxels is needed")
+    if any(n % factor for n in labels.shape):
+        fitting = [n - n % factor for n in labels.shape]
+        raise InputError(
+            f"coarsen = {factor} does not divide the image's shape {list(labels.shape)}; crop it to {fitting}"
+        )
+    split = [n for length in labels.shape for n in (length // factor, factor)]
+    blocks = tuple(range(1, 2 * labels.ndim, 2))
+    most = np.zeros([length // factor for length in labels.shape], dtype=np.int64)
+    winner = np.zeros(most.shape, dtype=labels.dtype)
+    for label in np.unique(labels):
+        votes = (labels == label).reshape(split).sum(axis=blocks)
+        winner[votes > most] = label
+        most = np.maximum(votes, most)
+    return winner
+
+
+def _grid_cell(image: Labels, phases: Mapping[str, int], size: Floats, comm: MPI.Comm) -> Cell:
+    upper = np.array(image.shape) * size / 2
+    if image.ndim == 2:
+        mesh = dolfinx.mesh.create_rectangle(
+            comm, [-upper, upper], image.shape, dolfinx.mesh.CellType.quadrilateral
+        )
+    else:
+        mesh = dolfinx.mesh.create_box(comm, [-upper, upper], image.shape, dolfinx.mesh.CellType.hexahedron)
+    # The first and the last vertex of a tensor-product element are opposite: their mean is its centre.
+    corners = mesh.geometry.dofmaps[0][:, [0, -1]]
+    centres = mesh.geometry.x[corners].mean(axis=1)[:, : image.ndim]
+    voxels = np.floor((centres + upper) / size).astype(np.int64)
+    order = np.argsort(list(phases.values()))
+    sorted_labels = np.array(list(phases.values()))[order]
+    indices = order[np.searchsorted(sorted_labels, image[tuple(voxels.T)])]
+    return make_cell(mesh, indices, tuple(phases), grid=image.shape)

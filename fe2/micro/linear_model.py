@@ -1,0 +1,56 @@
+"""The simplest micro model: a constant tangent, the linearization of whatever it was taken from."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.errors import InputError
+from fe2.physics.kinematics import Kinematics
+from fe2.response import Response
+
+Array = npt.NDArray[np.float64]
+
+
+class LinearModel:
+    """Flux A g + s₀; its state is the gradient alone.
+
+    Attributes:
+        kinematics: Names and sizes of gradient and flux.
+        tangent: Matrix A, shape (m, m), internal components.
+        offset: Flux s₀ at no gradient, shape (m,).
+    """
+
+    def __init__(self, kinematics: Kinematics, tangent: Array, offset: Array | None = None) -> None:
+        """Check the shapes and keep copies.
+
+        Raises:
+            InputError: The tangent or the offset does not fit the kinematics.
+        """
+        m = kinematics.size
+        self.kinematics = kinematics
+        self.tangent = np.array(tangent, dtype=np.float64)
+        self.offset = np.zeros(m) if offset is None else np.array(offset, dtype=np.float64)
+        if self.tangent.shape != (m, m) or self.offset.shape != (m,):
+            raise InputError(
+                f"a tangent of shape {self.tangent.shape} and an offset of shape {self.offset.shape} do not "
+                f"fit the {kinematics.name} kinematics, which has {m} components"
+            )
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that one quadrature point remembers: its gradient."""
+        return self.kinematics.size
+
+    def initial_state(self) -> Array:
+        """No gradient."""
+        return np.zeros(self.state_size)
+
+    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
+        """Flux and tangent; `state` and `dt` do not matter."""
+        out[:] = gradient
+        return Response(self.tangent @ gradient + self.offset, self.tangent, 0, 0.0)
+
+    def averages(self, states: Array) -> dict[str, Array]:
+        """A constant tangent has no history."""
+        return {}

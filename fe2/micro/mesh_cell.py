@@ -1,0 +1,50 @@
+"""Cells from gmsh's .msh files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+
+import numpy as np
+from mpi4py import MPI
+
+from fe2.errors import InputError
+from fe2.mesh_data import cells_of_file
+from fe2.mesh_distribution import distribute, on_root
+from fe2.micro.cell import Cell, make_cell
+from fe2.msh_file import read_msh
+
+
+def read_cell(
+    path: str | PathLike[str],
+    *,
+    phases: Mapping[str, str | int] | None = None,
+    comm: MPI.Comm = MPI.COMM_SELF,
+    periodic: bool = True,
+) -> Cell:
+    """Read a cell from a .msh file; collective over `comm`.
+
+    Triangles, quadrilaterals, tetrahedra and hexahedra of first and second order are read, one kind
+    in a file. Every physical group of the highest dimension is a phase.
+
+    Args:
+        path: The file.
+        phases: Name or number of the physical group of each phase, in the wanted order; where it is
+            None, the phases are the file's groups by their names, in the order of their numbers.
+        comm: Ranks over which the cell is distributed.
+        periodic: False for a cell that is loaded by its boundary only, whose faces need not match.
+
+    Raises:
+        InputError: On all ranks: the file cannot be read, or does not hold a cell (see
+            :func:`~fe2.micro.cell.make_cell`). The message names the file, the entity and coordinates.
+    """
+    data = on_root(comm, lambda: cells_of_file(read_msh(path), phases))
+    mesh, tags, labels, names = distribute(comm, data)
+    index = {number: i for i, number in enumerate(names.values())}
+    indices = np.array([index[tag] for tag in tags.tolist()], dtype=np.int32)
+    try:
+        return make_cell(mesh, indices, tuple(names), periodic=periodic, labels=labels)
+    except InputError as error:
+        refusal = InputError(f"{path}: {error}")
+        refusal.collective = error.collective
+        raise refusal from error

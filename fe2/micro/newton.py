@@ -1,0 +1,150 @@
+r"""Equilibrium of a cell: Newton's method with a line search on the free fluctuations.
+
+The equilibrium is :math:`P T^T r(X g + T w) = 0`, where :math:`P` projects onto the admissible
+fluctuations, :math:`C w = 0`, and is the identity where there are no constraints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.errors import MicroSolveError
+from fe2.micro.folding import FoldedMatrix
+from fe2.micro.linear_solver import LinearSolver
+from fe2.micro.problem import CellProblem
+
+Array = npt.NDArray[np.float64]
+
+_LINE_SEARCH_TRIALS = 6
+_SUFFICIENT_DECREASE = 0.8
+
+
+@dataclass(frozen=True)
+class NewtonOptions:
+    """When a cell counts as solved.
+
+    Attributes:
+        tolerance: Norm of the residual relative to the forces in the cell, those that act on its
+            faces or those of an elastic response to the gradient, whichever is larger.
+        max_iterations: Linear systems after which the iteration is given up.
+    """
+
+    tolerance: float = 1e-8
+    max_iterations: int = 30
+
+
+@dataclass
+class Equilibrium:
+    """A point on the way to equilibrium: fluctuation, nodal and projected residual, norms so far."""
+
+    fluctuation: Array
+    nodal: Array
+    residual: Array
+    norms: list[float] = field(default_factory=list)
+
+    @property
+    def iterations(self) -> int:
+        """Linear systems solved."""
+        return len(self.norms) - 1
+
+
+class CellNewton:
+    """Newton's method for a cell problem, with its one matrix and factorization.
+
+    Attributes:
+        linear_solver: Solver for the matrix of the last :meth:`linearize`.
+    """
+
+    def __init__(self, problem: CellProblem, options: NewtonOptions) -> None:
+        """Set up matrix and solver, and measure the forces of the virgin cell."""
+        self.problem, self.options = problem, options
+        self._folded = FoldedMatrix(problem.stiffness, problem.boundary)
+        self.linear_solver = LinearSolver(
+            self._folded, free=problem.boundary.size, symmetric=problem.form.symmetric
+        )
+        self._constraints = problem.boundary.constraints
+        self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
+        self._elastic_forces = self._virgin_forces()
+
+    def linearize(self) -> None:
+        """Assemble and factorize the stiffness at the field of the last residual."""
+        self._folded.update(self.problem.assemble_stiffness())
+        self.linear_solver.factorize()
+
+    def equilibrate(self, gradient: Array, committed: Array, fluctuation: Array) -> Equilibrium:
+        """Solve for the fluctuation; the history has to be loaded.
+
+        Args:
+            gradient: Macroscopic gradient, shape (m,).
+            committed: Gradient of the committed state, shape (m,).
+            fluctuation: First guess, shape (n,).
+
+        Raises:
+            MicroSolveError: The iteration did not converge.
+        """
+        forces = max(
+            np.linalg.norm(self._elastic_forces @ gradient),
+            np.linalg.norm(self._elastic_forces @ (gradient - committed)),
+        )
+        point = self._residual_at(gradient, fluctuation)
+        point.norms.append(float(np.linalg.norm(point.residual)))
+        while not point.norms[-1] <= self.options.tolerance * max(forces, np.linalg.norm(point.nodal)):
+            if point.iterations >= self.options.max_iterations or not np.isfinite(point.norms[-1]):
+                raise MicroSolveError(_not_converged(point, self.options.tolerance * forces))
+            self.linearize()
+            point = self._line_search(gradient, point, -self.linear_solver.solve(point.residual))
+        return point
+
+    def _line_search(self, gradient: Array, start: Equilibrium, direction: Array) -> Equilibrium:
+        """Secant search for the zero of direction · residual; a full step that helps is taken."""
+        slope, length = float(direction @ start.residual), 1.0
+        failure: MicroSolveError | None = None
+        for _ in range(_LINE_SEARCH_TRIALS):
+            try:
+                trial = self._residual_at(gradient, start.fluctuation + length * direction)
+            except MicroSolveError as error:
+                failure, length = error, 0.5 * length
+                continue
+            norm, new_slope = float(np.linalg.norm(trial.residual)), float(direction @ trial.residual)
+            if norm <= start.norms[-1] or abs(new_slope) <= _SUFFICIENT_DECREASE * abs(slope):
+                trial.norms = [*start.norms, norm]
+                return trial
+            secant = slope / (slope - new_slope) if np.isfinite(new_slope) and new_slope != slope else 0.5
+            length *= float(np.clip(secant, 0.1, 0.7))
+        raise MicroSolveError(
+            "the line search of the cell problem found no step that lowers the residual, "
+            + _norms(start)
+        ) from failure
+
+    def _residual_at(self, gradient: Array, fluctuation: Array) -> Equilibrium:
+        self.problem.set_field(gradient, fluctuation)
+        nodal = self.problem.assemble_residual()
+        return Equilibrium(fluctuation, nodal, self._project(self.problem.restrict(nodal)))
+
+    def _project(self, forces: Array) -> Array:
+        if not len(self._constraints):
+            return forces
+        reactions: Array = self._gram @ (self._constraints @ forces)
+        projected: Array = forces - self._constraints.T @ reactions
+        return projected
+
+    def _virgin_forces(self) -> Array:
+        """Nodal forces K_f X of the unloaded cell, shape (N, m): the scale of its residuals."""
+        problem = self.problem
+        problem.load(np.zeros(problem.layout.size), 0.0)
+        zero = np.zeros(problem.form.kinematics.size)
+        self._residual_at(zero, np.zeros(problem.boundary.size))
+        problem.assemble_stiffness()
+        forces: Array = problem.stiffness @ problem.form.modes
+        return forces
+
+
+def _not_converged(point: Equilibrium, wanted: float) -> str:
+    return f"the cell problem did not converge in {point.iterations} iterations to {wanted:.2g}, {_norms(point)}"
+
+
+def _norms(point: Equilibrium) -> str:
+    return "residuals " + ", ".join(f"{norm:.2e}" for norm in point.norms[-6:])

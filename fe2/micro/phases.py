@@ -1,0 +1,161 @@
+r"""The cell form of a kinematics and one law for each phase.
+
+.. math:: r(u; v) = \sum_p \int_{Y_p} t_p(\nabla u, \mathrm{history}, \Delta t)\cdot\nabla v\,\mathrm{d}x
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import basix.ufl
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+from ufl.core.expr import Expr
+
+from fe2.errors import InputError
+from fe2.micro.cell import Cell
+from fe2.micro.form import CellForm, HistoryVariable, PhaseFlux, PointLawTerm
+from fe2.physics.kinematics import Kinematics
+from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
+
+
+def phase_form(
+    cell: Cell,
+    kinematics: Kinematics,
+    laws: Mapping[str, PhaseLaw],
+    *,
+    degree: int = 1,
+    quadrature_degree: int | None = None,
+) -> CellForm:
+    """Form of a cell whose phases follow the given laws.
+
+    Args:
+        cell: The geometry.
+        kinematics: The operator field ↦ gradient.
+        laws: A law for each phase of the cell, by the phase's name.
+        degree: Degree of the Lagrange element of the unknown.
+        quadrature_degree: Degree of the quadrature rule; the default integrates the stiffness of
+            straight-sided simplices and a constant flux on curved ones exactly.
+
+    Raises:
+        InputError: A phase without a law, a law without a phase, or a degree that cannot be.
+    """
+    _check(cell, kinematics, laws, degree)
+    quadrature = quadrature_degree or default_quadrature_degree(cell, degree)
+    space = fem.functionspace(cell.mesh, ("Lagrange", degree, kinematics.field_shape))
+    builder = _Builder(cell, kinematics, fem.Function(space, name="u"), quadrature)
+    terms = [builder.term(phase, laws[phase]) for phase in cell.names]
+    nodes = space.tabulate_dof_coordinates()[:, : cell.dim]
+    return CellForm(
+        kinematics=kinematics,
+        unknown=builder.unknown,
+        residual=sum(terms[1:], terms[0]),
+        modes=kinematics.modes(nodes).reshape(-1, kinematics.size),
+        dt=builder.dt,
+        history=tuple(builder.history),
+        point_laws=tuple(builder.point_laws),
+        fluxes=tuple(builder.fluxes),
+        symmetric=all(law.symmetric for law in laws.values()),
+        quadrature_degree=quadrature,
+    )
+
+
+def default_quadrature_degree(cell: Cell, degree: int) -> int:
+    """Lowest degree that keeps the patch test: a constant flux is integrated exactly.
+
+    On simplices the stiffness of a degree p element needs 2(p - 1) where the geometry is straight;
+    a constant flux on a geometry of degree q needs (p - 1) + (d - 1)(q - 1). Quadrilaterals and
+    hexahedra take p + 1 points in each direction.
+    """
+    order = cell.mesh.geometry.cmaps[0].degree
+    if cell.mesh.topology.cell_name() in ("triangle", "tetrahedron"):
+        return max(1, 2 * (degree - 1), degree - 1 + (cell.dim - 1) * (order - 1))
+    return 2 * degree + (order - 1)
+
+
+def _check(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw], degree: int) -> None:
+    if missing := [name for name in cell.names if name not in laws]:
+        raise InputError(f"phase {missing[0]!r} of the cell has no law; laws are given for {sorted(laws)}")
+    if unknown := [name for name in laws if name not in cell.names]:
+        raise InputError(f"a law is given for {unknown[0]!r}, but the cell's phases are {sorted(cell.names)}")
+    if kinematics.dim != cell.dim:
+        raise InputError(f"the kinematics is {kinematics.dim}-dimensional and the cell {cell.dim}-dimensional")
+    if degree < 1:
+        raise InputError(f"degree = {degree} is not admissible; Lagrange elements have degree 1 or higher")
+
+
+@dataclass(eq=False)
+class _Builder:
+    """Collects the terms of the form and the quadrature functions that they need."""
+
+    cell: Cell
+    kinematics: Kinematics
+    unknown: fem.Function
+    quadrature: int
+
+    def __post_init__(self) -> None:
+        mesh = self.cell.mesh
+        self.dt = fem.Constant(mesh, 0.0)
+        self.history: list[HistoryVariable] = []
+        self.point_laws: list[PointLawTerm] = []
+        self.fluxes: list[PhaseFlux] = []
+        self.gradient = self.kinematics.local_gradient(self.unknown)
+        self.test_gradient = self.kinematics.local_gradient(ufl.TestFunction(self.unknown.function_space))
+        self.dx = ufl.Measure(
+            "dx",
+            domain=mesh,
+            subdomain_data=self.cell.phases,
+            metadata={"quadrature_degree": self.quadrature, "quadrature_rule": "default"},
+        )
+
+    def term(self, phase: str, law: PhaseLaw) -> ufl.Form:
+        """The virtual work of one phase."""
+        index = self.cell.names.index(phase)
+        cells = self.cell.phases.find(index)
+        if isinstance(law, ExpressionLaw):
+            flux, tangent = self._expression_law(phase, law, cells)
+        elif isinstance(law, PointLaw):
+            flux, tangent = self._point_law(phase, law, cells)
+        else:
+            raise InputError(f"the law of phase {phase!r} is a {type(law).__name__}, not a phase law")
+        self.fluxes.append(PhaseFlux(phase, cells, self.gradient, flux, tangent))
+        return ufl.dot(flux, self.test_gradient) * self.dx(index)
+
+    def _expression_law(
+        self, phase: str, law: ExpressionLaw, cells: npt.NDArray[np.int32]
+    ) -> tuple[Expr, Expr]:
+        symbolic = law.with_constants(self._constant)
+        values = {name: self._quadrature_function(size, name) for name, size in self._sizes(law).items()}
+        updates = symbolic.update(self.gradient, values, self.dt)
+        for name, value in values.items():
+            self.history.append(HistoryVariable(name, phase, value, cells, updates[name]))
+        variable = ufl.variable(self.gradient)
+        tangent = ufl.diff(symbolic.flux(variable, values, self.dt), variable)
+        return symbolic.flux(self.gradient, values, self.dt), tangent
+
+    def _point_law(self, phase: str, law: PointLaw, cells: npt.NDArray[np.int32]) -> tuple[Expr, Expr]:
+        k = self.kinematics.local_size
+        flux, tangent = self._quadrature_function(k, "flux"), self._quadrature_function((k, k), "tangent")
+        history = {
+            name: HistoryVariable(name, phase, self._quadrature_function(size, name), cells)
+            for name, size in self._sizes(law).items()
+        }
+        self.history.extend(history.values())
+        self.point_laws.append(PointLawTerm(law, cells, self.gradient, flux, tangent, history))
+        return flux, tangent
+
+    def _sizes(self, law: PhaseLaw) -> dict[str, int]:
+        return law.history(self.kinematics.local_size)
+
+    def _constant(self, value: float | npt.NDArray[np.float64]) -> fem.Constant:
+        return fem.Constant(self.cell.mesh, value)
+
+    def _quadrature_function(self, size: int | tuple[int, int], name: str) -> fem.Function:
+        shape = size if isinstance(size, tuple) else (size,) if size > 1 else ()
+        element = basix.ufl.quadrature_element(
+            self.cell.mesh.basix_cell(), value_shape=shape, degree=self.quadrature, scheme="default"
+        )
+        return fem.Function(fem.functionspace(self.cell.mesh, element), name=name)

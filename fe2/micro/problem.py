@@ -1,0 +1,180 @@
+"""The cell problem on one rank: residual, stiffness and history for whatever state is loaded.
+
+One object serves all quadrature points of its cell type: a point's state is copied in, the point
+is solved, and its new state is copied out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+import ufl
+from dolfinx import fem
+
+from fe2.errors import LocalSolveError, MicroSolveError
+from fe2.jit import compile_form
+from fe2.micro.boundary import BoundaryMap
+from fe2.micro.cell import Cell
+from fe2.micro.form import CellForm, HistoryVariable, PointLawTerm
+from fe2.micro.quadrature import PointEvaluator, point_dofs
+
+Array = npt.NDArray[np.float64]
+
+
+class StateLayout:
+    """Where the parts of a state stand in its flat array: gradient, free fluctuations, history variables."""
+
+    def __init__(self, gradient: int, fluctuation: int, history: list[int]) -> None:
+        """Lay out a state with that many gradient components, fluctuations, and numbers of each variable."""
+        ends = np.cumsum([gradient, fluctuation, *history]).tolist()
+        self.gradient = slice(0, gradient)
+        self.fluctuation = slice(gradient, ends[1])
+        self.history = [slice(a, b) for a, b in zip(ends[1:-1], ends[2:], strict=True)]
+        self.size = int(ends[-1])
+
+
+class _StoredVariable:
+    """A history variable with the places of its values in the function and in the state."""
+
+    def __init__(self, variable: HistoryVariable, cell: Cell, degree: int) -> None:
+        self.variable = variable
+        self.rows = point_dofs(variable.value, variable.cells)
+        self.size = self.rows.size * variable.components
+        self.update = None
+        if variable.update is not None:
+            self.update = PointEvaluator(variable.update, cell.mesh, degree, variable.cells)
+
+    @property
+    def values(self) -> Array:
+        """View of the function's values, one row a quadrature point of the mesh."""
+        rows: Array = self.variable.value.x.array.reshape(-1, self.variable.components)
+        return rows
+
+
+class _PointLaw:
+    """A point law with what it needs to fill its flux and tangent."""
+
+    def __init__(self, term: PointLawTerm, cell: Cell, degree: int) -> None:
+        self.term = term
+        self.gradient = PointEvaluator(term.gradient, cell.mesh, degree, term.cells)
+        self.rows = point_dofs(term.flux, term.cells)
+        self.new_history: dict[str, Array] = {}
+
+    def evaluate(self, dt: float) -> None:
+        term = self.term
+        old = {
+            name: h.value.x.array.reshape(-1, h.components)[self.rows] for name, h in term.history.items()
+        }
+        try:
+            answer = term.law.respond(self.gradient(), old, dt)
+        except LocalSolveError as error:
+            names = ", ".join(str(term.cells[p // self.gradient.points_per_cell]) for p in error.points[:3])
+            raise MicroSolveError(f"{error} (mesh cells {names} of the cell)") from error
+        k = answer.flux.shape[1]
+        term.flux.x.array.reshape(-1, k)[self.rows] = answer.flux
+        term.tangent.x.array.reshape(-1, k, k)[self.rows] = answer.tangent
+        self.new_history = answer.history
+
+
+class CellProblem:
+    r"""Assembled residual and stiffness of a cell form for the loaded state.
+
+    Attributes:
+        cell: The geometry.
+        form: The form.
+        boundary: Map from free fluctuations to degrees of freedom.
+        layout: Parts of a state.
+    """
+
+    def __init__(self, cell: Cell, form: CellForm, boundary: BoundaryMap) -> None:
+        """Compile the form."""
+        self.cell, self.form, self.boundary = cell, form, boundary
+        comm = cell.mesh.comm
+        jacobian = form.derived_jacobian()
+        self._residual_form = compile_form(form.residual, comm)
+        self._jacobian_form = compile_form(jacobian, comm)
+        self._residual = fem.create_vector(form.unknown.function_space)
+        self._matrix = fem.create_matrix(self._jacobian_form)
+        degree = form.quadrature_degree
+        self._history = [_StoredVariable(variable, cell, degree) for variable in form.history]
+        self._point_laws = [_PointLaw(term, cell, degree) for term in form.point_laws]
+        self._prolongation = boundary.matrix
+        self._restriction = self._prolongation.T.tocsr()
+        self.layout = StateLayout(form.kinematics.size, boundary.size, [h.size for h in self._history])
+        self.is_linear = not form.point_laws and not form.history and _is_affine(form, jacobian)
+
+    @property
+    def stiffness(self) -> sp.bsr_matrix | sp.csr_matrix:
+        """The matrix K_f over all degrees of freedom; it shares memory with the assembled one."""
+        return self._matrix.to_scipy()
+
+    def load(self, state: Array, dt: float) -> None:
+        """Copy the history of a state in; the fluctuation is left to :meth:`set_field`."""
+        self.form.dt.value = dt
+        for stored, part in zip(self._history, self.layout.history, strict=True):
+            stored.values[stored.rows] = state[part].reshape(len(stored.rows), -1)
+
+    def set_field(self, gradient: Array, fluctuation: Array) -> None:
+        """Set the micro field u = X g + T w."""
+        u = self.form.unknown.x.array
+        np.dot(self.form.modes, gradient, out=u)
+        u += self.prolong(fluctuation)
+
+    def assemble_residual(self) -> Array:
+        """Residual r over all degrees of freedom, shape (N,); point laws are evaluated on the way.
+
+        Raises:
+            MicroSolveError: A phase law could not be evaluated.
+        """
+        for law in self._point_laws:
+            law.evaluate(float(self.form.dt.value))
+        self._residual.array[:] = 0.0
+        fem.assemble_vector(self._residual.array, self._residual_form)
+        residual: Array = self._residual.array
+        return residual
+
+    def assemble_stiffness(self) -> Array:
+        """Values of the stiffness K_f at the field of the last residual, in the order of its data."""
+        self._matrix.set_value(0.0)
+        fem.assemble_matrix(self._matrix, self._jacobian_form)
+        values: Array = self._matrix.data
+        return values
+
+    def restrict(self, nodal: Array) -> Array:
+        """Tᵀ applied to one vector (N,) or to columns (N, m)."""
+        folded: Array = self._restriction @ nodal
+        return folded
+
+    def prolong(self, fluctuation: Array) -> Array:
+        """T applied to one fluctuation (n,) or to columns (n, m)."""
+        nodal: Array = self._prolongation @ fluctuation
+        return nodal
+
+    def new_history(self, out: Array) -> None:
+        """Write the history at the end of the step into the state `out`.
+
+        The field has to be the converged one, and point laws evaluated at it.
+        """
+        computed = {id(law.term.history[n]): v for law in self._point_laws for n, v in law.new_history.items()}
+        for stored, part in zip(self._history, self.layout.history, strict=True):
+            values = stored.update() if stored.update else computed[id(stored.variable)]
+            out[part] = np.asarray(values).reshape(-1)
+
+    def history_of(self, states: Array) -> Iterator[tuple[HistoryVariable, Array]]:
+        """History variables of states (n, size), each with its values of shape (n, points, components)."""
+        for stored, part in zip(self._history, self.layout.history, strict=True):
+            yield stored.variable, states[:, part].reshape(len(states), len(stored.rows), -1)
+
+
+def _is_affine(form: CellForm, jacobian: ufl.Form) -> bool:
+    """True where the residual is the unknown times a constant matrix, plus a constant vector.
+
+    One factorization then serves every state.
+    """
+    expanded = ufl.algorithms.expand_derivatives(jacobian)
+    constants = expanded.constants() + form.residual.constants()
+    given = set(form.residual.coefficients()) - {form.unknown}
+    return not (expanded.coefficients() or given or form.dt in constants)

@@ -1,0 +1,59 @@
+"""Values at the quadrature points of a set of mesh cells, as flat arrays."""
+
+from __future__ import annotations
+
+import basix
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+from dolfinx import mesh as dmesh
+from ufl.algorithms import expand_derivatives
+from ufl.core.expr import Expr
+from ufl.domain import extract_domains
+
+from fe2.jit import compile_expression
+
+Array = npt.NDArray[np.float64]
+
+
+def point_dofs(function: fem.Function, cells: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Rows of a quadrature function's values, one for each point of the given mesh cells, cell by cell."""
+    rows: npt.NDArray[np.int64] = function.function_space.dofmap.list[cells].reshape(-1).astype(np.int64)
+    return rows
+
+
+def quadrature_points(mesh: dmesh.Mesh, degree: int) -> tuple[Array, Array]:
+    """Points (q, dim) and weights (q,) of the default rule of that degree on the reference cell."""
+    return basix.make_quadrature(mesh.basix_cell(), degree)
+
+
+class PointEvaluator:
+    """Evaluates a UFL expression at the quadrature points of a set of mesh cells.
+
+    Attributes:
+        points_per_cell: Number of quadrature points in each mesh cell.
+    """
+
+    def __init__(
+        self, expression: Expr, mesh: dmesh.Mesh, degree: int, cells: npt.NDArray[np.int32]
+    ) -> None:
+        """Compile the expression for the default quadrature rule of that degree."""
+        points, _ = quadrature_points(mesh, degree)
+        self.points_per_cell = len(points)
+        if not extract_domains(expand_derivatives(expression)):  # numbers alone do not know the mesh
+            expression = expression + fem.Constant(mesh, np.zeros(expression.ufl_shape))
+        self._expression = compile_expression(expression, points, mesh.comm)
+        self._mesh, self._cells = mesh, cells
+
+    def __call__(self) -> Array:
+        """Values at present, shape (points, components), points cell by cell."""
+        shape = (len(self._cells) * self.points_per_cell, self._expression.value_size)
+        return self._expression.eval(self._mesh, self._cells).reshape(shape)
+
+
+def point_weights(mesh: dmesh.Mesh, degree: int, cells: npt.NDArray[np.int32]) -> Array:
+    """Volumes that the quadrature points of the given mesh cells stand for, cell by cell."""
+    _, weights = quadrature_points(mesh, degree)
+    jacobian = PointEvaluator(abs(ufl.JacobianDeterminant(mesh)), mesh, degree, cells)
+    return (jacobian().reshape(len(cells), -1) * weights).reshape(-1)

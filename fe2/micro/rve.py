@@ -1,0 +1,182 @@
+"""The representative volume element: cell, form and boundary condition as something that can be solved."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.errors import InputError, MicroSolveError
+from fe2.micro.boundary import boundary_map
+from fe2.micro.cell import Cell
+from fe2.micro.condensation import homogenized_flux, homogenized_tangent
+from fe2.micro.effective import EffectiveProperties, effective_properties
+from fe2.micro.fields import LocalFields, local_fields
+from fe2.micro.form import CellForm
+from fe2.micro.linear_model import LinearModel
+from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
+from fe2.micro.newton import CellNewton, NewtonOptions
+from fe2.micro.problem import CellProblem
+from fe2.micro.quadrature import point_weights
+from fe2.physics.kinematics import Kinematics
+from fe2.response import Response
+
+Array = npt.NDArray[np.float64]
+
+
+class RVE:
+    """A representative volume element, a micro model.
+
+    One object holds the mesh, the compiled forms, the matrix and its factorization. It has no
+    state of its own: a state is a flat array that holds the gradient, the free fluctuations and
+    the history variables, so one object serves every quadrature point of its kind.
+
+    Attributes:
+        cell: The geometry.
+        form: The cell's form and its macroscopic modes.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        form: CellForm,
+        *,
+        boundary: str = "periodic",
+        options: NewtonOptions | None = None,
+    ) -> None:
+        """Build the solver.
+
+        Args:
+            cell: The geometry.
+            form: The cell's form; the factories of the built-in physics make one from phase laws.
+            boundary: "periodic", "linear" or "uniform_flux".
+            options: When the cell counts as solved.
+
+        Raises:
+            InputError: The boundary condition is not known, or the cell is not periodic.
+        """
+        self.cell, self.form = cell, form
+        self._problem = CellProblem(cell, form, boundary_map(boundary, cell, form))
+        self._newton = CellNewton(self._problem, options or NewtonOptions())
+        self._layout = self._problem.layout
+
+    @property
+    def kinematics(self) -> Kinematics:
+        """Names and sizes of gradient and flux."""
+        return self.form.kinematics
+
+    @property
+    def boundary(self) -> str:
+        """Name of the boundary condition."""
+        return self._problem.boundary.name
+
+    @property
+    def unknowns(self) -> int:
+        """Number of free fluctuations."""
+        return self._problem.boundary.size
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that one quadrature point remembers."""
+        return self._layout.size
+
+    def initial_state(self) -> Array:
+        """The virgin state: no gradient, no fluctuation, no history."""
+        return np.zeros(self.state_size)
+
+    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
+        r"""Equilibrium of the cell at the end of a time step, with the consistent tangent.
+
+        Args:
+            gradient: Macroscopic gradient at the end of the step, internal components, shape (m,).
+            state: Committed state, shape (state_size,); not modified.
+            dt: Length of the time step.
+            out: Receives the trial state, shape (state_size,).
+
+        Raises:
+            InputError: The gradient has the wrong size.
+            MicroSolveError: No equilibrium was found, or a phase law failed.
+        """
+        start = time.perf_counter()
+        self._check_gradient(gradient)
+        layout = self._layout
+        out[layout.gradient] = gradient
+        if self._problem.is_linear:
+            return self._solve_linear(gradient, out, start)
+        self._problem.load(state, dt)
+        found = self._newton.equilibrate(gradient, state[layout.gradient], state[layout.fluctuation])
+        flux = homogenized_flux(self._newton, found.nodal)
+        self._problem.new_history(out)
+        tangent = homogenized_tangent(self._newton).tangent
+        out[layout.fluctuation] = found.fluctuation
+        if not (np.all(np.isfinite(flux)) and np.all(np.isfinite(tangent)) and np.all(np.isfinite(out))):
+            raise MicroSolveError("the cell problem gave a flux, a tangent or a state that is not finite")
+        return Response(flux, tangent, found.iterations + 1, time.perf_counter() - start)
+
+    def averages(self, states: Array) -> dict[str, Array]:
+        r"""Volume averages :math:`\frac1{|Y|}\int h\,\mathrm{d}x` of the history variables over the cell.
+
+        Args:
+            states: States, shape (n, state_size).
+
+        Returns:
+            By name, shape (n, components); variables of the same name in several phases add up.
+        """
+        result: dict[str, Array] = {}
+        for variable, values in self._problem.history_of(states):
+            weights = self._weights[variable.phase]
+            average = np.einsum("q,nqc->nc", weights, values) / self.cell.volume
+            result[variable.name] = result.get(variable.name, 0.0) + average
+        return result
+
+    def homogenize(self) -> EffectiveProperties:
+        """Effective properties of the virgin cell: tangent, bounds, anisotropy and fractions."""
+        return effective_properties(self)
+
+    def drive(self, path: MaterialPath) -> MaterialTest:
+        """Material test: response to a path of prescribed gradient and flux components."""
+        return material_test(self, path)
+
+    def linearized(self, state: Array | None = None) -> LinearModel:
+        """Micro model with the constant tangent of this cell at a state, the virgin one by default."""
+        state = self.initial_state() if state is None else state
+        gradient = state[self._layout.gradient]
+        response = self.solve(gradient, state, 0.0, np.empty(self.state_size))
+        return LinearModel(self.kinematics, response.tangent, response.flux - response.tangent @ gradient)
+
+    def fields(self, state: Array) -> LocalFields:
+        """Local fields of a state: displacement, gradient, flux and history."""
+        return local_fields(self._problem, state)
+
+    @cached_property
+    def _weights(self) -> dict[str, Array]:
+        cells = {variable.phase: variable.cells for variable in self.form.history}
+        degree = self.form.quadrature_degree
+        return {phase: point_weights(self.cell.mesh, degree, found) for phase, found in cells.items()}
+
+    @cached_property
+    def _linear_response(self) -> tuple[Array, Array, Array, Array]:
+        """Flux and fluctuation at no gradient, tangent and sensitivity of a linear cell."""
+        problem = self._problem
+        zero = np.zeros(self.kinematics.size)
+        problem.load(self.initial_state(), 0.0)
+        found = self._newton.equilibrate(zero, zero, np.zeros(self.unknowns))
+        condensed = homogenized_tangent(self._newton)
+        flux = homogenized_flux(self._newton, found.nodal)
+        return flux, found.fluctuation, condensed.tangent, condensed.sensitivity
+
+    def _solve_linear(self, gradient: Array, out: Array, start: float) -> Response:
+        flux, fluctuation, tangent, sensitivity = self._linear_response
+        out[self._layout.fluctuation] = fluctuation + sensitivity @ gradient
+        return Response(flux + tangent @ gradient, tangent, 0, time.perf_counter() - start)
+
+    def _check_gradient(self, gradient: Array) -> None:
+        if gradient.shape != (self.kinematics.size,):
+            raise InputError(
+                f"the {self.kinematics.gradient_name} has shape {gradient.shape}; this RVE takes "
+                f"{self.kinematics.size} components: {', '.join(self.kinematics.components)}"
+            )
+        if not np.all(np.isfinite(gradient)):
+            raise MicroSolveError(f"the {self.kinematics.gradient_name} handed to the RVE is not finite: {gradient}")

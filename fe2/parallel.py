@@ -1,0 +1,65 @@
+"""Errors and ranks: no rank leaves a collective early, and none waits for one that has died."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from types import TracebackType
+
+from mpi4py import MPI
+
+from fe2.errors import Fe2Error
+
+
+def raise_together(comm: MPI.Comm, error: Exception | None) -> None:
+    """Raise on all ranks the error of the lowest rank that has one; collective.
+
+    Args:
+        comm: Communicator whose ranks agree.
+        error: What was caught on this rank, or None.
+
+    Raises:
+        Exception: On the failing rank the error itself; on the others an error of the same class
+            and message (of class :class:`Fe2Error` where it is not one of fe2's own).
+    """
+    failing = comm.allreduce(comm.size if error is None else comm.rank, op=MPI.MIN)
+    if failing == comm.size:
+        return
+    if error is not None and comm.size == 1:
+        raise error
+    kind = type(error) if isinstance(error, Fe2Error) else Fe2Error
+    kind, message = comm.bcast((kind, describe(error)), root=failing)
+    if comm.rank == failing and isinstance(error, Fe2Error):
+        error.collective = True
+        raise error
+    together = kind(message)
+    together.collective = True
+    raise together from error
+
+
+def describe(error: Exception | None) -> str:
+    """Message of an error, led by its class where that is not one of fe2's own."""
+    return str(error) if isinstance(error, Fe2Error) else f"{type(error).__name__}: {error}"
+
+
+def end_all_ranks_on_error() -> None:
+    """Let an uncaught exception on one rank end the whole parallel run.
+
+    An error that every rank raises is printed once, and the ranks end by themselves. Any other
+    exception is printed with its rank and aborts the communicator: the ranks that do not know
+    of it would wait for ever.
+    """
+
+    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        world = MPI.COMM_WORLD
+        if isinstance(error, Fe2Error) and error.collective:
+            if world.rank == 0:
+                traceback.print_exception(kind, error, trace)
+            return
+        lines = "".join(traceback.format_exception(kind, error, trace))
+        sys.stderr.write(f"fe2: rank {world.rank} of {world.size} ends the run:\n{lines}")
+        sys.stderr.flush()
+        world.Abort(1)
+
+    if MPI.COMM_WORLD.size > 1 and sys.excepthook is sys.__excepthook__:
+        sys.excepthook = report

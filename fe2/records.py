@@ -1,0 +1,75 @@
+"""What a run remembers of itself: a record for each accepted step, and a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One accepted step. Counts are sums over all ranks, tries that were given up included.
+
+    Attributes:
+        step: Number of the planned step, from one.
+        time: Time at the end of the step.
+        loads: Recorded loads by name.
+        reactions: Recorded reactions by name, one component for each of the unknown's.
+        iterations: Newton iterations of the macroscopic problem.
+        residuals: Norms of its residual.
+        micro_solves: Micro problems solved.
+        micro_iterations: Linear systems solved in them.
+        micro_seconds: Seconds spent in them, summed over the ranks.
+        rejected: Steps given up since the start of the run.
+        seconds: Wall time of the accepted try.
+    """
+
+    step: int
+    time: float
+    loads: Mapping[str, Array]
+    reactions: Mapping[str, Array]
+    iterations: int
+    residuals: tuple[float, ...]
+    micro_solves: int
+    micro_iterations: int
+    micro_seconds: float
+    rejected: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A whole run.
+
+    Attributes:
+        finished: True where the end of the plan was reached.
+        time: Time of the last accepted step.
+        steps: Accepted steps.
+        rejected: Steps that were given up.
+        ranks: Size of the communicator.
+        points: Macroscopic quadrature points with a micro model.
+        unknowns: Macroscopic degrees of freedom.
+        iterations: Newton iterations of the macroscopic problem in accepted steps.
+        micro_solves: Micro problems solved.
+        micro_iterations: Linear systems solved in them.
+        micro_seconds: Seconds spent in them, summed over the ranks.
+        seconds: Wall time.
+    """
+
+    finished: bool
+    time: float
+    steps: int
+    rejected: int
+    ranks: int
+    points: int
+    unknowns: int
+    iterations: int
+    micro_solves: int
+    micro_iterations: int
+    micro_seconds: float
+    seconds: float
