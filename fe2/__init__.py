@@ -1,4 +1,4 @@
-'''fe2: concurrent and hierarchical FE² on FEniCSx.
+"""fe2: concurrent and hierarchical FE² on FEniCSx.
 
 A macroscopic DOLFINx problem whose material law is another finite element problem: at every
 quadrature point a representative volume element receives the macroscopic gradient and answers
@@ -32,85 +32,36 @@ with its volume-averaged flux and its consistent tangent. The workflow in twenty
     summary = simulation.run()
 
 Replace `rve` by `rve.linearized()` and the same script is a hierarchical computation.
-'''
+"""
 
-from fe2 import _dependencies as _dependencies  # isort: skip  # first: orders HDF5, MPI and DOLFINx
+from __future__ import annotations
 
-from fe2.errors import (
-    Fe2Error,
-    InputError,
-    LocalSolveError,
-    MacroSolveError,
-    MicroSolveError,
-    MissingDependencyError,
-    StepSizeError,
-)
-from fe2.io.images import read_image
-from fe2.macro.law import HomogenizedLaw
-from fe2.macro.problem import MacroProblem
-from fe2.micro.cell import Cell
-from fe2.micro.effective import EffectiveProperties
-from fe2.micro.form import CellForm
-from fe2.micro.image_cell import image_cell
-from fe2.micro.linear_model import LinearModel
-from fe2.micro.material_test import MaterialPath, MaterialTest
-from fe2.micro.mesh_cell import read_cell
-from fe2.micro.model import MicroModel
-from fe2.micro.newton import NewtonOptions
-from fe2.micro.rve import RVE
-from fe2.micro.small_strain import small_strain
-from fe2.parallel import end_all_ranks_on_error
-from fe2.physics.elasticity import LinearElastic
-from fe2.physics.kinematics import Kinematics
-from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw, PointResponse
-from fe2.physics.plasticity import J2Plasticity
-from fe2.physics.small_strain import mandel_strain as strain
-from fe2.physics.viscoplasticity import NortonPerzyna
-from fe2.physics.voce import VocePlasticity
-from fe2.response import Response, Responses
-from fe2.simulation import Simulation
-from fe2.stepping import LoadSteps, ramp
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fe2 import _import_order
+
+if TYPE_CHECKING:
+    from fe2.public import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "RVE",
-    "Cell",
-    "CellForm",
-    "EffectiveProperties",
-    "ExpressionLaw",
-    "Fe2Error",
-    "HomogenizedLaw",
-    "InputError",
-    "J2Plasticity",
-    "Kinematics",
-    "LinearElastic",
-    "LinearModel",
-    "LoadSteps",
-    "LocalSolveError",
-    "MacroProblem",
-    "MacroSolveError",
-    "MaterialPath",
-    "MaterialTest",
-    "MicroModel",
-    "MicroSolveError",
-    "MissingDependencyError",
-    "NewtonOptions",
-    "NortonPerzyna",
-    "PhaseLaw",
-    "PointLaw",
-    "PointResponse",
-    "Response",
-    "Responses",
-    "Simulation",
-    "StepSizeError",
-    "VocePlasticity",
-    "image_cell",
-    "ramp",
-    "read_cell",
-    "read_image",
-    "small_strain",
-    "strain",
-]
+_import_order.install()
 
-end_all_ranks_on_error()
+
+def __getattr__(name: str) -> Any:
+    """Load all public names at the first use of one: the command line's help does without DOLFINx."""
+    if name.startswith("_") and name != "__all__":
+        raise AttributeError(f"module 'fe2' has no attribute {name!r}")
+    public = importlib.import_module("fe2.public")
+    names = {"__all__": public.__all__, **{name: getattr(public, name) for name in public.__all__}}
+    everything = vars(sys.modules[__name__])
+    everything.update(names)
+    if name not in everything:
+        raise AttributeError(f"module 'fe2' has no attribute {name!r}; see dir(fe2)")
+    return everything[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

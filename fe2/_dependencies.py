@@ -14,7 +14,8 @@ try:
     import h5py as h5py
 except ValueError as error:
     raise ImportError(
-        "h5py could not be loaded beside the HDF5 library of DOLFINx: import fe2 (or h5py) before dolfinx.fem.petsc"
+        "h5py could not be loaded beside the HDF5 library of DOLFINx: "
+        "import fe2 (or h5py) before dolfinx.fem.petsc"
     ) from error
 
 try:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cffi
 import dolfinx.jit
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,8 @@ def compile_form(form: ufl.Form, comm: MPI.Comm) -> fem.Form:
 def compile_expression(expression: Expr, points: npt.NDArray[np.float64], comm: MPI.Comm) -> fem.Expression:
     """Compile an expression that is evaluated at `points` of the reference cell; collective over `comm`."""
     _compile((expression, points), comm)
-    return fem.Expression(expression, points, comm=comm, jit_options=_options())
+    # with its own guess of the type, DOLFINx would compile functions and constants anew, outside of the lock
+    return fem.Expression(expression, points, comm=comm, dtype=np.float64, jit_options=_options())
 
 
 def _compile(ufl_object: Any, comm: MPI.Comm) -> None:
@@ -99,7 +101,7 @@ def _compiler_lock(folder: Path) -> Iterator[None]:
 
 def _explained(reason: Exception) -> Exception:
     text = str(reason)
-    if isinstance(reason, FileNotFoundError) or "gcc" in text or "CompileError" in type(reason).__name__:
+    if isinstance(reason, FileNotFoundError | cffi.VerificationError):
         return MissingDependencyError(
             "fe2 compiles cell problems to machine code and found no working C compiler. Install one with "
             "its headers and Python's, on Debian: apt-get install gcc libc6-dev libpython3-dev. "

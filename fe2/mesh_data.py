@@ -32,13 +32,6 @@ _TYPES = {
 }
 """Reference cell and order of the types that meshes are made of, by meshio's names."""
 
-_FACETS = {
-    "triangle": "interval",
-    "quadrilateral": "interval",
-    "tetrahedron": "triangle",
-    "hexahedron": "quadrilateral",
-}
-_VERTICES = {"interval": 2, "triangle": 3, "quadrilateral": 4, "tetrahedron": 4, "hexahedron": 8}
 _ENTITIES = ("point", "curve", "surface", "volume")
 
 
@@ -120,8 +113,9 @@ def facets_of_file(file: MshFile, data: MeshData) -> Part:
         InputError: A group without elements; an element with several groups; one that is no side
             of a cell.
     """
-    kind, dim = _FACETS[data.cell], data.points.shape[1] - 1
-    width, size = _VERTICES[kind], len(data.rows)
+    dim, size = data.points.shape[1] - 1, len(data.rows)
+    kind = cpp.mesh.cell_entity_type(dolfinx.mesh.to_type(data.cell), dim, 0).name
+    width = _vertices(kind)
     names = _chosen(file, dim, None)
     grouped = [e for e in file.elements if e.dim == dim and e.groups.any()]
     if not grouped:
@@ -135,7 +129,7 @@ def facets_of_file(file: MshFile, data: MeshData) -> Part:
     chosen, _ = _in_groups(file, elements, names)
     rows = elements.nodes[chosen]
     nodes = np.minimum(np.searchsorted(data.rows, rows), size - 1)
-    cells = data.cells.nodes[:, : _VERTICES[data.cell]]
+    cells = data.cells.nodes[:, : _vertices(data.cell)]
     shared = _incidence(nodes[:, :width], size) @ _incidence(cells, size).T
     stray = (shared.max(axis=1).toarray().ravel() < width) | (data.rows[nodes] != rows).any(axis=1)
     if stray.any():
@@ -231,11 +225,18 @@ def _incidence(nodes: Ints, size: int) -> csr_array:
     )
 
 
+def _vertices(cell: str) -> int:
+    count: int = cpp.mesh.cell_num_entities(dolfinx.mesh.to_type(cell), 0)
+    return count
+
+
 def _describe(file: MshFile, elements: Elements, row: int) -> str:
-    name, _ = _TYPES.get(elements.type, (elements.type, 0))
-    vertices = file.points[elements.nodes[row, : _VERTICES.get(name)]]
-    entity = f"of {_ENTITIES[elements.dim]} {elements.entities[row]}"
-    return f"{name} {elements.numbers[row]} {entity} at {place(vertices.mean(axis=0))}"
+    name, nodes = elements.type, elements.nodes[row]
+    if name in _TYPES:
+        name, _ = _TYPES[name]
+        nodes = nodes[: _vertices(name)]
+    at = place(file.points[nodes].mean(axis=0))
+    return f"{name} {elements.numbers[row]} of {_ENTITIES[elements.dim]} {elements.entities[row]} at {at}"
 
 
 def _refuse(file: MshFile, reason: str) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 
 from mpi4py import MPI
@@ -35,6 +36,17 @@ def raise_together(comm: MPI.Comm, error: Exception | None) -> None:
     together = kind(message)
     together.collective = True
     raise together from error
+
+
+def on_every_rank[T](comm: MPI.Comm, function: Callable[[], T]) -> T:
+    """What a function without collective calls returns on this rank; its error anywhere is raised on all."""
+    result, failure = [], None
+    try:
+        result.append(function())
+    except Exception as error:  # the other ranks have to hear of any error
+        failure = error
+    raise_together(comm, failure)
+    return result[0]
 
 
 def describe(error: Exception | None) -> str:

@@ -41,7 +41,10 @@ class Responses:
     def empty(cls, points: int, size: int) -> Self:
         """Room for the answers of `points` points with gradients of `size` components."""
         return cls(
-            np.zeros((points, size)), np.zeros((points, size, size)), np.zeros(points, np.int64), np.zeros(points)
+            np.zeros((points, size)),
+            np.zeros((points, size, size)),
+            np.zeros(points, np.int64),
+            np.zeros(points),
         )
 
     def put(self, point: int, response: Response) -> None:

@@ -20,8 +20,7 @@ from fe2.stepping import LoadSteps, StepControl
 
 Array = npt.NDArray[np.float64]
 
-Load = fem.Constant | Callable[[], float]
-
+type Load = fem.Constant | Callable[[], float]
 
 
 class Simulation:
@@ -126,7 +125,9 @@ class Simulation:
         if self._results is not None:
             self._results.write_fields(float(self.steps.times[0]))
 
-    def _record(self, step: int, target: float, iterations: int, seconds: float, control: StepControl) -> None:
+    def _record(
+        self, step: int, target: float, iterations: int, seconds: float, control: StepControl
+    ) -> None:
         counts = self.problem.take_counts()
         record = StepRecord(
             step=step,

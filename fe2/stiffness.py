@@ -54,33 +54,39 @@ def isotropic_stiffness(young: float, poisson: float, size: int = 6) -> Array:
 def closest_isotropic(stiffness: npt.ArrayLike) -> tuple[float, float]:
     r"""Bulk and shear modulus of the isotropic stiffness closest in the Euclidean norm.
 
-    .. math:: 3K = P_{vol} : C, \qquad 10\,G = P_{dev} : C
+    .. math:: d\,K = P_{vol} : C, \qquad 2 (m - 1)\,G = P_{dev} : C
 
-    which is also Voigt's average over all orientations (Norris 2006).
+    in the space's own dimension d, with m = 6 components in three dimensions and m = 3 in the plane,
+    where K is the plane-strain bulk modulus :math:`\lambda + \mu`. It is also Voigt's average over all
+    orientations (Norris 2006).
 
     Args:
-        stiffness: Mandel stiffness, shape (6, 6).
+        stiffness: Mandel stiffness, shape (6, 6) or (3, 3).
     """
-    values = _full(stiffness)
-    bulk = np.vdot(volumetric_projector(6), values) / 3.0
-    shear = np.vdot(deviatoric_projector(6), values) / 10.0
-    return float(bulk), float(shear)
+    values, dim = _in_own_dimension(stiffness)
+    size = len(values)
+    volumetric = float(values[:dim, :dim].sum()) / dim
+    return volumetric / dim, (float(np.trace(values)) - volumetric) / (2 * (size - 1))
 
 
 def universal_anisotropy(stiffness: npt.ArrayLike) -> float:
     r"""Universal elastic anisotropy index, zero for isotropy and positive otherwise.
 
-    .. math:: A^U = 5\,\frac{G_V}{G_R} + \frac{K_V}{K_R} - 6
+    .. math:: A^U = (m - 1)\,\frac{G_V}{G_R} + \frac{K_V}{K_R} - m
 
-    with the Voigt and Reuss averages over all orientations (Ranganathan & Ostoja-Starzewski 2008).
+    with the Voigt and Reuss averages over all orientations (Ranganathan & Ostoja-Starzewski 2008 in
+    three dimensions, m = 6; in the plane m = 3).
 
     Args:
-        stiffness: Mandel stiffness, shape (6, 6), positive definite.
+        stiffness: Mandel stiffness, shape (6, 6) or (3, 3), positive definite.
     """
-    voigt_bulk, voigt_shear = closest_isotropic(stiffness)
-    compliance_bulk, compliance_shear = closest_isotropic(np.linalg.inv(_full(stiffness)))
-    # The compliance of an isotropic material has 1/(9K) and 1/(4G) where its stiffness has K and G.
-    return 20.0 * voigt_shear * compliance_shear + 9.0 * voigt_bulk * compliance_bulk - 6.0
+    values, dim = _in_own_dimension(stiffness)
+    size = len(values)
+    voigt_bulk, voigt_shear = closest_isotropic(values)
+    compliance_bulk, compliance_shear = closest_isotropic(np.linalg.inv(values))
+    # The compliance of an isotropic material has 1/(d²K) and 1/(4G) where its stiffness has K and G.
+    ratio_shear, ratio_bulk = 4.0 * voigt_shear * compliance_shear, dim**2 * voigt_bulk * compliance_bulk
+    return (size - 1) * ratio_shear + ratio_bulk - size
 
 
 def zener_ratio(stiffness: npt.ArrayLike) -> float:
@@ -97,6 +103,14 @@ def zener_ratio(stiffness: npt.ArrayLike) -> float:
     c11 = np.trace(normal) / 3.0
     c12 = (normal.sum() - np.trace(normal)) / 6.0
     return float(np.trace(values[3:, 3:]) / 3.0 / (c11 - c12))
+
+
+def _in_own_dimension(stiffness: npt.ArrayLike) -> tuple[Array, int]:
+    values = np.asarray(stiffness, dtype=np.float64)
+    dimensions = {(3, 3): 2, (6, 6): 3}
+    if values.shape not in dimensions:
+        raise InputError(f"the stiffness must have shape (3, 3) or (6, 6), not {values.shape}")
+    return values, dimensions[values.shape]
 
 
 def _full(stiffness: npt.ArrayLike) -> Array:

@@ -23,6 +23,6 @@ PERIODIC_CELLS = (
     "random_spheres",
     "polycrystal",
 )
-MACROSCOPIC_MESHES = ("perforated_plate", "cook_membrane", "tapered_bar")
+MACROSCOPIC_MESHES = ("perforated_plate", "cook_membrane", "cook_membrane_resolved", "tapered_bar")
 
 __all__ = ["MACROSCOPIC_MESHES", "PERIODIC_CELLS"]

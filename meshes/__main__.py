@@ -10,7 +10,7 @@ from .command_line import run, summary
 def describe(names: tuple[str, ...]) -> str:
     """One line for each generator: its name and the first line of its docstring."""
     functions = [getattr(import_module(f".{name}", __package__), name) for name in names]
-    return "\n".join(f"  {function.__name__:<18} {summary(function)}" for function in functions)
+    return "\n".join(f"  {function.__name__:<22} {summary(function)}" for function in functions)
 
 
 def main(arguments: list[str]) -> None:

@@ -88,15 +88,23 @@ class _Setter:
         return constant
 
 
-_COMPILED: dict[tuple[type[ExpressionLaw], int], _Compiled] = {}
+_COMPILED: dict[tuple[object, ...], _Compiled] = {}
 
 
 def _compiled(law: ExpressionLaw, size: int) -> _Compiled:
-    """The law's code, which all its instances share."""
-    key = type(law), size
+    """The law's code, which all instances share that differ in numbers only."""
+    key = type(law), size, *(_structure(value) for value in vars(law).values())
     if key not in _COMPILED:
         _COMPILED[key] = _compile(law, size)
     return _COMPILED[key]
+
+
+def _structure(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return value.shape
+    if isinstance(value, Mapping):
+        return tuple(value)
+    return value if callable(value) or isinstance(value, int) else None
 
 
 def _compile(law: ExpressionLaw, size: int) -> _Compiled:

@@ -16,6 +16,7 @@ from fe2_meshes import MACROSCOPIC_MESHES, PERIODIC_CELLS
 from fe2_meshes.__main__ import main
 from fe2_meshes.command_line import build_parser, run
 from fe2_meshes.cook_membrane import cook_membrane
+from fe2_meshes.cook_membrane_resolved import cook_membrane_resolved
 from fe2_meshes.hexagonal_array import hexagonal_array
 from fe2_meshes.laminate import laminate
 from fe2_meshes.packing import random_packing
@@ -365,6 +366,9 @@ def test_gmsh_is_finalized(tmp_path):
         (perforated_plate, {"hole_size": 0.5, "size": 0.1}, "hole_size"),
         (cook_membrane, {"nx": 0}, "nx"),
         (cook_membrane, {"width": 0.0}, "width"),
+        (cook_membrane_resolved, {"spacing": 50.0}, r"spacing = 50\.0: must be at most the width 48"),
+        (cook_membrane_resolved, {"spacing": 8.0, "fraction": 0.8}, "fraction"),
+        (cook_membrane_resolved, {"spacing": 8.0, "size": 3.0}, "size"),
         (tapered_bar, {"end": math.inf}, "end"),
         (tapered_bar, {"elements": "hexes"}, "elements"),
     ],
@@ -406,6 +410,51 @@ def test_cook_membrane(elements, kind, tmp_path):
     assert_boundary_lies(path, "right", lambda x: x[:, 0] - 48.0)
     assert_boundary_lies(path, "bottom", lambda x: x[:, 1] - 44.0 / 48.0 * x[:, 0])
     assert_boundary_lies(path, "top", lambda x: x[:, 1] - 44.0 - 16.0 / 48.0 * x[:, 0])
+
+
+SIDES_OF_COOK = {
+    "bottom": ((0, 0), (48, 44)),
+    "right": ((48, 44), (48, 60)),
+    "top": ((48, 60), (0, 44)),
+    "left": ((0, 44), (0, 0)),
+}
+
+
+@pytest.mark.parametrize("spacing", [4.0, 5.0])
+def test_resolved_cook_membrane_has_every_fibre(spacing, tmp_path):
+    """With 5 some fibres hold a corner of the membrane, with 4 none does."""
+    path = cook_membrane_resolved(tmp_path / "cook.msh", spacing=spacing, fraction=0.42, size=spacing / 5)
+    areas = group_measures(path)
+    assert areas.keys() == {"matrix", "fibre"}
+    assert sum(areas.values()) == pytest.approx(1440.0, rel=1e-10)
+    assert areas["fibre"] == pytest.approx(area_of_fibres_in_cook_membrane(spacing, 0.42), rel=1e-3)
+
+
+def area_of_fibres_in_cook_membrane(spacing, fraction):
+    """Midpoint rule across the columns of fibres; exact in y."""
+    radius = spacing * math.sqrt(fraction / math.pi)
+    x = (np.arange(48000) + 0.5) / 1000
+    bottom, top = 44.0 / 48.0 * x, 44.0 + 16.0 / 48.0 * x
+    half = np.sqrt(np.maximum(radius**2 - (x % spacing - spacing / 2) ** 2, 0.0))
+    rows = spacing * (np.arange(int(60 / spacing) + 1) + 0.5)[:, None]
+    return np.maximum(np.minimum(rows + half, top) - np.maximum(rows - half, bottom), 0.0).sum() / 1000
+
+
+def test_resolved_cook_membrane_has_whole_sides(tmp_path):
+    path = cook_membrane_resolved(tmp_path / "cook.msh", spacing=0.004, width=0.048, left=0.044, right=0.016)
+    mesh = meshio.read(path)
+    for name, (start, end) in SIDES_OF_COOK.items():
+        start, end = np.array(start) / 1e3, np.array(end) / 1e3
+        length = np.linalg.norm(end - start)
+        normal = np.array([start[1] - end[1], end[0] - start[0]]) / length
+        assert_boundary_lies(path, name, lambda x, start=start, normal=normal: (x[:, :2] - start) @ normal)
+        segments = [
+            block.data[rows][:, :2]
+            for block, rows in zip(mesh.cells, mesh.cell_sets[name], strict=True)
+            if len(rows)
+        ]
+        ends = mesh.points[np.concatenate(segments)]
+        assert np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).sum() == pytest.approx(length, rel=1e-9)
 
 
 @pytest.mark.parametrize("elements", ["tensor", "simplex"])

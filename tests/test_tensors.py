@@ -68,7 +68,7 @@ def test_other_sizes_are_refused():
         to_matrix(np.zeros(5))
     with pytest.raises(InputError, match="4 or 6 components, not 3"):
         volumetric_projector(3)
-    with pytest.raises(InputError, match=r"shape \(6, 6\), not \(4, 4\)"):
+    with pytest.raises(InputError, match=r"shape \(3, 3\) or \(6, 6\), not \(4, 4\)"):
         closest_isotropic(np.eye(4))
 
 

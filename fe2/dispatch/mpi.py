@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from fe2.dispatch.serial import PointError, Progress, SerialPool
+from fe2.dispatch.pool import Progress
+from fe2.dispatch.serial import PointError, SerialPool
 from fe2.micro.model import MicroModel
 from fe2.parallel import raise_together
 from fe2.response import Responses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +14,18 @@ from fe2.response import Responses
 Array = npt.NDArray[np.float64]
 
 
+Progress = Callable[[int, int], None]
+"""Called with the number of points done and the number of all points of this rank."""
+
+
 class MicroPool(Protocol):
-    """Evaluates the micro models of this rank's quadrature points. Every method is collective."""
+    """Evaluates the micro models of this rank's quadrature points. Every method is collective.
+
+    Attributes:
+        progress: Called after every point of this rank.
+    """
+
+    progress: Progress | None
 
     @property
     def model(self) -> MicroModel:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
-from fe2.errors import Fe2Error, MicroSolveError
+from fe2.dispatch.pool import Progress
+from fe2.errors import MicroSolveError
 from fe2.micro.model import MicroModel
 from fe2.parallel import describe
 from fe2.response import Responses
 
 Array = npt.NDArray[np.float64]
-
-Progress = Callable[[int, int], None]
-"""Called with the number of points done and the number of all points of this rank."""
-
 
 class PointError(MicroSolveError):
     """A micro model failed at one point of this rank.

@@ -93,10 +93,14 @@ def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[float]]) 
 
 def _read(path: Path) -> dict[str, Array]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = list(csv.reader(file))
-    except (OSError, ValueError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not the table of a run: {error}") from error
+    # a line without its end was being written when the run ended
+    complete = text[: text.rfind("\n") + 1]
+    if not complete:
+        raise InputError(f"{path} is not the table of a run: it has no header")
+    header, *rows = csv.reader(complete.splitlines())
     numbers = np.zeros((len(rows), len(header)))
     for line, row in enumerate(rows):
         try:

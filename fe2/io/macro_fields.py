@@ -43,6 +43,9 @@ class Law(Protocol):
     def gradients(self) -> Array:
         """Macroscopic gradients at this rank's points, shape (n, m), cell by cell."""
 
+    def indicators(self) -> dict[str, Array]:
+        """What the tangents at this rank's points announce, by name, each of shape (n,), cell by cell."""
+
 
 class Problem(Protocol):
     """What output needs of a macroscopic problem."""
@@ -115,7 +118,8 @@ class CellFields:
     Names are those of the physics, with the component behind an underscore: ``strain_xx``,
     ``stress_xy``. Gradient and flux are in reported components: engineering shear strains and
     plain shear stresses in mechanics. History variables stay in the components of their phase law
-    and are numbered from zero where there are several. Laws with fields of the same name share
+    and are numbered from zero where there are several. Indicators of the physics, such as the loss of
+    ellipticity, are no means but the smallest values in the cell, the critical ones. Laws with fields of the same name share
     the field; where no law holds, it is zero.
 
     Attributes:
@@ -134,13 +138,13 @@ class CellFields:
         result = {name: np.zeros(len(self._numbers)) for name in self.names}
         result["cell"] = self._numbers
         for law in self._laws:
-            for name, column in zip(law.names, law.means().T, strict=True):
+            for name, column in zip(law.names, law.columns().T, strict=True):
                 result[name][law.cells] = column
         return result
 
 
 class _LawMeans:
-    """Cell means of one law's fields, as columns."""
+    """Cell values of one law's fields, as columns."""
 
     def __init__(self, law: Law) -> None:
         self._law, self.cells = law, law.cells
@@ -153,14 +157,20 @@ class _LawMeans:
         ]
         for name, count in self._history.items():
             self.names += [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
+        self._means = len(self.names)
+        self.names += list(kinematics.indicators(np.zeros((0, kinematics.size, kinematics.size))))
         self._weights = _mean_weights(law)
 
-    def means(self) -> Array:
-        """Shape (cells of the law, fields)."""
+    def columns(self) -> Array:
+        """Means of gradient, flux and history, and least indicators, shape (cells of the law, fields)."""
+        least = [v.reshape(self._weights.shape).min(axis=1) for v in self._law.indicators().values()]
+        return np.column_stack([self._cell_means(), *least])
+
+    def _cell_means(self) -> Array:
         law, scale = self._law, self._law.micro.kinematics.scale
         averages = law.micro.averages(law.pool.states)
         columns = [law.gradients() * scale, fluxes(law) / scale, *(averages[name] for name in self._history)]
-        values = np.column_stack(columns).reshape(*self._weights.shape, len(self.names))
+        values = np.column_stack(columns).reshape(*self._weights.shape, self._means)
         return np.einsum("eq,eqc->ec", self._weights, values)
 
 

@@ -73,7 +73,9 @@ def draw_run(
         local_field: Local field: a name that :func:`reported_fields` gives, or "phase".
         at: Coordinates of the RVE's point, marked on the macroscopic mesh.
         history: Names of the columns of ``history.csv`` along x and y, None for no curve.
-        labels: What to write for a field or a column, by its name, e.g. with its unit.
+        labels: What to write for a field or a column, by its name, e.g. with its unit; likewise for
+            the axes "x" and "y" and for "history", the title of the curve. A name with "local " in
+            front is for the RVE's panel only: "local x".
         title: Title of the figure.
         comm: Communicator of the ranks that call.
 

@@ -1,7 +1,11 @@
-"""Progress of a run: a live bar on a terminal, plain lines where there is none. Only rank 0 prints."""
+"""Progress of a run: a live bar on a terminal, plain lines where there is none. Only rank 0 prints.
+
+Every line also goes to Python's logger "fe2", whether it is printed or not: a program may attach a file.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from datetime import timedelta
@@ -16,6 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fe2.records import StepRecord, Summary
+
+_LOG = logging.getLogger("fe2")
 
 _REFRESH = 0.1  # seconds between two pictures of the live bar
 
@@ -35,7 +41,8 @@ class Progress:
             steps: Number of planned steps.
             quiet: Print nothing.
         """
-        self._speaks = comm.rank == 0 and not quiet
+        self._first = comm.rank == 0
+        self._speaks = self._first and not quiet
         self._note = "" if comm.size == 1 else "(points of rank 0)"
         self._steps = steps
         self._live: Live | None = None
@@ -119,6 +126,8 @@ class Progress:
         return max(0.0, estimate - (time.perf_counter() - self._start))
 
     def _say(self, line: str) -> None:
+        if self._first:
+            _LOG.info(line)
         if self._live is not None:
             self._live.console.print(Text(line), soft_wrap=True)
         elif self._speaks:

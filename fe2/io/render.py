@@ -7,9 +7,9 @@ the system. Three-dimensional ones are rendered by VTK off screen and put into t
 from __future__ import annotations
 
 import json
-import math
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,131 +20,24 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from vtkmodules.vtkFiltersGeometry import vtkDataSetSurfaceFilter
+
+# This process must not import the package fe2, which starts MPI; its own folder comes last, where
+# the names in it hide nothing.
+sys.path.append(str(Path(__file__).parent))
+
+if TYPE_CHECKING:
+    from fe2.io.render_scene import Scene
+else:
+    from render_scene import Scene
 
 Array = npt.NDArray[np.float64]
 
-_SUBDIVISION = 3  # of faces with curved edges
-_MOST_EDGES = 6000  # beyond that, the lines of a mesh would cover the field
 _HEIGHT = 900  # pixels of a rendered image
-_VIEW = np.array([0.55, -0.75, 0.45])  # from the middle of a solid to the eye
-_VISIBLE = 0.08  # displacement that is well seen, in parts of the mesh's size
 
 # Inches.
 _PANEL_HEIGHT, _WIDEST, _CURVE_WIDTH = 2.9, 7.0, 3.6
 _LEFT, _RIGHT, _BOTTOM, _TOP, _TITLE = 0.8, 0.2, 1.3, 0.55, 0.35
 _BAR_BOTTOM, _BAR_HEIGHT = 0.55, 0.13
-
-
-class Scene:
-    """A deformed mesh with a scalar field on it.
-
-    Attributes:
-        flat: True for a mesh in the plane.
-        factor: Factor on the displacements.
-        triangles: Corners of the triangles of its surface, shape (triangles, 3, 3).
-        values: Field on each triangle.
-        edges: Edges of the deformed mesh, shape (edges, 2, 3).
-        outline: Rim of the deformed mesh and borders between its phases, in the same shape.
-        before: Rim of the mesh as it was; nothing for a solid, which has none.
-    """
-
-    def __init__(self, panel: dict[str, Any]) -> None:
-        """Read and deform the mesh; ends the process with a message where there is no such field.
-
-        Args:
-            panel: What to show: file, field and factor on displacements.
-        """
-        grid = pv.read(panel["file"]).clean(tolerance=1e-10)
-        self.field = panel["field"]
-        if self.field not in grid.cell_data:
-            sys.exit(
-                f"the cells of {panel['file']} have no field {self.field!r}, but {', '.join(grid.cell_data)}"
-            )
-        self._undeformed = grid
-        self.factor = self._choose_factor(panel["warp"])
-        self.flat = bool(np.ptp(grid.points[:, 2]) == 0.0)
-        deformed = grid.copy()
-        deformed.points = grid.points + self.factor * self._displacement(grid)
-        if not self.flat and "phase" in grid.cell_data:
-            deformed = _without_corner(deformed, grid)
-        surface = _surface(deformed)
-        self.values = np.asarray(surface.cell_data[self.field])
-        self.triangles, self.outline = _triangles_and_outline(surface, _phases(surface))
-        before = _surface(grid)
-        _, self.before = _triangles_and_outline(before, np.zeros(before.n_cells))
-        edges = deformed.extract_all_edges()
-        lines = (
-            edges.lines.reshape(-1, 3)[:, 1:] if edges.n_cells <= _MOST_EDGES else np.zeros((0, 2), np.int64)
-        )
-        self.edges = np.asarray(edges.points)[lines]
-
-    @property
-    def screen(self) -> Array:
-        """Directions to the right and upwards in the picture, shape (2, 3)."""
-        if self.flat:
-            return np.eye(3)[:2]
-        eye = _VIEW / np.linalg.norm(_VIEW)
-        right = np.cross([0.0, 0.0, 1.0], eye)
-        right /= np.linalg.norm(right)
-        return np.stack([right, np.cross(eye, right)])
-
-    def box(self) -> tuple[Array, Array]:
-        """Lower left and upper right corner of the picture, in units of length."""
-        seen = np.concatenate([self.triangles.reshape(-1, 3), self.before.reshape(-1, 3)]) @ self.screen.T
-        low, high = seen.min(axis=0), seen.max(axis=0)
-        margin = 0.03 * float(np.max(high - low))
-        return low - margin, high + margin
-
-    def moved(self, place: list[float]) -> Array:
-        """A point of the undeformed mesh in the deformed one."""
-        probe = pv.PolyData(np.array([place], dtype=float)).sample(self._undeformed)
-        point: Array = np.asarray(place) + self.factor * self._displacement(probe)[0]
-        return point
-
-    def _displacement(self, grid: Any) -> Array:
-        vectors = [values for values in grid.point_data.values() if values.ndim == 2 and values.shape[1] == 3]
-        return np.asarray(vectors[0]) if vectors else np.zeros((grid.n_points, 3))
-
-    def _choose_factor(self, wanted: float | None) -> float:
-        largest = float(np.linalg.norm(self._displacement(self._undeformed), axis=1).max())
-        if wanted is not None or largest == 0.0:
-            return wanted or 0.0
-        ideal = _VISIBLE * self._undeformed.length / largest
-        power = 10.0 ** math.floor(math.log10(ideal))
-        return max(1.0, power * max((d for d in (1, 2, 5) if d * power <= ideal), default=1))
-
-
-def _surface(grid: Any) -> Any:
-    """Triangles of the surface; curved faces become several."""
-    surface = vtkDataSetSurfaceFilter()
-    surface.SetInputData(grid)
-    surface.SetNonlinearSubdivisionLevel(_SUBDIVISION)
-    surface.Update()
-    return pv.wrap(surface.GetOutput()).triangulate().clean(tolerance=1e-10)
-
-
-def _without_corner(deformed: Any, grid: Any) -> Any:
-    """A solid cell without the eighth that is nearest to the eye, which shows its inside."""
-    centers = grid.cell_centers().points - np.asarray(grid.center)
-    kept: Any = deformed.extract_cells(np.flatnonzero(np.any(centers * np.sign(_VIEW) < 0.0, axis=1)))
-    return kept
-
-
-def _phases(surface: Any) -> Array:
-    return np.asarray(surface.cell_data.get("phase", np.zeros(surface.n_cells)))
-
-
-def _triangles_and_outline(surface: Any, phases: Array) -> tuple[Array, Array]:
-    """Corners of all triangles, and the edges at the rim or between phases, as coordinates."""
-    corners = surface.faces.reshape(-1, 4)[:, 1:]
-    pairs = np.sort(np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]]), axis=1)
-    edges, which, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
-    lowest, highest = np.full(len(edges), np.inf), np.full(len(edges), -np.inf)
-    np.minimum.at(lowest, which.reshape(-1), np.tile(phases, 3))
-    np.maximum.at(highest, which.reshape(-1), np.tile(phases, 3))
-    points = np.asarray(surface.points)
-    return points[corners], points[edges[(counts == 1) | (lowest != highest)]]
 
 
 def colours(values: Array) -> tuple[str, Normalize]:
@@ -182,7 +75,6 @@ def _draw_flat(ax: Any, scene: Scene, colour: ScalarMappable) -> None:
     if scene.factor:
         ax.add_collection(LineCollection(scene.before[:, :, :2], colors="0.6", linewidths=0.8))
     ax.add_collection(LineCollection(scene.outline[:, :, :2], colors="black", linewidths=0.9))
-    ax.set(xlabel="x", ylabel="y")
 
 
 def _draw_solid(ax: Any, scene: Scene, colour: ScalarMappable) -> None:
@@ -242,7 +134,7 @@ def draw_curve(ax: Any, panel: dict[str, Any], labels: dict[str, str]) -> None:
     ax.ticklabel_format(scilimits=(-3, 5))
     ax.grid(alpha=0.3)
     ax.margins(0.06)
-    ax.set_title("history", fontsize=10)
+    ax.set_title(labels.get("history", "history"), fontsize=10)
 
 
 def draw(description: dict[str, Any], picture: str) -> None:
@@ -264,16 +156,27 @@ def draw(description: dict[str, Any], picture: str) -> None:
             scene = scenes[name]
             colour = draw_scene(ax, scene, panel.get("marked"))
             bar = figure.add_axes((left / width, _BAR_BOTTOM / height, size[0] / width, _BAR_HEIGHT / height))
-            label = labels.get(scene.field, scene.field.replace("_", " "))
+            own = labels if name == "macro" else _local_labels(labels)
+            label = own.get(scene.field, scene.field.replace("_", " "))
+            ax.set(xlabel=own.get("x", "x"), ylabel=own.get("y", "y"))
             drawn = figure.colorbar(colour, cax=bar, orientation="horizontal", label=label)
             drawn.locator = MaxNLocator(5)
-            drawn.formatter.set_powerlimits((-2, 5))
+            drawn.formatter.set_powerlimits((-3, 5))  # no factor over the label of a small strain
             factor = f"displacements × {scene.factor:g}" if scene.factor else ""
             ax.set_title("\n".join(filter(None, [panel["title"], factor])), fontsize=10)
         left += size[0] + _RIGHT
     if description["title"]:
         figure.suptitle(description["title"], y=1.0 - 0.12 / height, va="top")
     figure.savefig(picture, dpi=200)
+
+
+def _local_labels(labels: dict[str, str]) -> dict[str, str]:
+    """Labels of the RVE's panel, where those that begin with "local " come first."""
+    prefix = "local "
+    return {
+        **labels,
+        **{key.removeprefix(prefix): text for key, text in labels.items() if key.startswith(prefix)},
+    }
 
 
 def _panel_size(scene: Scene) -> tuple[float, float]:

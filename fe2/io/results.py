@@ -78,7 +78,8 @@ class ResultsFolder:
                 _prepare(folder, overwrite)
         self._nodal = NodalFields(problem.unknown)
         self._cells = CellFields(problem.unknown.function_space.mesh, problem.laws)
-        self._places = find_places(problem.laws, self._comm, watch)
+        with self._together():
+            self._places = find_places(problem.laws, self._comm, watch)
         cells = self._comm.allgather(len(self._nodal.grid.cells))
         self._writers = [rank for rank, count in enumerate(cells) if count]
         self._steps: list[tuple[float, str]] = []
@@ -166,10 +167,15 @@ class ResultsFolder:
         raise_together(self._comm, failure)
 
 
+def earlier_results(folder: Path) -> list[Path]:
+    """Files in a folder that a run wrote."""
+    return [path for pattern in _OURS for path in sorted(folder.glob(pattern))]
+
+
 def _prepare(folder: Path, overwrite: bool) -> None:
     """Make the folder and its subfolders, without results of an earlier run."""
     try:
-        earlier = [path for pattern in _OURS for path in sorted(folder.glob(pattern))]
+        earlier = earlier_results(folder)
         if earlier and not overwrite:
             raise InputError(
                 f"{folder} holds the results of an earlier run, {earlier[0].name} among them: choose another "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 from dataclasses import asdict
@@ -14,6 +13,7 @@ import dolfinx
 from mpi4py import MPI
 from petsc4py import PETSc
 
+from fe2 import __version__
 from fe2.io.vtu import write_whole
 from fe2.records import Summary
 
@@ -39,15 +39,12 @@ def rates(summary: Summary) -> dict[str, float]:
 
 def versions() -> dict[str, str]:
     """Versions of what the results depend on."""
-    try:
-        own = importlib.metadata.version("fe2")
-    except importlib.metadata.PackageNotFoundError:
-        own = "not installed"
+    vendor, numbers = MPI.get_vendor()
     return {
-        "fe2": own,
+        "fe2": __version__,
         "dolfinx": dolfinx.__version__,
         "petsc": ".".join(str(number) for number in PETSc.Sys.getVersion()),
-        "mpi": " ".join(str(part) for part in _mpi_version()),
+        "mpi": f"{vendor} {'.'.join(str(number) for number in numbers)}",
         "python": platform.python_version(),
     }
 
@@ -74,8 +71,3 @@ def summary_text(summary: Summary) -> str:
         **{f"version of {name}": version for name, version in versions().items()},
     }
     return "".join(f"{name + ':':28}{value}\n" for name, value in rows.items())
-
-
-def _mpi_version() -> tuple[str, str]:
-    name, numbers = MPI.get_vendor()
-    return name, ".".join(str(number) for number in numbers)

@@ -95,6 +95,7 @@ class HomogenizedLaw:
         self._evaluate_gradient = compile_expression(gradient, points, self._mesh.comm)
         self._evaluate_place = compile_expression(ufl.SpatialCoordinate(self._mesh), points, self._mesh.comm)
         self._rows = self.flux.function_space.dofmap.list[self.cells].reshape(-1)
+        self._evaluated = False
         self.pool: MicroPool = MpiPool(micro, len(self._rows), self._mesh.comm)
 
     @property
@@ -123,6 +124,7 @@ class HomogenizedLaw:
             responses = self.pool.evaluate(gradients, dt)
         except MicroSolveError as error:
             raise self._located(error, gradients) from error
+        self._evaluated = True
         self.flux.x.array.reshape(-1, m)[self._rows] = responses.flux
         self.tangent.x.array.reshape(-1, m, m)[self._rows] = responses.tangent
         return Evaluation(len(gradients), int(responses.iterations.sum()), float(responses.cost.sum()))
@@ -142,6 +144,20 @@ class HomogenizedLaw:
     def gradients(self) -> Array:
         """Macroscopic gradients at this rank's points, shape (n, m), cell by cell."""
         return self._at_points(self._evaluate_gradient)
+
+    def indicators(self) -> dict[str, Array]:
+        """What the tangents at this rank's points announce, by name, each of shape (n,), cell by cell.
+
+        The kinematics says what there is: the loss of ellipticity at finite strain, nothing in small
+        strain. Before the first evaluation the tangents are those of the virgin micro model.
+        """
+        m = self.micro.kinematics.size
+        tangents = self.tangent.x.array.reshape(-1, m, m)[self._rows]
+        if not self._evaluated and self.micro.kinematics.indicators(tangents[:0]):
+            virgin = self.micro.initial_state()
+            response = self.micro.solve(np.zeros(m), virgin, 0.0, np.empty_like(virgin))
+            tangents = np.broadcast_to(response.tangent, tangents.shape)
+        return self.micro.kinematics.indicators(tangents)
 
     def _at_points(self, expression: fem.Expression) -> Array:
         values = expression.eval(self._mesh, self.cells)

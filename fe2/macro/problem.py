@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import ufl
 from dolfinx import fem
-from mpi4py import MPI
 from petsc4py import PETSc
 
 from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
@@ -32,11 +31,20 @@ _DEFAULTS: dict[str, Any] = {
     "pc_factor_mat_solver_type": "mumps",
 }
 
+_MOST_REFUSALS = 6
+"""Failed evaluations in one Newton iteration after which it is given up.
+
+The line search halves the step at each, so it crawls towards a point at which the micro models
+fail: a smaller load step is cheaper.
+"""
+
 
 class MacroProblem:
     r"""A nonlinear variational problem F(u; v) = 0 in which homogenized fluxes stand.
 
-    The Jacobian is derived: :math:`\partial_u F + \sum_\ell \partial_{s_\ell} F\,[A_\ell\,\partial_u g_\ell]`.
+    The Jacobian is derived:
+
+    .. math:: \partial_u F + \sum_\ell \partial_{s_\ell} F\,[A_\ell\,\partial_u g_\ell]
 
     Newton's iteration has converged where the norm of the residual is at most ``snes_rtol`` times
     the forces of the problem: the first residual of the step, or the reactions at the constrained
@@ -84,16 +92,17 @@ class MacroProblem:
         self._jacobian_form = compile_form(jacobian, self.comm)
         self._matrix = fem_petsc.create_matrix(self._jacobian_form)
         self._vector = fem_petsc.create_vector(unknown.function_space)
-        self._solution = fem_petsc.create_vector(unknown.function_space)
         self._internal = fem_petsc.create_vector(unknown.function_space)
         self.points = self.comm.allreduce(sum(len(law.cells) * law.points_per_cell for law in self.laws))
         self.unknowns = int(self._vector.size)
         self._counts = Evaluation(0, 0, 0.0)
         self.dt = 0.0
         self.norms: list[float] = []
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
+        self._refusals: list[MicroSolveError] = []
         self._force = 0.0
-        self.snes = self._solver({**_DEFAULTS, **(petsc_options or {})})
+        self._options = {**_DEFAULTS, **(petsc_options or {})}
+        self._set_up()
 
     def solve(self, dt: float = 1.0) -> int:
         """Solve for the unknown at the end of a time step; collective.
@@ -111,14 +120,18 @@ class MacroProblem:
             MicroSolveError: A micro model failed and the line search could not avoid it.
             MacroSolveError: Newton's iteration did not converge.
         """
-        self.dt, self.norms, self._failure = dt, [], None
+        if not self._is_set_up:
+            self._set_up()
+        self._begin(dt)
         before = self.unknown.x.array.copy()
         fem_petsc.assign(self.unknown, self._solution)
         try:
             self.snes.solve(None, self._solution)
         except PETSc.Error as error:
             self._restore(before)
-            raise self._failure or MacroSolveError(f"PETSc failed in the macroscopic problem: {error}") from error
+            self._is_set_up = False  # not made anew here: other ranks may know nothing of the error
+            text = f"PETSc failed in the macroscopic problem: {error}"
+            raise (self._failure or MacroSolveError(text)) from error
         reason = self.snes.getConvergedReason()
         if reason < 0:
             self._restore(before)
@@ -159,8 +172,17 @@ class MacroProblem:
         own = dofs[:owned]
         np.add.at(sums, own % block, self._internal.array[own])
         total = np.empty_like(sums)
-        self.comm.Allreduce(sums, total, op=MPI.SUM)
+        self.comm.Allreduce(sums, total)
         return total
+
+    def _begin(self, dt: float) -> None:
+        self.dt, self.norms, self._failure, self._refusals = dt, [], None, []
+
+    def _set_up(self) -> None:
+        """Make solver and vector anew: an error within PETSc leaves vectors locked."""
+        self._solution = fem_petsc.create_vector(self.unknown.function_space)
+        self.snes = self._solver(self._options)
+        self._is_set_up = True
 
     def _solver(self, options: dict[str, Any]) -> PETSc.SNES:
         snes = PETSc.SNES().create(self.comm)
@@ -186,10 +208,11 @@ class MacroProblem:
         except MicroSolveError as error:
             # the same on all ranks: SNES's line search may still find a shorter step that works
             self._failure = error
+            self._refusals.append(error)
             _set_domain_error(snes)
             b.set(np.inf)
             return
-        except Exception as error:
+        except BaseException as error:  # an interrupt too: PETSc would hide which error it was
             self._failure = error
             raise
         self._failure = None
@@ -217,11 +240,15 @@ class MacroProblem:
     def _converged(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
         norm = norms[2]
         self.norms.append(norm)
+        refusals, self._refusals = self._refusals, []
         rtol, atol, _, max_iterations = snes.getTolerances()
         if not np.isfinite(norm):
             return int(PETSc.SNES.ConvergedReason.DIVERGED_FNORM_NAN)
         if norm <= max(atol, rtol * max(self._force, self.norms[0])):
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
+        if len(refusals) > _MOST_REFUSALS:
+            self._failure = refusals[-1]
+            return int(PETSc.SNES.ConvergedReason.DIVERGED_LINE_SEARCH)
         if iteration >= max_iterations:
             return int(PETSc.SNES.ConvergedReason.DIVERGED_MAX_IT)
         return 0

@@ -1,1 +1,1 @@
-"""The micro scale: cells, their boundary conditions, the cell problem, and its condensation to flux and tangent."""
+"""The micro scale: cells, the cell problem, and its condensation to flux and tangent."""

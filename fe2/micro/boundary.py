@@ -62,7 +62,7 @@ class BoundaryMap:
 
 @dataclass(frozen=True, eq=False)
 class _Field:
-    """One field of the unknown: its space, node coordinates (nodes, dim), degrees of freedom (nodes, components)."""
+    """One field of the unknown: nodes (n, dim), and degrees of freedom at them, shape (n, components)."""
 
     number: int
     nodes: Array
@@ -87,11 +87,12 @@ def boundary_map(name: str, cell: Cell, form: CellForm) -> BoundaryMap:
 
 
 def _periodic(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices, Mask, list[fem.Form]]:
-    masters = np.arange(len(form.modes))
+    masters = _copies(form)
     fixed = np.zeros(len(masters), dtype=bool)
     for field in fields:
-        nodes = node_representatives(field.nodes, cell.period, lower=-cell.period / 2)
-        masters[field.dofs] = field.dofs[nodes]
+        if form.copies is None:
+            nodes = node_representatives(field.nodes, cell.period, partners=cell.whole)
+            masters[field.dofs] = field.dofs[nodes]
         if field.carries_modes and not form.zero_mean:
             fixed |= np.isin(masters, masters[field.dofs[_corner(cell, field)]])
     return masters, fixed, _means(form, fields)
@@ -102,18 +103,19 @@ def _linear(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices, 
     for field in fields:
         if field.carries_modes:
             fixed[field.dofs[_on_faces(cell, field.nodes)]] = True
-    return np.arange(len(fixed)), fixed, []
+    return _copies(form), fixed, []
 
 
 def _uniform_flux(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices, Mask, list[fem.Form]]:
-    fixed = np.zeros(len(form.modes), dtype=bool)
+    masters = _copies(form)
+    fixed = np.zeros(len(masters), dtype=bool)
     rows = _means(form, fields)
     for field in fields:
         if field.carries_modes:
             rows += _average_gradient(cell, form, field)
             if not form.zero_mean:
-                fixed[field.dofs[_corner(cell, field)]] = True
-    return np.arange(len(fixed)), fixed, rows
+                fixed |= np.isin(masters, masters[field.dofs[_corner(cell, field)]])
+    return masters, fixed, rows
 
 
 _Condition = Callable[[Cell, CellForm, list[_Field]], tuple[Indices, Mask, list[fem.Form]]]
@@ -125,16 +127,15 @@ BOUNDARY_CONDITIONS: dict[str, _Condition] = {
 }
 
 
+def _copies(form: CellForm) -> Indices:
+    """What each degree of freedom copies before any boundary condition."""
+    return np.arange(len(form.modes)) if form.copies is None else form.copies.copy()
+
+
 def _fields(form: CellForm, dim: int) -> list[_Field]:
-    space = form.unknown.function_space
     moving = np.any(form.modes != 0.0, axis=1)
-    if space.num_sub_spaces == 0 or space.dofmap.index_map_bs > 1:
-        parts = [(space, np.arange(len(form.modes), dtype=np.int64))]
-    else:
-        parts = [
-            (part, np.asarray(positions, dtype=np.int64))
-            for part, positions in (space.sub(i).collapse() for i in range(space.num_sub_spaces))
-        ]
+    if form.fixed is not None:
+        moving &= ~form.fixed  # no fluctuation, nothing to be pinned or constrained
     return [
         _Field(
             number,
@@ -142,7 +143,7 @@ def _fields(form: CellForm, dim: int) -> list[_Field]:
             positions.reshape(-1, part.dofmap.index_map_bs),
             bool(moving[positions].any()),
         )
-        for number, (part, positions) in enumerate(parts)
+        for number, (part, positions) in enumerate(form.fields())
     ]
 
 
@@ -170,7 +171,9 @@ def _numbered(name: str, masters: Indices, fixed: Mask, rows: list[fem.Form]) ->
 def _components(form: CellForm, field: _Field) -> list[ufl.core.expr.Expr]:
     """Components of the test function of one field."""
     test = ufl.TestFunction(form.unknown.function_space)
-    parts = ufl.split(test) if form.unknown.function_space.num_sub_spaces and not _is_blocked(form) else (test,)
+    parts = (
+        ufl.split(test) if form.unknown.function_space.num_sub_spaces and not _is_blocked(form) else (test,)
+    )
     part = parts[field.number]
     return [part[i] for i in range(part.ufl_shape[0])] if part.ufl_shape else [part]
 

@@ -30,6 +30,7 @@ class Cell:
         names: Names of the phases.
         period: Edge lengths of the cell, shape (dim,), in the mesh's unit of length.
         grid: Numbers of pixels or voxels along each axis where the mesh is a regular grid.
+        whole: False for a part of a cell, whose faces need not match their opposites everywhere.
     """
 
     mesh: dmesh.Mesh[np.float64]
@@ -37,6 +38,7 @@ class Cell:
     names: tuple[str, ...]
     period: npt.NDArray[np.float64]
     grid: tuple[int, ...] | None = None
+    whole: bool = True
 
     @property
     def dim(self) -> int:

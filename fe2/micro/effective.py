@@ -54,7 +54,7 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
     """
     start = time.perf_counter()
     virgin = rve.initial_state()
-    tangent = rve.solve(np.zeros(rve.kinematics.size), virgin, 0.0, np.empty_like(virgin)).tangent
+    tangent = rve.solve(rve.kinematics.origin, virgin, 0.0, np.empty_like(virgin)).tangent
     fractions = rve.cell.volume_fractions
     phases = _phase_tangents(rve)
     # a form of one's own may not tell the phases' fluxes: then there are no bounds

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from dolfinx import plot
+from dolfinx import fem, plot
 
+from fe2.micro.form import CellForm
 from fe2.micro.problem import CellProblem
 from fe2.micro.quadrature import PointEvaluator, point_weights
 
@@ -22,7 +23,8 @@ class LocalFields:
         points: Coordinates of the nodes, shape (nodes, 3).
         connectivity: VTK's flat list: for each mesh cell its number of nodes and the nodes.
         cell_types: VTK's cell types.
-        point_data: Nodal fields by name: the micro field "u" and its "fluctuation".
+        point_data: Nodal fields by name: the micro field "u" and its "fluctuation", the first field of a
+            mixed unknown; its other fields are "u_1", "u_2", ...
         cell_data: Means over each mesh cell, by name: "phase", the local gradient and flux of the
             physics (e.g. "strain", "stress") and the history variables, zero where a phase has none.
         volumes: Volumes of the mesh cells.
@@ -44,23 +46,39 @@ def local_fields(problem: CellProblem, state: Array) -> LocalFields:
     Rate-dependent laws are evaluated with no time step: the flux is the one at the end of the
     step that led to the state.
     """
-    layout, form, mesh = problem.layout, problem.form, problem.cell.mesh
+    layout, form = problem.layout, problem.form
     problem.load(state, 0.0)
     problem.set_field(state[layout.gradient], state[layout.fluctuation])
     problem.assemble_residual()
-    topology, types, points = plot.vtk_mesh(form.unknown.function_space)
-    nodal = {"u": form.unknown.x.array, "fluctuation": problem.prolong(state[layout.fluctuation])}
-    size = int(np.prod(form.kinematics.field_shape, dtype=int))
+    space, _ = form.fields()[0]
+    topology, types, points = plot.vtk_mesh(space)
     means = _CellMeans(problem)
     return LocalFields(
         points=points,
         connectivity=topology.astype(np.int64),
         cell_types=types,
-        point_data={name: values.reshape(-1, size).copy() for name, values in nodal.items()},
+        point_data=_nodal_fields(form, problem.prolong(state[layout.fluctuation])),
         cell_data=means.collect(state),
         volumes=means.volumes,
         components=form.kinematics.local_components,
     )
+
+
+def _nodal_fields(form: CellForm, fluctuation: Array) -> dict[str, Array]:
+    """The unknown's fields at the nodes of the first one, whose degree is the highest."""
+    u = form.unknown.x.array
+    (space, first), *others = form.fields()
+    size = space.dofmap.index_map_bs
+    data = {"u": u[first].reshape(-1, size), "fluctuation": fluctuation[first].reshape(-1, size)}
+    for number, (part, dofs) in enumerate(others, start=1):
+        components = part.dofmap.index_map_bs
+        source = fem.Function(part)
+        source.x.array[:] = u[dofs]
+        shape = (components,) if components > 1 else ()
+        target = fem.Function(fem.functionspace(part.mesh, ("Lagrange", space.element.basix_element.degree, shape)))
+        target.interpolate(source)
+        data[f"u_{number}"] = target.x.array.reshape(-1, components)
+    return data
 
 
 class _CellMeans:
@@ -70,7 +88,9 @@ class _CellMeans:
         self.problem = problem
         mesh, degree = problem.cell.mesh, problem.form.quadrature_degree
         self.count = mesh.topology.index_map(mesh.topology.dim).size_local
-        self.weights = point_weights(mesh, degree, np.arange(self.count, dtype=np.int32)).reshape(self.count, -1)
+        self.weights = point_weights(mesh, degree, np.arange(self.count, dtype=np.int32)).reshape(
+            self.count, -1
+        )
         self.volumes: Array = self.weights.sum(axis=1)
         self.data: dict[str, Array] = {"phase": problem.cell.phases.values.astype(np.float64)}
 

@@ -67,8 +67,25 @@ class PointLawTerm:
 
 
 @dataclass(frozen=True, eq=False)
+class Condition:
+    """What has to be positive at the quadrature points of one phase for its law to have a meaning.
+
+    Attributes:
+        phase: Name of the phase.
+        cells: Mesh cells of the phase.
+        names: What is looked at, e.g. "det F".
+        values: UFL vector with a component for each name.
+    """
+
+    phase: str
+    cells: npt.NDArray[np.int32]
+    names: tuple[str, ...]
+    values: Expr
+
+
+@dataclass(frozen=True, eq=False)
 class PhaseFlux:
-    """Local gradient, flux and tangent of one phase: UFL vectors and a matrix, for local fields and bounds."""
+    """Local gradient, flux and tangent of one phase, for local fields and bounds."""
 
     phase: str
     cells: npt.NDArray[np.int32]
@@ -92,8 +109,12 @@ class CellForm:
         history: History variables with their updates.
         point_laws: Laws whose flux and tangent are quadrature functions.
         fluxes: Local gradient and flux of each phase, for local fields.
+        conditions: What has to be positive wherever the residual is evaluated.
         fixed: Degrees of freedom whose fluctuation is zero whatever the boundary condition, e.g. at
             walls, as a mask of shape (N,), or None.
+        copies: For each degree of freedom the one whose fluctuation it copies, shape (N,), where that is
+            not simply the one at the same point of the periodic medium; periodicity is then included
+            where it is wanted.
         zero_mean: True where the mean of the fluctuation has to vanish because the form depends on
             the value of the unknown; otherwise a node is pinned.
         symmetric: True where the Jacobian is symmetric for every state.
@@ -109,10 +130,20 @@ class CellForm:
     history: tuple[HistoryVariable, ...] = ()
     point_laws: tuple[PointLawTerm, ...] = ()
     fluxes: tuple[PhaseFlux, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     fixed: npt.NDArray[np.bool_] | None = None
+    copies: npt.NDArray[np.int64] | None = None
     zero_mean: bool = False
     symmetric: bool = False
     quadrature_degree: int = 2
+
+    def fields(self) -> list[tuple[fem.FunctionSpace, npt.NDArray[np.int64]]]:
+        """The fields of the unknown: their spaces and where their degrees of freedom stand among all N."""
+        space = self.unknown.function_space
+        if space.num_sub_spaces == 0 or space.dofmap.index_map_bs > 1:
+            return [(space, np.arange(len(self.modes), dtype=np.int64))]
+        parts = (space.sub(i).collapse() for i in range(space.num_sub_spaces))
+        return [(part, np.asarray(positions, dtype=np.int64)) for part, positions in parts]
 
     def derived_jacobian(self) -> ufl.Form:
         r"""The Jacobian :math:`\partial r/\partial u`, with the tangents of the point laws."""
@@ -121,8 +152,6 @@ class CellForm:
         direction = ufl.TrialFunction(self.unknown.function_space)
         jacobian = ufl.derivative(self.residual, self.unknown, direction)
         for term in self.point_laws:
-            change = ufl.algorithms.expand_derivatives(
-                ufl.derivative(term.gradient, self.unknown, direction)
-            )
+            change = ufl.algorithms.expand_derivatives(ufl.derivative(term.gradient, self.unknown, direction))
             jacobian += ufl.derivative(self.residual, term.flux, ufl.dot(term.tangent, change))
         return jacobian

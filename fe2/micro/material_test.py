@@ -30,7 +30,8 @@ class MaterialPath:
     to the other kind for that point of the path, so control may change from one point to the next.
 
     Attributes:
-        times: Times of the points of the path, increasing; the first is the start of the test.
+        times: Times of the points of the path, increasing; the first is the start of the test, the
+            virgin cell, at which all prescribed values are zero.
         gradient: Prescribed gradient components by name, e.g. {"xx": ...}, each of shape (len(times),).
         flux: Prescribed flux components by name, likewise.
         increments: Equal increments between two points of the path.
@@ -94,7 +95,9 @@ def _tabulated(path: MaterialPath, components: tuple[str, ...]) -> list[tuple[Ar
     """Prescribed gradient and flux at each point of the path, not a number where the other rules."""
     times = np.asarray(path.times, dtype=np.float64)
     if times.ndim != 1 or len(times) < 2 or np.any(np.diff(times) <= 0):
-        raise InputError(f"the times of a path must increase from its start to its end, at least two of them: {times}")
+        raise InputError(
+            f"the times of a path must increase from its start to its end, at least two of them: {times}"
+        )
     if path.increments < 1:
         raise InputError(f"increments = {path.increments} is not admissible; it must be 1 or more")
     columns = {"gradient": path.gradient, "flux": path.flux}
@@ -102,15 +105,23 @@ def _tabulated(path: MaterialPath, components: tuple[str, ...]) -> list[tuple[Ar
     for kind, named in columns.items():
         for name, column in named.items():
             if name not in components:
-                raise InputError(f"the path prescribes {name!r}, but the components are {', '.join(components)}")
+                raise InputError(
+                    f"the path prescribes {name!r}, but the components are {', '.join(components)}"
+                )
             if np.shape(column) != times.shape:
                 raise InputError(f"{kind} {name!r} has {np.size(column)} values for {len(times)} times")
             values[kind][:, components.index(name)] = column
+            if np.nan_to_num(values[kind][0, components.index(name)]):
+                raise InputError(
+                    f"{kind} {name!r} starts at {column[0]}; a path starts from the virgin cell, at 0"
+                )
     both = np.isfinite(values["gradient"]) & np.isfinite(values["flux"])
+    both[0] = False
     if np.any(both):
         point, component = np.argwhere(both)[0]
         raise InputError(
-            f"point {point} of the path prescribes gradient and flux of {components[component]!r}; only one can be"
+            f"point {point} of the path prescribes gradient and flux of {components[component]!r}; "
+            "only one can be"
         )
     neither = np.isnan(values["gradient"]) & np.isnan(values["flux"])
     values["flux"][neither] = 0.0

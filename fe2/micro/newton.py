@@ -20,6 +20,8 @@ Array = npt.NDArray[np.float64]
 
 _LINE_SEARCH_TRIALS = 6
 _SUFFICIENT_DECREASE = 0.8
+_ROUND_OFF = 1e-15
+"""Residual that is round-off, relative to the elastic forces at a gradient of the size of the origin."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,12 @@ class CellNewton:
         )
         self._constraints = problem.boundary.constraints
         self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
-        self._elastic_forces = self._virgin_forces()
+        self._weights, self._elastic_forces = self._virgin_forces()
+        self._free_weights = np.ones(problem.boundary.size)
+        origin = problem.form.kinematics.origin_size
+        self._round_off = _ROUND_OFF * origin * float(np.linalg.norm(self._elastic_forces))
+        kept = problem.boundary.free >= 0
+        self._free_weights[problem.boundary.free[kept]] = self._weights[kept]
 
     def linearize(self) -> None:
         """Assemble and factorize the stiffness at the field of the last residual."""
@@ -86,12 +93,12 @@ class CellNewton:
             MicroSolveError: The iteration did not converge.
         """
         forces = max(
-            np.linalg.norm(self._elastic_forces @ gradient),
-            np.linalg.norm(self._elastic_forces @ (gradient - committed)),
+            float(np.linalg.norm(self._elastic_forces @ gradient)),
+            float(np.linalg.norm(self._elastic_forces @ (gradient - committed))),
         )
         point = self._residual_at(gradient, fluctuation)
-        point.norms.append(float(np.linalg.norm(point.residual)))
-        while not point.norms[-1] <= self.options.tolerance * max(forces, np.linalg.norm(point.nodal)):
+        point.norms.append(self._norm(point))
+        while not self._has_converged(point, forces):
             if point.iterations >= self.options.max_iterations or not np.isfinite(point.norms[-1]):
                 raise MicroSolveError(_not_converged(point, self.options.tolerance * forces))
             self.linearize()
@@ -108,15 +115,14 @@ class CellNewton:
             except MicroSolveError as error:
                 failure, length = error, 0.5 * length
                 continue
-            norm, new_slope = float(np.linalg.norm(trial.residual)), float(direction @ trial.residual)
+            norm, new_slope = self._norm(trial), float(direction @ trial.residual)
             if norm <= start.norms[-1] or abs(new_slope) <= _SUFFICIENT_DECREASE * abs(slope):
                 trial.norms = [*start.norms, norm]
                 return trial
             secant = slope / (slope - new_slope) if np.isfinite(new_slope) and new_slope != slope else 0.5
             length *= float(np.clip(secant, 0.1, 0.7))
         raise MicroSolveError(
-            "the line search of the cell problem found no step that lowers the residual, "
-            + _norms(start)
+            "the line search of the cell problem found no step that lowers the residual, " + _norms(start)
         ) from failure
 
     def _residual_at(self, gradient: Array, fluctuation: Array) -> Equilibrium:
@@ -131,19 +137,44 @@ class CellNewton:
         projected: Array = forces - self._constraints.T @ reactions
         return projected
 
-    def _virgin_forces(self) -> Array:
-        """Nodal forces K_f X of the unloaded cell, shape (N, m): the scale of its residuals."""
+    def _has_converged(self, point: Equilibrium, forces: float) -> bool:
+        scale = max(forces, float(np.linalg.norm(self._weights * point.nodal)))
+        return point.norms[-1] <= max(self.options.tolerance * scale, self._round_off)
+
+    def _norm(self, point: Equilibrium) -> float:
+        return float(np.linalg.norm(self._free_weights * point.residual))
+
+    def _virgin_forces(self) -> tuple[Array, Array]:
+        """Weights (N,) of the residuals, and weighted forces K_f X of the unloaded cell, shape (N, m).
+
+        The forces are the scale of the residuals. Fields of the unknown have residuals in units of
+        their own: weights make the forces of all fields as large as those of the first.
+        """
         problem = self.problem
         problem.load(np.zeros(problem.layout.size), 0.0)
-        zero = np.zeros(problem.form.kinematics.size)
-        self._residual_at(zero, np.zeros(problem.boundary.size))
+        self._residual_at(problem.form.kinematics.origin, np.zeros(problem.boundary.size))
         problem.assemble_stiffness()
-        forces: Array = problem.stiffness @ problem.form.modes
-        return forces
+        modes, stiffness = problem.form.modes, problem.stiffness
+        forces: Array = stiffness @ modes
+        weights = np.ones(len(forces))
+        fields = [dofs for _, dofs in problem.form.fields()]
+        if len(fields) > 1:
+            summands = abs(stiffness) @ np.abs(modes)
+            sizes = [
+                norm if (norm := np.linalg.norm(forces[dofs])) > 1e-10 * np.linalg.norm(summands[dofs]) else 0.0
+                for dofs in fields
+            ]
+            for dofs, size in zip(fields, sizes, strict=True):
+                weights[dofs] = sizes[0] / size if size and sizes[0] else 1.0
+                if np.all(problem.boundary.free[dofs] < 0):
+                    weights[dofs] = 0.0  # the field is given: its residual is not to be solved for
+        return weights, weights[:, None] * forces
 
 
 def _not_converged(point: Equilibrium, wanted: float) -> str:
-    return f"the cell problem did not converge in {point.iterations} iterations to {wanted:.2g}, {_norms(point)}"
+    return (
+        f"the cell problem did not converge in {point.iterations} iterations to {wanted:.2g}, {_norms(point)}"
+    )
 
 
 def _norms(point: Equilibrium) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from fe2.errors import InputError
@@ -16,9 +18,14 @@ TOLERANCE = 1e-8
 
 
 def node_representatives(
-    x: Floats, period: npt.ArrayLike, lower: npt.ArrayLike | None = None, tol: float = TOLERANCE
+    x: Floats,
+    period: npt.ArrayLike,
+    lower: npt.ArrayLike | None = None,
+    tol: float = TOLERANCE,
+    *,
+    partners: bool = True,
 ) -> Ints:
-    """Master of each point: the point that lies a whole number of periods away on the lower faces.
+    """Master of each point: one of the points that lie whole numbers of periods away from it.
 
     A point on an upper face is the copy of one on the opposite lower face. All corners of the cell
     have one master, as have the four parallel edges of a three-dimensional cell.
@@ -28,26 +35,34 @@ def node_representatives(
         period: Edge lengths of the cell, shape (d,).
         lower: Its lower corner, shape (d,); −period/2 where it is None, as in a centred cell.
         tol: Distance below which points are taken to be the same, relative to the period.
+        partners: Whether each point of a face needs a partner on the opposite face; a part of a cell
+            may have some that do not.
 
     Returns:
         Row of the master of each point, shape (n,); points that are no copies have their own row.
 
     Raises:
-        InputError: A point of a face has no partner on the opposite face.
+        InputError: A point of a face has no partner on the opposite face and needs one.
     """
     period = np.asarray(period, dtype=np.float64)
     points = np.asarray(x, dtype=np.float64)[:, : len(period)]
     corner = -period / 2 if lower is None else np.asarray(lower, dtype=np.float64)
+    if partners:
+        for axis in range(len(period)):
+            _match_faces(points, axis, corner[axis], period, tol)
     upper = np.abs(points - (corner + period)) < tol * period
-    for axis in range(len(period)):
-        _match_faces(points, axis, corner[axis], period, tol)
     wrapped = np.where(upper, corner, points)
-    copies = upper.any(axis=1)
-    masters = np.flatnonzero(~copies)
+    near = np.abs(wrapped - corner) < tol * period
+    on_faces = np.flatnonzero(near.any(axis=1))
     representatives = np.arange(len(points), dtype=np.int64)
-    if copies.any():
-        _, nearest = cKDTree(points[masters]).query(wrapped[copies])
-        representatives[copies] = masters[nearest]
+    if len(on_faces):
+        pairs = cKDTree(wrapped[on_faces]).query_pairs(tol * period.max(), output_type="ndarray")
+        same = sp.coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(on_faces),) * 2)
+        _, group = connected_components(same, directed=False)
+        # the master is the point on the most lower faces
+        order = np.lexsort((upper[on_faces].sum(axis=1), group))
+        _, first = np.unique(group[order], return_index=True)
+        representatives[on_faces] = on_faces[order[first]][group]
     return representatives
 
 

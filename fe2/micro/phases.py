@@ -17,7 +17,7 @@ from ufl.core.expr import Expr
 
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
-from fe2.micro.form import CellForm, HistoryVariable, PhaseFlux, PointLawTerm
+from fe2.micro.form import CellForm, Condition, HistoryVariable, PhaseFlux, PointLawTerm
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
 
@@ -43,24 +43,21 @@ def phase_form(
     Raises:
         InputError: A phase without a law, a law without a phase, or a degree that cannot be.
     """
-    _check(cell, kinematics, laws, degree)
-    quadrature = quadrature_degree or default_quadrature_degree(cell, degree)
+    check_phases(cell, kinematics, laws, degree)
     space = fem.functionspace(cell.mesh, ("Lagrange", degree, kinematics.field_shape))
-    builder = _Builder(cell, kinematics, fem.Function(space, name="u"), quadrature)
-    terms = [builder.term(phase, laws[phase]) for phase in cell.names]
-    nodes = space.tabulate_dof_coordinates()[:, : cell.dim]
-    return CellForm(
+    unknown = fem.Function(space, name="u")
+    terms = PhaseTerms(
+        cell=cell,
         kinematics=kinematics,
-        unknown=builder.unknown,
-        residual=sum(terms[1:], terms[0]),
-        modes=kinematics.modes(nodes).reshape(-1, kinematics.size),
-        dt=builder.dt,
-        history=tuple(builder.history),
-        point_laws=tuple(builder.point_laws),
-        fluxes=tuple(builder.fluxes),
-        symmetric=all(law.symmetric for law in laws.values()),
-        quadrature_degree=quadrature,
+        unknown=unknown,
+        field=unknown,
+        test=ufl.TestFunction(space),
+        quadrature=quadrature_degree or default_quadrature_degree(cell, degree),
     )
+    for phase in cell.names:
+        terms.add(phase, laws[phase])
+    nodes = space.tabulate_dof_coordinates()[:, : cell.dim]
+    return terms.form(kinematics.modes(nodes).reshape(-1, kinematics.size))
 
 
 def default_quadrature_degree(cell: Cell, degree: int) -> int:
@@ -76,62 +73,115 @@ def default_quadrature_degree(cell: Cell, degree: int) -> int:
     return 2 * degree + (order - 1)
 
 
-def _check(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw], degree: int) -> None:
+def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw], degree: int) -> None:
+    """Refuse laws, kinematics or a degree that do not fit the cell.
+
+    Raises:
+        InputError: Something does not fit; the message names it.
+    """
     if missing := [name for name in cell.names if name not in laws]:
         raise InputError(f"phase {missing[0]!r} of the cell has no law; laws are given for {sorted(laws)}")
     if unknown := [name for name in laws if name not in cell.names]:
         raise InputError(f"a law is given for {unknown[0]!r}, but the cell's phases are {sorted(cell.names)}")
     if kinematics.dim != cell.dim:
-        raise InputError(f"the kinematics is {kinematics.dim}-dimensional and the cell {cell.dim}-dimensional")
+        raise InputError(
+            f"the kinematics is {kinematics.dim}-dimensional and the cell {cell.dim}-dimensional"
+        )
     if degree < 1:
         raise InputError(f"degree = {degree} is not admissible; Lagrange elements have degree 1 or higher")
 
 
 @dataclass(eq=False)
-class _Builder:
-    """Collects the terms of the form and the quadrature functions that they need."""
+class PhaseTerms:
+    """Collects the terms of a form, one for each phase, and the quadrature functions that they need.
+
+    Attributes:
+        cell: The geometry.
+        kinematics: The operator field ↦ gradient.
+        unknown: The unknown of the cell problem.
+        field: The field that the kinematics acts on: the unknown or a part of it.
+        test: Its test function.
+        quadrature: Degree of the quadrature rule.
+        dt: Time step.
+        gradient: Local gradient.
+        test_gradient: Local gradient of the test function.
+    """
 
     cell: Cell
     kinematics: Kinematics
     unknown: fem.Function
+    field: Expr
+    test: Expr
     quadrature: int
 
     def __post_init__(self) -> None:
         mesh = self.cell.mesh
         self.dt = fem.Constant(mesh, 0.0)
-        self.history: list[HistoryVariable] = []
-        self.point_laws: list[PointLawTerm] = []
-        self.fluxes: list[PhaseFlux] = []
-        self.gradient = self.kinematics.local_gradient(self.unknown)
-        self.test_gradient = self.kinematics.local_gradient(ufl.TestFunction(self.unknown.function_space))
-        self.dx = ufl.Measure(
+        self._terms: list[ufl.Form] = []
+        self._history: list[HistoryVariable] = []
+        self._point_laws: list[PointLawTerm] = []
+        self._fluxes: list[PhaseFlux] = []
+        self._conditions: list[Condition] = []
+        self._symmetric = True
+        self.gradient = self.kinematics.local_gradient(self.field)
+        self.test_gradient = self.kinematics.local_gradient(self.test)
+        self._dx = ufl.Measure(
             "dx",
             domain=mesh,
             subdomain_data=self.cell.phases,
             metadata={"quadrature_degree": self.quadrature, "quadrature_rule": "default"},
         )
 
-    def term(self, phase: str, law: PhaseLaw) -> ufl.Form:
-        """The virtual work of one phase."""
-        index = self.cell.names.index(phase)
-        cells = self.cell.phases.find(index)
+    def add(self, phase: str, law: PhaseLaw) -> None:
+        """Add the virtual work of one phase."""
+        cells = self.cell.cells_of(phase)
         if isinstance(law, ExpressionLaw):
             flux, tangent = self._expression_law(phase, law, cells)
         elif isinstance(law, PointLaw):
             flux, tangent = self._point_law(phase, law, cells)
         else:
             raise InputError(f"the law of phase {phase!r} is a {type(law).__name__}, not a phase law")
-        self.fluxes.append(PhaseFlux(phase, cells, self.gradient, flux, tangent))
-        return ufl.dot(flux, self.test_gradient) * self.dx(index)
+        self._symmetric = self._symmetric and law.symmetric
+        self.add_work(phase, ufl.dot(flux, self.test_gradient), flux, tangent)
+
+    def add_work(self, phase: str, work: Expr, flux: Expr, tangent: Expr) -> None:
+        """Add a virtual work by hand, linear in the test function, with the local flux and its tangent."""
+        self._terms.append(work * self._dx(self.cell.names.index(phase)))
+        self._fluxes.append(PhaseFlux(phase, self.cell.cells_of(phase), self.gradient, flux, tangent))
+
+    def form(self, modes: npt.NDArray[np.float64], fixed: npt.NDArray[np.bool_] | None = None) -> CellForm:
+        """The form of what was added; see `CellForm` for the arguments."""
+        return CellForm(
+            kinematics=self.kinematics,
+            unknown=self.unknown,
+            residual=sum(self._terms[1:], self._terms[0]),
+            modes=modes,
+            dt=self.dt,
+            history=tuple(self._history),
+            point_laws=tuple(self._point_laws),
+            fluxes=tuple(self._fluxes),
+            conditions=tuple(self._conditions),
+            fixed=fixed,
+            symmetric=self._symmetric,
+            quadrature_degree=self.quadrature,
+        )
+
+    def symbolic(self, phase: str, law: ExpressionLaw) -> ExpressionLaw:
+        """The law with constants for its numbers; its conditions are added."""
+        symbolic = law.with_constants(self._constant)
+        if conditions := symbolic.admissible(self.gradient):
+            values = ufl.as_vector(list(conditions.values()))
+            self._conditions.append(Condition(phase, self.cell.cells_of(phase), tuple(conditions), values))
+        return symbolic
 
     def _expression_law(
         self, phase: str, law: ExpressionLaw, cells: npt.NDArray[np.int32]
     ) -> tuple[Expr, Expr]:
-        symbolic = law.with_constants(self._constant)
+        symbolic = self.symbolic(phase, law)
         values = {name: self._quadrature_function(size, name) for name, size in self._sizes(law).items()}
         updates = symbolic.update(self.gradient, values, self.dt)
         for name, value in values.items():
-            self.history.append(HistoryVariable(name, phase, value, cells, updates[name]))
+            self._history.append(HistoryVariable(name, phase, value, cells, updates[name]))
         variable = ufl.variable(self.gradient)
         tangent = ufl.diff(symbolic.flux(variable, values, self.dt), variable)
         return symbolic.flux(self.gradient, values, self.dt), tangent
@@ -143,8 +193,8 @@ class _Builder:
             name: HistoryVariable(name, phase, self._quadrature_function(size, name), cells)
             for name, size in self._sizes(law).items()
         }
-        self.history.extend(history.values())
-        self.point_laws.append(PointLawTerm(law, cells, self.gradient, flux, tangent, history))
+        self._history.extend(history.values())
+        self._point_laws.append(PointLawTerm(law, cells, self.gradient, flux, tangent, history))
         return flux, tangent
 
     def _sizes(self, law: PhaseLaw) -> dict[str, int]:

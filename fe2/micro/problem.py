@@ -7,6 +7,7 @@ is solved, and its new state is copied out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from fe2.errors import LocalSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.cell import Cell
-from fe2.micro.form import CellForm, HistoryVariable, PointLawTerm
+from fe2.micro.form import CellForm, Condition, HistoryVariable, PointLawTerm
 from fe2.micro.quadrature import PointEvaluator, point_dofs
 
 Array = npt.NDArray[np.float64]
@@ -32,7 +33,7 @@ class StateLayout:
         ends = np.cumsum([gradient, fluctuation, *history]).tolist()
         self.gradient = slice(0, gradient)
         self.fluctuation = slice(gradient, ends[1])
-        self.history = [slice(a, b) for a, b in zip(ends[1:-1], ends[2:], strict=True)]
+        self.history = [slice(a, b) for a, b in pairwise(ends[1:])]
         self.size = int(ends[-1])
 
 
@@ -65,9 +66,7 @@ class _PointLaw:
 
     def evaluate(self, dt: float) -> None:
         term = self.term
-        old = {
-            name: h.value.x.array.reshape(-1, h.components)[self.rows] for name, h in term.history.items()
-        }
+        old = {name: h.value.x.array.reshape(-1, h.components)[self.rows] for name, h in term.history.items()}
         try:
             answer = term.law.respond(self.gradient(), old, dt)
         except LocalSolveError as error:
@@ -77,6 +76,27 @@ class _PointLaw:
         term.flux.x.array.reshape(-1, k)[self.rows] = answer.flux
         term.tangent.x.array.reshape(-1, k, k)[self.rows] = answer.tangent
         self.new_history = answer.history
+
+
+class _Condition:
+    """A condition with what it needs to look at it."""
+
+    def __init__(self, condition: Condition, cell: Cell, degree: int) -> None:
+        self.condition = condition
+        self.values = PointEvaluator(condition.values, cell.mesh, degree, condition.cells)
+
+    def check(self) -> None:
+        """Raise a MicroSolveError that names the worst mesh cell where something is not positive."""
+        values = self.values()
+        if values.min() > 0.0:
+            return
+        # a NaN is not positive, and argmin finds it first
+        point, number = np.unravel_index(int(np.argmin(values)), values.shape)
+        condition = self.condition
+        raise MicroSolveError(
+            f"{condition.names[number]} = {values[point, number]:.4g} is not positive in phase "
+            f"{condition.phase!r}, mesh cell {condition.cells[point // self.values.points_per_cell]} of the cell"
+        )
 
 
 class CellProblem:
@@ -101,10 +121,11 @@ class CellProblem:
         degree = form.quadrature_degree
         self._history = [_StoredVariable(variable, cell, degree) for variable in form.history]
         self._point_laws = [_PointLaw(term, cell, degree) for term in form.point_laws]
+        self._conditions = [_Condition(condition, cell, degree) for condition in form.conditions]
         self._prolongation = boundary.matrix
         self._restriction = self._prolongation.T.tocsr()
         self.layout = StateLayout(form.kinematics.size, boundary.size, [h.size for h in self._history])
-        self.is_linear = not form.point_laws and not form.history and _is_affine(form, jacobian)
+        self.is_linear = not form.point_laws and not form.history and not form.conditions and _is_affine(form, jacobian)
 
     @property
     def stiffness(self) -> sp.bsr_matrix | sp.csr_matrix:
@@ -127,8 +148,10 @@ class CellProblem:
         """Residual r over all degrees of freedom, shape (N,); point laws are evaluated on the way.
 
         Raises:
-            MicroSolveError: A phase law could not be evaluated.
+            MicroSolveError: A phase law could not be evaluated, or has no meaning for this field.
         """
+        for condition in self._conditions:
+            condition.check()
         for law in self._point_laws:
             law.evaluate(float(self.form.dt.value))
         self._residual.array[:] = 0.0
@@ -158,7 +181,9 @@ class CellProblem:
 
         The field has to be the converged one, and point laws evaluated at it.
         """
-        computed = {id(law.term.history[n]): v for law in self._point_laws for n, v in law.new_history.items()}
+        computed = {
+            id(law.term.history[n]): v for law in self._point_laws for n, v in law.new_history.items()
+        }
         for stored, part in zip(self._history, self.layout.history, strict=True):
             values = stored.update() if stored.update else computed[id(stored.variable)]
             out[part] = np.asarray(values).reshape(-1)

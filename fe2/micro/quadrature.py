@@ -9,6 +9,7 @@ import ufl
 from dolfinx import fem
 from dolfinx import mesh as dmesh
 from ufl.algorithms import expand_derivatives
+from ufl.algorithms.transformer import strip_variables
 from ufl.core.expr import Expr
 from ufl.domain import extract_domains
 
@@ -35,13 +36,13 @@ class PointEvaluator:
         points_per_cell: Number of quadrature points in each mesh cell.
     """
 
-    def __init__(
-        self, expression: Expr, mesh: dmesh.Mesh, degree: int, cells: npt.NDArray[np.int32]
-    ) -> None:
+    def __init__(self, expression: Expr, mesh: dmesh.Mesh, degree: int, cells: npt.NDArray[np.int32]) -> None:
         """Compile the expression for the default quadrature rule of that degree."""
         points, _ = quadrature_points(mesh, degree)
         self.points_per_cell = len(points)
-        if not extract_domains(expand_derivatives(expression)):  # numbers alone do not know the mesh
+        # a variable has a number of its own: with it, the same expression would be compiled for every cell
+        expression = strip_variables(expand_derivatives(expression))
+        if not extract_domains(expression):  # numbers alone do not know the mesh
             expression = expression + fem.Constant(mesh, np.zeros(expression.ufl_shape))
         self._expression = compile_expression(expression, points, mesh.comm)
         self._mesh, self._cells = mesh, cells

@@ -83,8 +83,11 @@ class RVE:
         return self._layout.size
 
     def initial_state(self) -> Array:
-        """The virgin state: no gradient, no fluctuation, no history."""
-        return np.zeros(self.state_size)
+        """The virgin state: no gradient, no fluctuation, no history.
+
+        Where the kinematics has a gradient of virgin cells, the state at it after a step without length.
+        """
+        return self._initial_state.copy()
 
     def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
         r"""Equilibrium of the cell at the end of a time step, with the consistent tangent.
@@ -151,6 +154,13 @@ class RVE:
         return local_fields(self._problem, state)
 
     @cached_property
+    def _initial_state(self) -> Array:
+        state = np.zeros(self.state_size)
+        if np.any(origin := self.kinematics.origin):
+            self.solve(origin, np.zeros_like(state), 0.0, state)
+        return state
+
+    @cached_property
     def _weights(self) -> dict[str, Array]:
         cells = {variable.phase: variable.cells for variable in self.form.history}
         degree = self.form.quadrature_degree
@@ -161,7 +171,7 @@ class RVE:
         """Flux and fluctuation at no gradient, tangent and sensitivity of a linear cell."""
         problem = self._problem
         zero = np.zeros(self.kinematics.size)
-        problem.load(self.initial_state(), 0.0)
+        problem.load(np.zeros(self.state_size), 0.0)
         found = self._newton.equilibrate(zero, zero, np.zeros(self.unknowns))
         condensed = homogenized_tangent(self._newton)
         flux = homogenized_flux(self._newton, found.nodal)
@@ -179,4 +189,6 @@ class RVE:
                 f"{self.kinematics.size} components: {', '.join(self.kinematics.components)}"
             )
         if not np.all(np.isfinite(gradient)):
-            raise MicroSolveError(f"the {self.kinematics.gradient_name} handed to the RVE is not finite: {gradient}")
+            raise MicroSolveError(
+                f"the {self.kinematics.gradient_name} handed to the RVE is not finite: {gradient}"
+            )

@@ -65,3 +65,26 @@ def hashin_shtrikman_moduli(
 
     lower, upper = estimate(bulk.min(), shear.min()), estimate(bulk.max(), shear.max())
     return {"bulk": [lower[0], upper[0]], "shear": [lower[1], upper[1]]}
+
+
+def hashin_shtrikman_conductivity(values: list[float], fractions: list[float], dim: int) -> list[float]:
+    r"""Lower and upper bound of the conductivity of an isotropic mixture.
+
+    .. math:: k(k_0) = \Big(\sum_p \frac{f_p}{k_p + (d - 1) k_0}\Big)^{-1} - (d - 1) k_0
+
+    with the smallest and the largest conductivity for :math:`k_0` (Hashin & Shtrikman, J. Appl. Phys. 33
+    (1962)).
+
+    Args:
+        values: Conductivity of each phase, zero or positive.
+        fractions: Volume fractions, which add up to one.
+        dim: 2 or 3.
+    """
+    conductivities, weights = np.asarray(values), np.asarray(fractions)
+
+    def estimate(comparison: float) -> float:
+        z = (dim - 1) * comparison
+        return float(1.0 / (weights / (conductivities + z)).sum() - z)
+
+    lower = estimate(conductivities.min()) if conductivities.min() > 0.0 else 0.0
+    return [lower, estimate(conductivities.max())]

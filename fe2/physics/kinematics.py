@@ -23,6 +23,10 @@ def _nothing(effective: Array, phases: list[Array], fractions: list[float]) -> d
     return {}
 
 
+def _no_indicators(tangents: Array) -> dict[str, Array]:
+    return {}
+
+
 @dataclass(frozen=True, eq=False)
 class Kinematics:
     r"""What the macroscopic scale hands down and gets back.
@@ -44,6 +48,11 @@ class Kinematics:
             strains and plain shear stresses where the internal components are Mandel's.
         characterize: (effective tangent, tangents of the phases, volume fractions), all in internal
             components, ↦ bounds and other numbers by name that describe the effective tangent.
+        indicators: Tangents of points, shape (n, m, m) ↦ what they announce, by name, each of shape
+            (n,): small values are the critical ones. Written with the macroscopic fields.
+        origin_size: Size of what the phase laws add to the gradient, 1 where they see F = 1 + H. The
+            round-off of their flux is relative to it, however small the gradient is.
+        virgin_gradient: Gradient of a virgin cell, shape (m,); zero where it is None.
     """
 
     name: str
@@ -58,11 +67,19 @@ class Kinematics:
     local_components: tuple[str, ...]
     scale: Array
     characterize: Callable[[Array, list[Array], list[float]], dict[str, Any]] = _nothing
+    indicators: Callable[[Array], dict[str, Array]] = _no_indicators
+    origin_size: float = 0.0
+    virgin_gradient: Array | None = None
 
     @property
     def size(self) -> int:
         """Number m of components of the macroscopic gradient."""
         return len(self.components)
+
+    @property
+    def origin(self) -> Array:
+        """Gradient of a virgin cell, shape (m,)."""
+        return np.zeros(self.size) if self.virgin_gradient is None else self.virgin_gradient
 
     @property
     def local_size(self) -> int:

@@ -69,6 +69,14 @@ class ExpressionLaw(PhaseLaw):
         """History variables at the end of the time step, by name."""
         return {}
 
+    def admissible(self, gradient: Expr) -> dict[str, Expr]:
+        """What has to be positive for the flux to have a meaning, by name: scalars, e.g. det F.
+
+        It is looked at wherever the flux is evaluated. Where one is not positive, the cell problem has
+        failed there: the line search takes a shorter step, or the step is cut.
+        """
+        return {}
+
     def with_constants(self, constant: Callable[[float | Array], Expr]) -> Self:
         """The same law with every number and array among its fields passed through `constant`.
 

@@ -11,6 +11,7 @@ from ufl.core.expr import Expr
 
 from fe2.physics.bounds import hashin_shtrikman_moduli, reuss_bound, voigt_bound
 from fe2.physics.kinematics import Kinematics
+from fe2.stiffness import closest_isotropic, universal_anisotropy
 from fe2.tensors import component_indices, component_names, shear_factors, stiffness_to_voigt
 
 Array = npt.NDArray[np.float64]
@@ -33,7 +34,10 @@ def mandel_strain(displacement: Expr) -> Expr:
     size = _SIZE[displacement.ufl_shape[0]]
     strain, factors = ufl.sym(ufl.grad(displacement)), shear_factors(size)
     return ufl.as_vector(
-        [float(factor) * strain[i, j] for (i, j), factor in zip(component_indices(size), factors, strict=True)]
+        [
+            float(factor) * strain[i, j]
+            for (i, j), factor in zip(component_indices(size), factors, strict=True)
+        ]
     )
 
 
@@ -67,48 +71,13 @@ def _affine_displacements(x: Array) -> Array:
     return fields
 
 
-def isotropic_part(stiffness: Array) -> tuple[float, float]:
-    r"""Bulk and shear modulus of the closest isotropic stiffness in the space's own dimension.
-
-    .. math:: d\,K = P_{vol} : C, \qquad 2 (m - 1)\,G = P_{dev} : C
-
-    with m = 6 components in three dimensions and m = 3 in the plane, where K is the plane-strain
-    bulk modulus :math:`\lambda + \mu`.
-
-    Args:
-        stiffness: Mandel stiffness, shape (6, 6) or (3, 3).
-    """
-    m = len(stiffness)
-    identity = np.array([float(i == j) for i, j in component_indices(m)])
-    volumetric = float(identity @ stiffness @ identity / identity.sum())
-    return volumetric / float(identity.sum()), float((np.trace(stiffness) - volumetric) / (2 * (m - 1)))
-
-
-def anisotropy_index(stiffness: Array) -> float:
-    r"""Universal anisotropy index, zero for isotropy.
-
-    .. math:: A^U = (m - 1)\,\frac{G_V}{G_R} + \frac{K_V}{K_R} - m
-
-    with the averages over all orientations of stiffness (V) and compliance (R); Ranganathan &
-    Ostoja-Starzewski, Phys. Rev. Lett. 101 (2008) in three dimensions, m = 6; in the plane m = 3.
-
-    Args:
-        stiffness: Mandel stiffness, shape (6, 6) or (3, 3), positive definite.
-    """
-    m = len(stiffness)
-    dim = 3 if m == 6 else 2
-    bulk, shear = isotropic_part(stiffness)
-    inverse_bulk, inverse_shear = isotropic_part(np.linalg.inv(stiffness))
-    return (m - 1) * 4.0 * shear * inverse_shear + dim**2 * bulk * inverse_bulk - m
-
-
 def _characterize(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
-    """Closest isotropic moduli and anisotropy of an effective stiffness, and bounds where phases are known."""
-    bulk, shear = isotropic_part(effective)
+    """Closest isotropic moduli and anisotropy of a stiffness, and bounds where phases are known."""
+    bulk, shear = closest_isotropic(effective)
     result: dict[str, Any] = {
         "bulk_modulus": bulk,
         "shear_modulus": shear,
-        "anisotropy": anisotropy_index(effective),
+        "anisotropy": universal_anisotropy(effective),
     }
     if not phases:
         return result
@@ -116,7 +85,7 @@ def _characterize(effective: Array, phases: list[Array], fractions: list[float])
         "voigt": stiffness_to_voigt(voigt_bound(phases, fractions)),
         "reuss": stiffness_to_voigt(reuss_bound(phases, fractions)),
     }
-    moduli = [isotropic_part(phase) for phase in phases]
+    moduli = [closest_isotropic(phase) for phase in phases]
     if sum(fractions) > 1.0 - 1e-9 and all(map(_is_isotropic, phases)):
         dim = 3 if len(effective) == 6 else 2
         result["bounds"]["hashin_shtrikman"] = hashin_shtrikman_moduli(moduli, fractions, dim)
@@ -126,7 +95,7 @@ def _characterize(effective: Array, phases: list[Array], fractions: list[float])
 def _is_isotropic(stiffness: Array) -> bool:
     m = len(stiffness)
     identity = np.array([float(i == j) for i, j in component_indices(m)])
-    bulk, shear = isotropic_part(stiffness)
+    bulk, shear = closest_isotropic(stiffness)
     volumetric = np.outer(identity, identity) / identity.sum()
     closest = identity.sum() * bulk * volumetric + 2.0 * shear * (np.eye(m) - volumetric)
     return bool(np.linalg.norm(stiffness - closest) < 1e-9 * np.linalg.norm(stiffness))

@@ -1,0 +1,53 @@
+"""Whoever imports DOLFINx after fe2 gets h5py and MPI first, though fe2 itself loads them only when needed.
+
+The reason for the order stands in :mod:`fe2._dependencies`. What only reads a case file or prints
+help needs neither, and starts in a fraction of a second, also where MPI cannot be initialized, as on
+the login nodes of some clusters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+class _BeforeDolfinx(MetaPathFinder):
+    """Finds nothing; the first search for DOLFINx makes it load what has to come before."""
+
+    def __init__(self) -> None:
+        self._waits = True
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Load h5py and MPI when DOLFINx is asked for, once."""
+        # stays in the list: to leave it now would hide the next finder from the search that goes on
+        if self._waits and fullname == "dolfinx":
+            self._waits = False
+            prepare()
+        return None
+
+
+def install() -> None:
+    """Prepare for DOLFINx when it is imported, or at once where it has been."""
+    if "dolfinx" in sys.modules:
+        importlib.import_module("fe2._dependencies")  # here, where it is not too late to say what is wrong
+        prepare()
+    elif not any(isinstance(finder, _BeforeDolfinx) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _BeforeDolfinx())
+
+
+def prepare() -> None:
+    """Load h5py and MPI, and let an uncaught exception on one rank end all of them.
+
+    What is missing or does not load is left to :mod:`fe2._dependencies`, which says how to get it.
+    """
+    with contextlib.suppress(ImportError, ValueError):
+        importlib.import_module("h5py")
+    with contextlib.suppress(ImportError):
+        importlib.import_module("fe2.parallel").end_all_ranks_on_error()

@@ -1,0 +1,1 @@
+"""Case files: TOML, checked against one schema, and turned into cells, laws and simulations."""

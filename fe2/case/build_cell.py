@@ -1,0 +1,87 @@
+"""From a cell file to a cell and a representative volume element."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fe2.case.catalogue import resolve
+from fe2.case.cell_case import CellCase
+from fe2.case.cell_tables import GeneratorCell, ImageCell, MeshCell
+from fe2.case.generators import generate, generator_parameters
+from fe2.case.problems import Key, Problems
+from fe2.errors import InputError
+from fe2.io.images import read_image
+from fe2.micro.cell import Cell
+from fe2.micro.image_cell import image_cell
+from fe2.micro.mesh_cell import read_cell
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.rve import RVE
+
+
+def build_rve(case: CellCase, options: NewtonOptions | None = None) -> RVE:
+    """The representative volume element of a cell file, on this process alone.
+
+    Raises:
+        CaseFileError: Image, mesh, phases or laws do not fit together; the message names file and key.
+    """
+    with located(case):
+        cell = build_cell(case)
+        laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
+        rve: RVE = resolve(case.physics.factory)(
+            cell, laws, boundary=case.cell.boundary, degree=case.cell.degree, options=options
+        )
+    return rve
+
+
+def build_cell(case: CellCase) -> Cell:
+    """The geometry of a cell file.
+
+    Raises:
+        InputError: Image, mesh or generator refuse their parameters.
+    """
+    table = case.cell
+    if isinstance(table, ImageCell):
+        labels = read_image(case.path(table.image), shape=table.shape, dtype=table.dtype)
+        return image_cell(
+            labels,
+            {name: int(phase.label or 0) for name, phase in case.phases.items()},
+            voxel_size=table.voxel_size,
+            coarsen=table.coarsen,
+            crop=None if table.crop is None else [list(bounds) for bounds in table.crop],
+        )
+    if isinstance(table, MeshCell):
+        return _mesh_cell(case, case.path(table.mesh))
+    assert isinstance(table, GeneratorCell)
+    with tempfile.TemporaryDirectory(prefix="fe2-") as folder:
+        parameters = generator_parameters(table, GeneratorCell)
+        path = generate(table.generator, Path(folder, "cell.msh"), {"binary": True, **parameters})
+        return _mesh_cell(case, path)
+
+
+def _mesh_cell(case: CellCase, path: Path) -> Cell:
+    groups = {name: name if phase.label is None else phase.label for name, phase in case.phases.items()}
+    return read_cell(path, phases=groups, periodic=case.cell.boundary == "periodic")
+
+
+@contextmanager
+def located(case: CellCase) -> Iterator[None]:
+    """Name file and key where the cell's file is wrong in a way that only building it shows."""
+    try:
+        yield
+    except InputError as error:
+        problems = Problems(case.file)
+        key, text = _place(case, str(error))
+        problems.add_refused(key, InputError(text), type(case.cell).model_fields, case.cell.model_dump())
+        problems.raise_if_any()
+
+
+def _place(case: CellCase, text: str) -> tuple[Key, str]:
+    """Key of the table that an error is about, and the error's text."""
+    phase = re.search(r"phase '([^']*)'", text)
+    if phase is not None and phase[1] in case.phases:
+        return (*case.key, "phases", phase[1]), text
+    return (*case.key, "cell"), text

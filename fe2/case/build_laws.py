@@ -1,0 +1,160 @@
+"""From a run file to the laws of the macroscopic problem: cells at quadrature points, or formulas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import basix
+import numpy as np
+import ufl
+from dolfinx import fem
+from ufl.core.expr import Expr
+
+from fe2.case.build_cell import build_rve
+from fe2.case.build_mesh import group_number
+from fe2.case.problems import Problems
+from fe2.case.run_case import Law, RunCase
+from fe2.io.gmsh_mesh import MarkedMesh
+from fe2.macro.law import HomogenizedLaw
+from fe2.micro.model import MicroModel
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.rve import RVE
+from fe2.parallel import on_every_rank
+from fe2.physics.kinematics import Kinematics
+from fe2.physics.law import ExpressionLaw
+
+
+@dataclass(frozen=True)
+class Subdomain:
+    """A law with the part of the mesh in which it holds.
+
+    Attributes:
+        name: Name of the law.
+        law: The law, as the file has it.
+        group: Number of the physical group, or None for the whole mesh.
+        rve: The representative volume element, where the law has a cell.
+    """
+
+    name: str
+    law: Law
+    group: int | None
+    rve: RVE | None
+
+    @property
+    def micro(self) -> MicroModel | None:
+        """The micro model of all points of the subdomain."""
+        if self.rve is None or self.law.mode == "concurrent":
+            return self.rve
+        return self.rve.linearized()
+
+    def points(self, marked: MarkedMesh, quadrature_degree: int) -> int:
+        """Number of its quadrature points on all ranks; collective."""
+        mesh = marked.mesh
+        owned = mesh.topology.index_map(mesh.topology.dim).size_local
+        cells = owned if self.group is None else np.count_nonzero(marked.cell_tags.find(self.group) < owned)
+        count = len(basix.make_quadrature(mesh.basix_cell(), quadrature_degree)[0])
+        return mesh.comm.allreduce(int(cells)) * count
+
+
+def build_subdomains(case: RunCase, marked: MarkedMesh, problems: Problems) -> list[Subdomain]:
+    """The laws with their subdomains and their cells; collective.
+
+    Raises:
+        CaseFileError: On all ranks: a cell cannot be made; the message names file and key.
+    """
+    groups = {
+        name: None
+        if law.subdomain is None
+        else group_number(
+            law.subdomain, marked.cell_names, problems, ("laws", name, "subdomain"), "subdomain"
+        )
+        for name, law in case.laws.items()
+    }
+    _check_cover(case, marked, groups, problems)
+    on_every_rank(marked.mesh.comm, problems.raise_if_any)
+    solver = case.tables.solver.micro
+    options = NewtonOptions(tolerance=solver.tolerance, max_iterations=solver.max_iterations)
+    return [
+        Subdomain(name, law, groups[name], on_every_rank(marked.mesh.comm, partial(_rve, law, options)))
+        for name, law in case.laws.items()
+    ]
+
+
+def _rve(law: Law, options: NewtonOptions) -> RVE | None:
+    return None if law.cell is None else build_rve(law.cell, options)
+
+
+def _check_cover(
+    case: RunCase, marked: MarkedMesh, groups: dict[str, int | None], problems: Problems
+) -> None:
+    """Every part of the mesh has one law."""
+    for name, law in case.laws.items():
+        if law.subdomain is None and len(case.laws) > 1:
+            problems.add(("laws", name, "subdomain"), "is missing; it is needed where there are several laws")
+    owners: dict[int, str] = {}
+    for name, group in groups.items():
+        if group is not None and group in owners:
+            text = f"the law {owners[group]} holds there already"
+            problems.add(("laws", name, "subdomain"), text, case.laws[name].subdomain)
+        if group is not None:
+            owners[group] = name
+    if all(law.subdomain is not None for law in case.laws.values()):
+        for name, number in marked.cell_names.items():
+            if number not in owners:
+                problems.add(("laws",), f"no law holds in the subdomain {name!r} of the mesh")
+
+
+def default_quadrature_degree(marked: MarkedMesh, degree: int) -> int:
+    """Lowest degree that integrates the stiffness of straight elements with constant tangent exactly enough.
+
+    2 (p - 1), at least 1, on simplices; p + 1 points in each direction on quadrilaterals and hexahedra.
+    """
+    simplex = marked.mesh.topology.cell_name() in ("triangle", "tetrahedron")
+    return max(1, 2 * (degree - 1)) if simplex else 2 * degree
+
+
+def formula_work(
+    subdomain: Subdomain,
+    case: RunCase,
+    kinematics: Kinematics,
+    measure: ufl.Measure,
+    unknown: fem.Function,
+    problems: Problems,
+) -> ufl.Form | None:
+    """Virtual work of a law that is a formula of the local gradient, without history."""
+    material = subdomain.law.material
+    assert material is not None
+    law = material.make(case.physics_name)
+    if not isinstance(law, ExpressionLaw) or law.history(kinematics.local_size):
+        text = "a law with history needs a cell: a cell file with this law in all of its phases"
+        problems.add(("laws", subdomain.name, "law"), text, material.law)
+        return None
+    mesh = unknown.function_space.mesh
+    symbolic = law.with_constants(lambda value: _constant(mesh, value))
+    gradient: Expr = kinematics.local_gradient(unknown)
+    test = kinematics.local_gradient(ufl.TestFunction(unknown.function_space))
+    return ufl.dot(symbolic.flux(gradient, {}, fem.Constant(mesh, 0.0)), test) * measure
+
+
+def _constant(mesh: object, value: object) -> Expr:
+    return fem.Constant(mesh, np.asarray(value, dtype=np.float64))
+
+
+def homogenized_law(
+    subdomain: Subdomain,
+    kinematics: Kinematics,
+    marked: MarkedMesh,
+    unknown: fem.Function,
+    quadrature_degree: int,
+) -> HomogenizedLaw:
+    """The law of a subdomain whose points have a micro model; collective."""
+    micro = subdomain.micro
+    assert micro is not None
+    return HomogenizedLaw(
+        kinematics.gradient(unknown),
+        micro,
+        quadrature_degree=quadrature_degree,
+        subdomains=None if subdomain.group is None else marked.cell_tags,
+        subdomain=subdomain.group,
+    )

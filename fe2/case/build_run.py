@@ -1,0 +1,201 @@
+"""From a run file to a simulation: mesh, unknown, laws, conditions, steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
+
+from fe2.case.build_conditions import Conditions, ConditionsBuilder
+from fe2.case.build_laws import (
+    Subdomain,
+    build_subdomains,
+    default_quadrature_degree,
+    formula_work,
+    homogenized_law,
+)
+from fe2.case.build_mesh import build_mesh
+from fe2.case.catalogue import resolve
+from fe2.case.problems import Problems
+from fe2.case.run_case import RunCase
+from fe2.case.run_checks import boundary_names, end_times
+from fe2.case.run_tables import StepsTable
+from fe2.errors import InputError
+from fe2.io.gmsh_mesh import MarkedMesh
+from fe2.macro.law import HomogenizedLaw
+from fe2.macro.problem import MacroProblem
+from fe2.parallel import on_every_rank
+from fe2.physics.kinematics import Kinematics
+from fe2.simulation import Simulation
+from fe2.stepping import LoadSteps
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A run file on its mesh: everything but states of quadrature points.
+
+    Attributes:
+        case: The run file.
+        marked: The mesh.
+        kinematics: Names and sizes of gradient and flux.
+        unknown: The macroscopic unknown.
+        subdomains: The laws.
+        conditions: Boundary conditions and loads.
+        quadrature_degree: Degree of the quadrature rule.
+        steps: The plan of load steps.
+    """
+
+    case: RunCase
+    marked: MarkedMesh
+    kinematics: Kinematics
+    unknown: fem.Function
+    subdomains: list[Subdomain]
+    conditions: Conditions
+    quadrature_degree: int
+    steps: LoadSteps
+
+
+def build_model(case: RunCase, comm: MPI.Comm) -> Model:
+    """Mesh, unknown, cells and conditions of a run file; collective.
+
+    Raises:
+        CaseFileError: On all ranks: something does not fit together; the message names file and key.
+    """
+    problems = Problems(case.file)
+    marked = build_mesh(case, comm)
+    table = case.tables.field
+    kinematics: Kinematics = resolve(case.physics.kinematics)(marked.mesh.geometry.dim)
+    space = fem.functionspace(marked.mesh, ("Lagrange", table.degree, kinematics.field_shape))
+    unknown = fem.Function(space, name=case.physics.field)
+    conditions = ConditionsBuilder(case, marked, unknown, problems).build()
+    _check_watched(case, marked, problems)
+    on_every_rank(comm, problems.raise_if_any)
+    subdomains = build_subdomains(case, marked, problems)
+    _check_dimensions(subdomains, kinematics, problems)
+    on_every_rank(comm, problems.raise_if_any)
+    degree = table.quadrature_degree
+    return Model(
+        case=case,
+        marked=marked,
+        kinematics=next((sub.rve.kinematics for sub in subdomains if sub.rve is not None), kinematics),
+        unknown=unknown,
+        subdomains=subdomains,
+        conditions=conditions,
+        quadrature_degree=default_quadrature_degree(marked, table.degree) if degree is None else degree,
+        steps=load_steps(case.tables.steps, conditions),
+    )
+
+
+def load_steps(table: StepsTable, conditions: Conditions) -> LoadSteps:
+    """The plan of load steps."""
+    if table.times is not None:
+        times = list(table.times)
+    else:
+        start, end = end_times(table)
+        times = np.linspace(start, end, (table.increments or 1) + 1).tolist()
+    return LoadSteps(times, _naming_time(conditions.apply), table.smallest)
+
+
+def _naming_time(apply: Callable[[float], None]) -> Callable[[float], None]:
+    def checked(time: float) -> None:
+        try:
+            apply(time)
+        except ValueError as error:
+            refusal = InputError(f"a function of time cannot be evaluated: {error}")
+            refusal.collective = True
+            raise refusal from error
+
+    return checked
+
+
+def build_problem(model: Model) -> MacroProblem:
+    """The macroscopic problem, with a state for each quadrature point that has a cell; collective.
+
+    Raises:
+        CaseFileError: On all ranks: no law has a cell, or a law cannot stand at the macroscopic scale.
+    """
+    case, unknown, kinematics = model.case, model.unknown, model.kinematics
+    problems = Problems(case.file)
+    dx = ufl.Measure(
+        "dx",
+        domain=model.marked.mesh,
+        subdomain_data=model.marked.cell_tags,
+        metadata={"quadrature_degree": model.quadrature_degree, "quadrature_rule": "default"},
+    )
+    laws: list[HomogenizedLaw] = []
+    terms: list[ufl.Form] = []
+    test = kinematics.gradient(ufl.TestFunction(unknown.function_space))
+    for subdomain in model.subdomains:
+        if subdomain.rve is None:
+            measure = dx if subdomain.group is None else dx(subdomain.group)
+            work = formula_work(subdomain, case, kinematics, measure, unknown, problems)
+            terms += [] if work is None else [work]
+            continue
+        law = homogenized_law(subdomain, kinematics, model.marked, unknown, model.quadrature_degree)
+        laws.append(law)
+        terms.append(ufl.dot(law.flux, test) * law.dx)
+    on_every_rank(model.marked.mesh.comm, problems.raise_if_any)
+    residual = sum(terms[1:], terms[0])
+    if model.conditions.power is not None:
+        residual -= model.conditions.power
+    return MacroProblem(
+        residual,
+        unknown,
+        laws,
+        bcs=list(model.conditions.supports.values()),
+        petsc_options=case.tables.solver.macro,
+    )
+
+
+def build_simulation(model: Model, problem: MacroProblem, *, overwrite: bool, quiet: bool) -> Simulation:
+    """The simulation, with its folder of results; collective.
+
+    Raises:
+        InputError: The folder holds results and `overwrite` is not set.
+    """
+    case = model.case
+    constants = {name: constant for name, (constant, _) in model.conditions.constants.items()}
+    return Simulation(
+        problem,
+        model.steps,
+        output=case.path(case.tables.output.folder),
+        loads={**constants, **_reactions(model, problem)},
+        watch=case.tables.output.watch,
+        overwrite=overwrite,
+        quiet=quiet,
+    )
+
+
+def _reactions(model: Model, problem: MacroProblem) -> Mapping[str, Callable[[], float]]:
+    """A column for each constrained component of the boundaries whose reactions are wanted."""
+    wanted, vector = model.case.tables.output.reactions, model.case.physics.vector
+    columns: dict[str, Callable[[], float]] = {}
+    for (name, component), bc in model.conditions.supports.items():
+        if name in wanted:
+            column = f"{name}_{'xyz'[component]}" if vector else name
+            columns[column] = lambda bc=bc, k=component: float(problem.reaction(bc)[k])  # type: ignore[misc]
+    return columns
+
+
+def _check_watched(case: RunCase, marked: MarkedMesh, problems: Problems) -> None:
+    dim = marked.mesh.geometry.dim
+    for number, place in enumerate(case.tables.output.watch):
+        if len(place) != dim:
+            problems.add(("output", "watch", number), f"{dim} coordinates are needed on this mesh", place)
+    names = boundary_names(case.tables)
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            problems.add(("boundary", number, "name"), "boundaries need different names in the results", name)
+
+
+def _check_dimensions(subdomains: list[Subdomain], kinematics: Kinematics, problems: Problems) -> None:
+    for subdomain in subdomains:
+        if subdomain.rve is not None and subdomain.rve.kinematics.dim != kinematics.dim:
+            text = (
+                f"the cell has {subdomain.rve.kinematics.dim} dimensions, but the mesh has {kinematics.dim}"
+            )
+            problems.add(("laws", subdomain.name, "cell"), text)

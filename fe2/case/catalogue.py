@@ -1,0 +1,84 @@
+"""The catalogue of what a case file can name: physics and their laws.
+
+A physics joins with an entry in `PHYSICS`: its factory, its laws by the names they have in case files,
+and the name of its unknown. The keys of a law are the parameters of its callable, with types,
+defaults and descriptions from signature and docstring. Everything is named by its path, so that
+reading a case file imports only what the file uses, and never DOLFINx.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from fe2.case.signatures import table_model
+from fe2.case.table import Table
+
+
+@dataclass(frozen=True)
+class Physics:
+    """What a case file needs to know of a physics.
+
+    Attributes:
+        factory: Path of the function that makes an RVE of a cell and a law for each phase, with the
+            keywords `boundary`, `degree` and `options`.
+        kinematics: Path of the function dimension ↦ kinematics.
+        laws: Path of the callable of each law, by the law's name in case files.
+        field: Name of the macroscopic unknown.
+        vector: True where the unknown is a vector.
+        effective: What the effective tangent is called.
+        default_law: Law of phases that name none.
+    """
+
+    factory: str
+    kinematics: str
+    laws: Mapping[str, str]
+    field: str
+    vector: bool
+    effective: str
+    default_law: str | None = None
+
+
+_ELASTIC = "fe2.physics.elasticity:LinearElastic"
+
+PHYSICS: dict[str, Physics] = {
+    "small_strain": Physics(
+        factory="fe2.micro.small_strain:small_strain",
+        kinematics="fe2.physics.small_strain:small_strain_kinematics",
+        laws={
+            "linear_elastic": f"{_ELASTIC}.isotropic",
+            "cubic_elastic": f"{_ELASTIC}.cubic",
+            "transversely_isotropic_elastic": f"{_ELASTIC}.transversely_isotropic",
+            "orthotropic_elastic": f"{_ELASTIC}.orthotropic",
+            "j2_plasticity": "fe2.physics.plasticity:J2Plasticity",
+            "voce_plasticity": "fe2.physics.voce:VocePlasticity",
+            "norton_perzyna": "fe2.physics.viscoplasticity:NortonPerzyna",
+        },
+        field="displacement",
+        vector=True,
+        effective="stiffness",
+    ),
+}
+"""Physics by name."""
+
+
+@cache
+def resolve(path: str) -> Callable[..., Any]:
+    """What a path such as ``package.module:Class.method`` names."""
+    module, _, names = path.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in names.split("."):
+        found = getattr(found, name)
+    return found
+
+
+@cache
+def law_model(physics: str, law: str) -> type[Table]:
+    """Model of the parameters of a law, with the key `law`."""
+    entry = PHYSICS[physics]
+    required = law != entry.default_law
+    key = (Literal[law], ...) if required else (Literal[law], law)
+    return table_model(law, resolve(entry.laws[law]), law=key)

@@ -1,0 +1,236 @@
+"""Cell files: checked completely, without DOLFINx and without reading images or meshes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from fe2.case.catalogue import PHYSICS, Physics, law_model, resolve
+from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
+from fe2.case.generators import CELL_GENERATORS, generator_model
+from fe2.case.problems import Key, Problems, suggestion, unknown_key
+from fe2.case.table import Table
+from fe2.case.toml_file import read_toml
+from fe2.errors import InputError
+
+SOURCES: dict[str, type[CellTable]] = {"image": ImageCell, "mesh": MeshCell, "generator": GeneratorCell}
+
+
+@dataclass(frozen=True)
+class Material:
+    """A law and its parameters, as they are handed to the law's callable."""
+
+    law: str
+    parameters: Mapping[str, Any]
+
+    def make(self, physics: str) -> Any:
+        """The law itself.
+
+        Raises:
+            InputError: The law refuses its parameters.
+        """
+        return resolve(PHYSICS[physics].laws[self.law])(**self.parameters)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase: its label in the image or its physical group, and its material."""
+
+    label: int | str | None
+    material: Material
+
+
+@dataclass(frozen=True)
+class CellCase:
+    """A cell file as it was understood.
+
+    Attributes:
+        file: The file; paths in it are relative to its folder.
+        key: Where the cell stands in the file: nothing, or the key of a law in a run file.
+        cell: The cell's table.
+        phases: The phases by name.
+        units: Units, in the words of the user.
+    """
+
+    file: Path
+    key: Key
+    cell: CellTable
+    phases: Mapping[str, Phase]
+    units: str
+
+    @property
+    def physics(self) -> Physics:
+        """The cell's physics."""
+        return PHYSICS[self.cell.physics]
+
+    def path(self, name: str) -> Path:
+        """A path of the file, relative to the file's folder."""
+        return self.file.parent / name
+
+
+def read_cell_case(file: Path) -> CellCase:
+    """Read and check a cell file.
+
+    Raises:
+        CaseFileError: Something is wrong; the message lists all of it.
+    """
+    problems = Problems(file)
+    case = understand_cell(read_toml(file), problems)
+    problems.raise_if_any()
+    assert case is not None
+    return case
+
+
+def understand_cell(table: dict[str, Any], problems: Problems, key: Key = ()) -> CellCase | None:
+    """The tables of a cell, from a cell file or from the table of a law.
+
+    Args:
+        table: What the file holds.
+        problems: Receives what is wrong.
+        key: Where the tables stand in the file.
+
+    Returns:
+        The cell, or None where something is wrong.
+    """
+    count = len(problems.lines)
+    whole = validated(CellFile, table, problems, key)
+    tables = table if isinstance(table.get("cell"), dict) else {}
+    cell = understand_geometry(tables["cell"], problems, (*key, "cell")) if tables else None
+    name = tables["cell"].get("physics") if tables else None
+    phases = {}
+    if isinstance(name, str) and name in PHYSICS and isinstance(table.get("phases"), dict):
+        image = "image" in tables["cell"]
+        phases = {
+            phase: understand_phase(content, name, problems, (*key, "phases", phase), image)
+            for phase, content in table["phases"].items()
+        }
+    _check_labels(phases, problems, (*key, "phases"))
+    if whole is None or cell is None or len(problems.lines) > count:
+        return None
+    found = {phase: content for phase, content in phases.items() if content is not None}
+    return CellCase(problems.file, key, cell, found, whole.units)
+
+
+def validated[T: BaseModel](model: type[T], table: object, problems: Problems, key: Key) -> T | None:
+    """The model of a table, or None where something is wrong, which `problems` then holds."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        problems.add_invalid(key, error, model)
+        return None
+
+
+def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> CellTable | None:
+    """The table of a cell: an image, a mesh or a generator, exactly one of them."""
+    given = [source for source in SOURCES if source in table]
+    if len(given) != 1:
+        found = f"not of {' and '.join(given)} at once" if given else "and none is given"
+        problems.add(key, f"a cell is made of one of image, mesh and generator, {found}")
+        return None
+    model: type[Table] = SOURCES[given[0]]
+    if given[0] == "generator":
+        name = table["generator"]
+        if name not in CELL_GENERATORS:
+            problems.add((*key, "generator"), suggestion(str(name), CELL_GENERATORS), name)
+            return None
+        model = generator_model(name, GeneratorCell)
+    cell = validated(model, table, problems, key)
+    if cell is None:
+        return None
+    assert isinstance(cell, CellTable)
+    _check_files(cell, problems, key)
+    return cell
+
+
+def _check_files(cell: CellTable, problems: Problems, key: Key) -> None:
+    name = getattr(cell, "image", None) or getattr(cell, "mesh", None)
+    if name is not None:
+        check_file(name, problems, (*key, "image" if isinstance(cell, ImageCell) else "mesh"))
+    if isinstance(cell, ImageCell) and cell.image.lower().endswith(".raw"):
+        for needed in ("shape", "dtype"):
+            if getattr(cell, needed) is None:
+                text = str(ImageCell.model_fields[needed].description)
+                problems.add((*key, needed), f"is missing; raw voxels have no header. {text}")
+
+
+def check_file(name: str, problems: Problems, key: Key) -> None:
+    """Refuse a path that is no file."""
+    try:
+        found = (problems.file.parent / name).is_file()
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        folder = problems.file.parent
+        problems.add(
+            key, f"there is no such file; paths are relative to the case file's folder, {folder}", name
+        )
+
+
+def understand_phase(table: object, physics: str, problems: Problems, key: Key, image: bool) -> Phase | None:
+    """The table of a phase: its label, and a law with its parameters."""
+    if not isinstance(table, dict):
+        problems.add(key, "a table is needed", table)
+        return None
+    own: PhaseTable | None = None
+    if image and isinstance(table.get("label", ""), str):
+        given = (table["label"],) if "label" in table else ()
+        text = "a whole number is needed, the label of the phase in the image"
+        problems.add((*key, "label"), text if given else f"is missing: {text}", *given)
+    else:
+        own = validated(PhaseTable, {"label": table["label"]} if "label" in table else {}, problems, key)
+    rest = {name: value for name, value in table.items() if name != "label"}
+    material = understand_material(rest, physics, problems, key, ("label",))
+    return None if own is None or material is None else Phase(own.label, material)
+
+
+def _check_labels(phases: Mapping[str, Phase | None], problems: Problems, key: Key) -> None:
+    owners: dict[object, str] = {}
+    for name, phase in phases.items():
+        if phase is None or phase.label is None:
+            continue
+        if phase.label in owners:
+            text = f"phase {owners[phase.label]!r} has the same label; each phase needs its own"
+            problems.add((*key, name, "label"), text, phase.label)
+        owners[phase.label] = name
+
+
+def understand_material(
+    table: dict[str, Any], physics: str, problems: Problems, key: Key, beside: tuple[str, ...]
+) -> Material | None:
+    """A law with its parameters; the law itself is asked whether it accepts them.
+
+    Args:
+        table: The key `law` and the parameters.
+        physics: Name of the physics.
+        problems: Receives what is wrong.
+        key: Where the table stands.
+        beside: Other keys of the table, for messages.
+    """
+    laws = PHYSICS[physics].laws
+    law = table.get("law", PHYSICS[physics].default_law)
+    if law is None:
+        problems.add((*key, "law"), f"is missing; the laws of {physics} are {', '.join(laws)}")
+        return None
+    if not isinstance(law, str) or law not in laws:
+        problems.add((*key, "law"), f"{physics} has no such law; {suggestion(str(law), list(laws))}", law)
+        return None
+    model = law_model(physics, law)
+    unknown = [name for name in table if name not in model.model_fields]
+    for name in unknown:
+        problems.add((*key, name), unknown_key(name, [*beside, *model.model_fields]), table[name])
+    known = {name: value for name, value in table.items() if name not in unknown}
+    found = validated(model, known, problems, key)
+    if found is None or unknown:
+        return None
+    values = {name: getattr(found, name) for name in table if name in model.model_fields and name != "law"}
+    material = Material(law, values)
+    try:
+        material.make(physics)
+    except InputError as error:
+        problems.add_refused(key, error, model.model_fields, values)
+        return None
+    return material

@@ -1,0 +1,115 @@
+"""The tables of a cell file, as models."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+
+from fe2.case.catalogue import PHYSICS
+from fe2.case.generators import CELL_GENERATORS
+from fe2.case.problems import suggestion
+from fe2.case.table import IntegerInterval, Integers, Lengths, Table
+
+IMAGE_ENDINGS = (".raw", ".npy", ".tif", ".tiff")
+
+
+def _physics(name: str) -> str:
+    if name not in PHYSICS:
+        raise ValueError(f"this physics is not known; {suggestion(name, list(PHYSICS))}")
+    return name
+
+
+def _image(name: str) -> str:
+    if Path(name).suffix.lower() not in IMAGE_ENDINGS:
+        raise ValueError(f"an image ends in {', '.join(IMAGE_ENDINGS)}")
+    return name
+
+
+def _mesh(name: str) -> str:
+    if Path(name).suffix.lower() != ".msh":
+        raise ValueError("a mesh ends in .msh (gmsh's format)")
+    return name
+
+
+def _integer_type(name: str) -> str:
+    if not re.fullmatch(r"[<>]?(u?int(8|16|32|64)|[ui][1248])", name):
+        raise ValueError("an integer type is needed, such as uint8, uint16 or >u2")
+    return name
+
+
+def _label(value: Any) -> Any:
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return value
+    raise ValueError("a whole number is needed, or the name of a physical group in quotes")
+
+
+PhysicsName = Annotated[str, AfterValidator(_physics), WithJsonSchema({"enum": list(PHYSICS)})]
+MeshFile = Annotated[str, AfterValidator(_mesh)]
+Label = Annotated[
+    Any, PlainValidator(_label), WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]})
+]
+
+
+class CellTable(Table):
+    """What all cells have in common."""
+
+    physics: PhysicsName
+    """Physics of the cell."""
+    boundary: Literal["periodic", "linear", "uniform_flux"] = "periodic"
+    """Boundary condition; in mechanics uniform_flux is uniform traction."""
+    degree: int = Field(1, ge=1, le=8)
+    """Degree of the Lagrange element of the micro field."""
+
+
+class ImageCell(CellTable):
+    """A cell of pixels or voxels."""
+
+    image: Annotated[str, AfterValidator(_image)]
+    """Label image, relative to this file: .tif, .tiff, .npy or .raw."""
+    shape: Annotated[Integers, Field(min_length=2, max_length=3)] | None = None
+    """Numbers of voxels nx, ny, nz, x fastest; needed for .raw."""
+    dtype: Annotated[str, AfterValidator(_integer_type)] | None = None
+    """Integer type of the labels; needed for .raw."""
+    voxel_size: Lengths = 1.0
+    """Edge length of a voxel, or one for each axis."""
+    coarsen: int = Field(1, ge=1)
+    """Edge length in voxels of the blocks that become one element each."""
+    crop: Annotated[tuple[IntegerInterval, ...], Field(min_length=2, max_length=3, strict=False)] | None = (
+        None
+    )
+    """First and last-plus-one voxel along each axis, [[low, high], ...]."""
+
+
+class MeshCell(CellTable):
+    """A cell from a mesh file."""
+
+    mesh: MeshFile
+    """Mesh, relative to this file: gmsh's .msh."""
+
+
+class GeneratorCell(CellTable):
+    """A cell from a generator, whose parameters stand beside."""
+
+    generator: Literal[CELL_GENERATORS]  # type: ignore[valid-type]  # a tuple of names
+    """Name of the generator."""
+
+
+class PhaseTable(Table):
+    """What all phases have in common."""
+
+    label: Label = None
+    """Label in an image; physical group of a mesh, by name or number: the phase's own name by default."""
+
+
+class CellFile(Table):
+    """A cell file."""
+
+    units: str = ""
+    """Units of all numbers, in words, e.g. "mm, N, s"; repeated in the results."""
+    cell: dict[str, Any]
+    """Table of the cell: where its geometry comes from, and its physics."""
+    phases: dict[str, Any] = Field(min_length=1)
+    """Table of the phases by name."""

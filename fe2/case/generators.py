@@ -1,0 +1,74 @@
+"""The generators of meshes, as case files and the command line know them.
+
+Their signatures are read from their source: gmsh takes half a second to load, and is not needed to
+check a file or to print help.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import fe2_meshes
+
+from fe2.case.signatures import table_model
+from fe2.case.table import Table
+from fe2.errors import InputError, MissingDependencyError
+
+CELL_GENERATORS = fe2_meshes.PERIODIC_CELLS
+MESH_GENERATORS = fe2_meshes.MACROSCOPIC_MESHES
+
+_NOT_IN_FILES = ("path", "binary")
+
+
+@cache
+def signature_of(name: str) -> Callable[..., Any]:
+    """A function with signature and docstring of a generator, which does nothing."""
+    spec = importlib.util.find_spec(f"fe2_meshes.{name}")
+    assert spec is not None
+    assert spec.origin is not None
+    module = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    (function,) = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    function.body = function.body[:1]  # the docstring
+    names: dict[str, Any] = {"Literal": Literal, "Path": Path, "Sequence": Sequence}
+    future = ast.ImportFrom("__future__", [ast.alias("annotations")], 0)
+    code = ast.fix_missing_locations(ast.Module([future, function], []))
+    exec(compile(code, spec.origin, "exec"), names)
+    return names[name]
+
+
+@cache
+def generator_model(name: str, base: type[Table]) -> type[Table]:
+    """Model of a table with the parameters of a generator beside the keys of `base`."""
+    return table_model(f"{base.__name__}_{name}", signature_of(name), base=base, leave_out=_NOT_IN_FILES)
+
+
+def generator_parameters(table: Table, base: type[Table]) -> dict[str, Any]:
+    """The parameters in a table of such a model that were given."""
+    given = [name for name in type(table).model_fields if name in table.model_fields_set]
+    return {name: getattr(table, name) for name in given if name not in base.model_fields}
+
+
+def generate(name: str, path: Path, parameters: dict[str, Any]) -> Path:
+    """Write the mesh of a generator.
+
+    Raises:
+        InputError: The generator refuses its parameters.
+        MissingDependencyError: gmsh does not load.
+    """
+    try:
+        function = getattr(importlib.import_module(f"fe2_meshes.{name}"), name)
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"the generator {name} needs gmsh, which does not load ({error}); on Debian and Ubuntu: "
+            "apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1"
+        ) from error
+    try:
+        return function(path, **parameters)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(str(error)) from error

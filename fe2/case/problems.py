@@ -1,0 +1,185 @@
+"""What is wrong with a file, collected: every problem with its key, its value and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from fe2.errors import InputError
+
+Key = tuple[str | int, ...]
+
+HIDDEN = "·"
+"""First character of union tags, which are no part of a key."""
+
+
+class CaseFileError(InputError):
+    """A file that cannot be used; each line of the message names file, key, value and what would be right."""
+
+
+@dataclass
+class Problems:
+    """Collects the problems of one file.
+
+    Attributes:
+        file: The file, as messages name it.
+        lines: One message for each problem.
+    """
+
+    file: Path
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, key: Key, text: str, *value: object) -> None:
+        """Add a problem.
+
+        Args:
+            key: Where it is.
+            text: What would be right.
+            value: What stands there, if anything does.
+        """
+        given = f" = {shown(value[0])}" if value else ""
+        place = written(key) or "the file"
+        self.lines.append(f"{self.file}: {place}{given}: {text}")
+
+    def add_invalid(self, key: Key, error: ValidationError, model: type[BaseModel]) -> None:
+        """Add everything that pydantic found.
+
+        Args:
+            key: Where the table that was validated stands.
+            error: What pydantic found.
+            model: Model of the table, for the names of its keys.
+        """
+        found = error.errors(include_url=False)
+        for details in found:
+            if details["type"] in ("too_short", "too_long") and _has_inner(details["loc"], found):
+                continue  # an entry that is wrong was counted as missing
+            location = tuple(
+                part for part in details["loc"] if part != "[key]" and not str(part).startswith(HIDDEN)
+            )
+            place = (*key, *location)
+            if details["type"] == "missing":
+                self.add(place, f"is missing{_wanted(model, location)}")
+            elif details["type"] == "extra_forbidden":
+                self.add(place, unknown_key(str(location[-1]), _keys(model, location)), details["input"])
+            else:
+                self.add(place, _right(details), details["input"])
+
+    def add_refused(self, key: Key, error: InputError, names: Container[str], values: dict[str, Any]) -> None:
+        """Add what a law, a generator or a reader refused, at the parameter that its message begins with.
+
+        Args:
+            key: Where the table with its parameters stands.
+            error: The refusal.
+            names: Names of the parameters.
+            values: The parameters.
+        """
+        text = str(error)
+        found = re.match(r"(?:[\w.]+: )?(\w+)(?: = .*?)?(?= is |: |; | holds | has )(.*)", text, re.DOTALL)
+        if found is None or found[1] not in names:
+            self.add(key, text)
+            return
+        given = (values[found[1]],) if found[1] in values else ()
+        self.add((*key, found[1]), found[2].lstrip(":; "), *given)
+
+    def raise_if_any(self) -> None:
+        """Raise all problems together.
+
+        Raises:
+            CaseFileError: There are any.
+        """
+        if self.lines:
+            raise CaseFileError("\n".join(self.lines))
+
+
+def unknown_key(name: str, known: Sequence[str]) -> str:
+    """Message for a key that does not exist, with the nearest ones that do."""
+    return f"unknown key; {suggestion(name, known)}"
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """What may have been meant, or all that there is."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    listed = ", ".join(known) if known else "none"
+    return f"did you mean {near[0]}? There are {listed}" if near else f"there are {listed}"
+
+
+def written(key: Key) -> str:
+    """A key as one would write it: ``phases.graphite.young``, ``boundary[2].on``."""
+    text = ""
+    for part in key:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            bare = part if re.fullmatch(r"[\w-]+", part) else json.dumps(part, ensure_ascii=False)
+            text += f".{bare}" if text else bare
+    return text
+
+
+def shown(value: object, width: int = 70) -> str:
+    """A value as TOML writes it, shortened where it is long."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        text = repr(value)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _has_inner(location: Key, found: Sequence[ErrorDetails]) -> bool:
+    return any(other["loc"][: len(location)] == location != other["loc"] for other in found)
+
+
+def _wanted(model: type[BaseModel], location: Key) -> str:
+    """Description of the field that is missing."""
+    info = model.model_fields.get(str(location[0])) if len(location) == 1 else None
+    text = info.description if info is not None and info.description else ""
+    return f": {text.rstrip('.')}" if text else ""
+
+
+def _keys(model: type[BaseModel], location: Key) -> list[str]:
+    """Names of the keys of the table in which an unknown key stands."""
+    for part in location[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            inner = _table_in(model.model_fields[part].annotation)
+            model = inner if inner is not None else model
+    return list(model.model_fields)
+
+
+def _table_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_table_in(inner) for inner in getattr(annotation, "__args__", ()))
+    return next((model for model in found if model is not None), None)
+
+
+_TYPES = {
+    "float_type": "a number is needed",
+    "int_type": "a whole number is needed",
+    "string_type": "text in quotes is needed",
+    "bool_type": "true or false is needed",
+    "dict_type": "a table is needed",
+    "model_type": "a table is needed",
+    "list_type": "a list is needed",
+    "tuple_type": "a list is needed",
+    "is_instance_of": "a list is needed",
+    "finite_number": "a finite number is needed",
+}
+
+
+def _right(details: ErrorDetails) -> str:
+    kind, text = details["type"], details["msg"]
+    if kind == "value_error":
+        return str(details["ctx"]["error"])
+    if kind == "literal_error":
+        choices = details["ctx"]["expected"]
+        near = difflib.get_close_matches(str(details["input"]), re.findall(r"'([^']*)'", choices), n=1)
+        return f"it must be {choices}" + (f"; did you mean {near[0]!r}?" if near else "")
+    text = _TYPES.get(kind, text).replace(" after validation", "")
+    return re.sub(r"^(Input|List|Tuple|Dictionary|String) should", "it should", text)

@@ -1,0 +1,187 @@
+"""The reference of case files as Markdown, from the same models that check them."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from fe2.case.catalogue import PHYSICS, law_model
+from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
+from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS, generator_model
+from fe2.case.reference_text import CELL_EXAMPLE, HEAD, RUN_EXAMPLE
+from fe2.case.run_tables import (
+    BodyTable,
+    BoundaryTable,
+    BoxMesh,
+    CellLaw,
+    FieldTable,
+    FileMesh,
+    GeneratorMesh,
+    LawPlace,
+    MicroSolver,
+    OutputTable,
+    PictureTable,
+    RunFile,
+    SolverTable,
+    StepsTable,
+)
+
+
+def reference() -> str:
+    """The page `docs/case_files.md`."""
+    return "\n".join([HEAD, *_cell_part(), *_law_part(), *_run_part(), *_generator_part()]).rstrip() + "\n"
+
+
+def _cell_part() -> list[str]:
+    return [
+        "## Cell files\n",
+        CELL_EXAMPLE,
+        _section("Top level", CellFile),
+        _section("`[cell]`: every cell", CellTable),
+        _section("`[cell]` with an image", ImageCell, CellTable),
+        _section("`[cell]` with a mesh", MeshCell, CellTable),
+        _section("`[cell]` with a generator", GeneratorCell, CellTable),
+        _section("`[phases.NAME]`: every phase", PhaseTable),
+        "Beside `label` stand `law` and its parameters.\n",
+    ]
+
+
+def _law_part() -> list[str]:
+    parts = ["## Laws\n"]
+    for physics, entry in PHYSICS.items():
+        default = f" Phases without `law` follow `{entry.default_law}`." if entry.default_law else ""
+        parts.append(f'### `physics = "{physics}"`\n\nMacroscopic unknown: {entry.field}.{default}\n')
+        for law in entry.laws:
+            model = law_model(physics, law)
+            parts.append(f'#### `law = "{law}"`\n\n{model.__doc__}\n\n{_rows(model, ("law",))}')
+    return parts
+
+
+def _run_part() -> list[str]:
+    return [
+        "## Run files\n",
+        RUN_EXAMPLE,
+        _section("Top level", RunFile),
+        _section("`[mesh]` of a box", BoxMesh),
+        _section("`[mesh]` from a file", FileMesh),
+        _section("`[mesh]` from a generator", GeneratorMesh),
+        _section("`[field]`", FieldTable),
+        _section("`[laws.NAME]` with a cell", CellLaw, LawPlace),
+        _section("`[laws.NAME]`: every law", LawPlace),
+        "A law without `cell` has `law` and its parameters, as a phase has: a formula at the macroscopic "
+        "scale, without history.\n",
+        _section("`[[boundary]]`", BoundaryTable),
+        _section("`[[body]]`", BodyTable),
+        _section("`[steps]`", StepsTable),
+        _section("`[output]`", OutputTable),
+        _section("`[[output.pictures]]`", PictureTable),
+        _section("`[solver]`", SolverTable),
+        _section("`[solver.micro]`", MicroSolver),
+    ]
+
+
+def _generator_part() -> list[str]:
+    parts = ["## Generators\n"]
+    for names, base in ((CELL_GENERATORS, GeneratorCell), (MESH_GENERATORS, GeneratorMesh)):
+        for name in names:
+            model = generator_model(name, base)
+            parts.append(
+                f'### `generator = "{name}"`\n\n{model.__doc__}\n\n{_rows(model, base.model_fields)}'
+            )
+    return parts
+
+
+def _section(title: str, model: type[BaseModel], base: type[BaseModel] | None = None) -> str:
+    left_out = base.model_fields if base is not None else ()
+    return f"### {title}\n\n{model.__doc__}\n\n{_rows(model, left_out)}"
+
+
+def _rows(model: type[BaseModel], leave_out: Any) -> str:
+    rows = [
+        f"| `{name}` | {_type(info)} | {_default(info)} | {_cell_text(info.description or '')} |"
+        for name, info in model.model_fields.items()
+        if name not in leave_out
+    ]
+    if not rows:
+        return "No further keys.\n"
+    return "\n".join(["| key | value | default | meaning |", "| --- | --- | --- | --- |", *rows]) + "\n"
+
+
+def _cell_text(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "needed"
+    default = info.get_default(call_default_factory=True)
+    if default is None or default in ((), {}, "") or isinstance(default, BaseModel):
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, Sequence) and not isinstance(default, str):
+        return f"`{list(default)}`"
+    return f'`"{default}"`' if isinstance(default, str) else f"`{default}`"
+
+
+_NAMES: dict[object, str] = {
+    float: "number",
+    int: "whole number",
+    bool: "true or false",
+    str: "text",
+}
+
+
+def _type(info: FieldInfo) -> str:
+    """Kind of value, in words."""
+    schema = next((data for data in info.metadata if hasattr(data, "json_schema")), None)
+    if schema is not None:
+        return _schema_type(schema.json_schema or {})
+    return _annotation_type(info.annotation)
+
+
+def _annotation_type(annotation: Any) -> str:
+    if annotation in _NAMES:
+        return _NAMES[annotation]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{_quoted(choice)}`" for choice in arguments)
+    if origin in (Union, types.UnionType):
+        inner = [argument for argument in arguments if argument is not type(None)]
+        return " or ".join(dict.fromkeys(map(_annotation_type, inner)))
+    if hasattr(annotation, "__metadata__"):
+        schema = next((data for data in annotation.__metadata__ if hasattr(data, "json_schema")), None)
+        return _annotation_type(arguments[0]) if schema is None else _schema_type(schema.json_schema or {})
+    if origin is tuple:
+        entry = _annotation_type(arguments[0])
+        return f"list of {entry}s" if entry.endswith("number") else f"list of [{entry}]"
+    if origin is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return "table"
+    return "text or table"
+
+
+def _schema_type(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{_quoted(choice)}`" for choice in schema["enum"])
+    if "description" in schema:
+        return "function of time"
+    if "const" in schema:
+        return "true"
+    if "anyOf" in schema:
+        return " or ".join(_schema_type(inner) for inner in schema["anyOf"])
+    kind = schema.get("type")
+    if kind == "array":
+        inner = schema["items"]
+        if inner.get("type") == "array":
+            return "matrix"
+        return "list of components" if "enum" in inner else "list of numbers"
+    words = {"integer": "whole number", "string": "text", "number": "number"}
+    return words.get(kind, "number, text, true or false") if isinstance(kind, str) else "number, text or true"
+
+
+def _quoted(choice: object) -> str:
+    return f'"{choice}"' if isinstance(choice, str) else str(choice)

@@ -1,0 +1,204 @@
+"""Run files: checked completely, the cells that they name included, without DOLFINx."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fe2.case.catalogue import PHYSICS, Physics
+from fe2.case.cell_case import (
+    CellCase,
+    Material,
+    check_file,
+    understand_cell,
+    understand_material,
+    validated,
+)
+from fe2.case.generators import MESH_GENERATORS, generator_model
+from fe2.case.problems import CaseFileError, Key, Problems, suggestion
+from fe2.case.run_checks import check_box, check_run
+from fe2.case.run_tables import BoxMesh, CellLaw, FileMesh, GeneratorMesh, LawPlace, RunFile
+from fe2.case.table import Table
+from fe2.case.toml_file import read_toml
+
+SOURCES: dict[str, type[Table]] = {"box": BoxMesh, "file": FileMesh, "generator": GeneratorMesh}
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law of the macroscopic problem.
+
+    Attributes:
+        subdomain: Physical group in which it holds, or None.
+        cell: The cell at every quadrature point, or None.
+        mode: "concurrent" or "linearized", where there is a cell.
+        material: The law itself, where there is no cell.
+    """
+
+    subdomain: int | str | None
+    cell: CellCase | None = None
+    mode: str = "concurrent"
+    material: Material | None = None
+
+
+@dataclass(frozen=True)
+class RunCase:
+    """A run file as it was understood.
+
+    Attributes:
+        file: The file; paths in it are relative to its folder.
+        mesh: Table of the mesh.
+        physics_name: Name of the physics.
+        laws: Laws by name.
+        tables: All other tables.
+    """
+
+    file: Path
+    mesh: Table
+    physics_name: str
+    laws: Mapping[str, Law]
+    tables: RunFile
+
+    @property
+    def physics(self) -> Physics:
+        """The physics."""
+        return PHYSICS[self.physics_name]
+
+    def path(self, name: str) -> Path:
+        """A path of the file, relative to the file's folder."""
+        return self.file.parent / name
+
+
+def read_run_case(file: Path) -> RunCase:
+    """Read and check a run file and the cell files that it names.
+
+    Raises:
+        CaseFileError: Something is wrong; the message lists all of it.
+    """
+    problems = Problems(file)
+    case = understand_run(read_toml(file), problems)
+    problems.raise_if_any()
+    assert case is not None
+    return case
+
+
+def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
+    """The tables of a run file, or None where something is wrong."""
+    tables = validated(RunFile, table, problems, ())
+    mesh = _understand_mesh(table["mesh"], problems) if isinstance(table.get("mesh"), dict) else None
+    contents = table.get("laws") if isinstance(table.get("laws"), dict) else {}
+    assert isinstance(contents, dict)
+    cells = {
+        name: _understand_cell_law(content, problems, ("laws", name))
+        for name, content in contents.items()
+        if isinstance(content, dict) and "cell" in content
+    }
+    physics = _physics(table.get("physics"), cells, problems)
+    laws = {
+        name: cells[name] if name in cells else _understand_law(content, physics, problems, ("laws", name))
+        for name, content in contents.items()
+    }
+    found = {name: law for name, law in laws.items() if law is not None}
+    if tables is None or physics is None:
+        return None
+    check_run(tables, PHYSICS[physics], problems)
+    if problems.lines or mesh is None:
+        return None
+    return RunCase(problems.file, mesh, physics, found, tables)
+
+
+def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
+    """The macroscopic mesh: a box, a file or a generator, exactly one of them."""
+    given = [source for source in SOURCES if source in table]
+    if len(given) != 1:
+        found = f"not of {' and '.join(given)} at once" if given else "and none is given"
+        problems.add(("mesh",), f"a mesh is made of one of box, file and generator, {found}")
+        return None
+    model = SOURCES[given[0]]
+    if given[0] == "generator":
+        name = table["generator"]
+        if name not in MESH_GENERATORS:
+            problems.add(("mesh", "generator"), suggestion(str(name), MESH_GENERATORS), name)
+            return None
+        model = generator_model(name, GeneratorMesh)
+    mesh = validated(model, table, problems, ("mesh",))
+    if isinstance(mesh, BoxMesh):
+        check_box(mesh, problems)
+    if isinstance(mesh, FileMesh):
+        check_file(mesh.file, problems, ("mesh", "file"))
+    return mesh
+
+
+def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) -> Law | None:
+    found = validated(CellLaw, table, problems, key)
+    if found is None:
+        return None
+    if isinstance(found.cell, dict):
+        tables: dict[str, Any] = {name: table[name] for name in ("cell", "phases") if name in table}
+        cell = understand_cell(tables, problems, key)
+    else:
+        cell = _read_cell(found, problems, key)
+    return None if cell is None else Law(found.subdomain, cell=cell, mode=found.mode)
+
+
+def _read_cell(law: CellLaw, problems: Problems, key: Key) -> CellCase | None:
+    """A cell from a file of its own, whose problems are told under that file's name."""
+    if not isinstance(law.cell, str):
+        problems.add((*key, "cell"), "a cell file in quotes is needed, or the cell's table", law.cell)
+        return None
+    if law.phases is not None:
+        problems.add((*key, "phases"), f"the phases stand in the cell file, {law.cell}")
+        return None
+    count = len(problems.lines)
+    check_file(law.cell, problems, (*key, "cell"))
+    if len(problems.lines) > count:
+        return None
+    inner = Problems(problems.file.parent / law.cell)
+    try:
+        cell = understand_cell(read_toml(inner.file), inner)
+    except CaseFileError as error:
+        inner.lines.append(str(error))
+        cell = None
+    problems.lines.extend(inner.lines)
+    return cell
+
+
+def _physics(stated: object, cells: Mapping[str, Law | None], problems: Problems) -> str | None:
+    """The physics that is stated, or that of the cells; all have to agree."""
+    found = {name: law.cell.cell.physics for name, law in cells.items() if law is not None and law.cell}
+    if isinstance(stated, str):
+        if stated not in PHYSICS:
+            return None
+        wanted = stated
+    elif found:
+        wanted = next(iter(found.values()))
+    else:
+        if not cells and stated is None:
+            problems.add(
+                ("physics",), f"is missing, and no law has a cell; it is one of {', '.join(PHYSICS)}"
+            )
+        return None
+    for name, physics in found.items():
+        if physics != wanted:
+            text = f"its physics is {physics}, but that of the run is {wanted}"
+            problems.add(("laws", name, "cell"), text)
+    return wanted
+
+
+def _understand_law(table: object, physics: str | None, problems: Problems, key: Key) -> Law | None:
+    """A law of the physics at the macroscopic scale."""
+    if not isinstance(table, dict):
+        problems.add(key, "a table is needed", table)
+        return None
+    if physics is None:
+        return None
+    place = {"subdomain": table["subdomain"]} if "subdomain" in table else {}
+    own = validated(LawPlace, place, problems, key)
+    rest = {name: value for name, value in table.items() if name != "subdomain"}
+    if "law" not in table and PHYSICS[physics].default_law is None:
+        problems.add(key, "a law is needed: cell (a file or a table), or law with its parameters")
+        return None
+    material = understand_material(rest, physics, problems, key, ("subdomain",))
+    return None if own is None or material is None else Law(own.subdomain, material=material)

@@ -1,0 +1,139 @@
+"""Checks of a run file that concern several keys."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from fe2.case.catalogue import Physics
+from fe2.case.problems import Key, Problems, suggestion
+from fe2.case.run_tables import BoundaryTable, BoxMesh, OutputTable, RunFile, StepsTable
+from fe2.case.time_functions import TimeFunction
+
+
+def check_run(tables: RunFile, physics: Physics, problems: Problems) -> None:
+    """Check what models of single tables do not know; `problems` receives what is wrong."""
+    _check_steps(tables.steps, problems)
+    times = end_times(tables.steps)
+    for number, boundary in enumerate(tables.boundary):
+        _check_boundary(boundary, physics, problems, ("boundary", number), times)
+    for number, body in enumerate(tables.body):
+        _check_values(body.load, physics, problems, ("body", number, "load"), times)
+    if not any(boundary.fixed or boundary.prescribed for boundary in tables.boundary):
+        problems.add(("boundary",), "something has to hold the body: a boundary with fixed or prescribed")
+    _check_output(tables.output, boundary_names(tables), problems)
+
+
+def end_times(steps: StepsTable) -> tuple[float, float]:
+    """Time of the start and of the end."""
+    if steps.times is not None:
+        return steps.times[0], steps.times[-1]
+    return steps.start, steps.end if steps.end is not None else steps.start
+
+
+def boundary_names(tables: RunFile) -> list[str]:
+    """Name of each boundary in the results: its own, that of its part, or `boundary_k`."""
+    return [
+        boundary.name or (boundary.on if isinstance(boundary.on, str) else f"boundary_{number}")
+        for number, boundary in enumerate(tables.boundary)
+    ]
+
+
+def check_box(mesh: BoxMesh, problems: Problems) -> None:
+    """Check that ends, numbers of elements and shape fit together."""
+    dim = len(mesh.box)
+    for axis, (low, high) in enumerate(mesh.box):
+        if not low < high:
+            problems.add(("mesh", "box", axis), "the lower end has to come first", [low, high])
+    if len(mesh.cells) != dim:
+        problems.add(("mesh", "cells"), f"{dim} numbers are needed, as the box has {dim} axes", mesh.cells)
+    for axis, count in enumerate(mesh.cells):
+        if not 0 < count <= 100_000:
+            problems.add(("mesh", "cells", axis), "a positive number of elements is needed", count)
+    fitting = ("triangle", "quadrilateral") if dim == 2 else ("tetrahedron", "hexahedron")
+    if mesh.element is not None and mesh.element not in fitting:
+        text = f"in {dim} dimensions it is {fitting[0]} or {fitting[1]}"
+        problems.add(("mesh", "element"), text, mesh.element)
+
+
+def _check_steps(steps: StepsTable, problems: Problems) -> None:
+    if steps.times is None:
+        if steps.end is None:
+            problems.add(("steps", "end"), "is missing, and so is times: one of them is needed")
+        elif not steps.end > steps.start:
+            problems.add(("steps", "end"), f"it has to come after the start, {steps.start:g}", steps.end)
+        return
+    for name in ("start", "end", "increments"):
+        if name in steps.model_fields_set:
+            problems.add(("steps", name), "cannot stand beside times", getattr(steps, name))
+    if any(after <= before for before, after in itertools.pairwise(steps.times)):
+        problems.add(("steps", "times"), "times have to increase", steps.times)
+
+
+def _check_boundary(
+    boundary: BoundaryTable, physics: Physics, problems: Problems, key: Key, times: tuple[float, float]
+) -> None:
+    if (boundary.on is None) == (boundary.at is None):
+        problems.add(key, "one of on (a part of the boundary) and at (coordinates of a node) is needed")
+    if boundary.fixed is None and boundary.prescribed is None and boundary.load is None:
+        problems.add(key, "one of fixed, prescribed and load is needed")
+    if boundary.at is not None and boundary.load is not None:
+        problems.add((*key, "load"), "a load acts on a part of the boundary, not at a point")
+    if isinstance(boundary.fixed, tuple) and not physics.vector:
+        problems.add((*key, "fixed"), f"the {physics.field} is a scalar: true is needed", boundary.fixed)
+    for name in ("prescribed", "load"):
+        _check_values(getattr(boundary, name), physics, problems, (*key, name), times)
+    fixed, prescribed = constrained(boundary, physics, 3)
+    for axis in sorted(fixed & prescribed.keys()):
+        name = "xyz"[axis]
+        problems.add((*key, "prescribed"), f"component {name} is fixed as well; it can only be one of both")
+
+
+def constrained(
+    boundary: BoundaryTable, physics: Physics, dim: int
+) -> tuple[set[int], dict[int, TimeFunction]]:
+    """Numbers of the components that are fixed, and functions of those that are prescribed."""
+    prescribed = components(boundary.prescribed) if boundary.prescribed is not None else {}
+    if boundary.fixed is None:
+        return set(), prescribed
+    if boundary.fixed is True:
+        return set(range(dim if physics.vector else 1)), prescribed
+    return {"xyz".index(name) for name in boundary.fixed}, prescribed
+
+
+def components(values: Mapping[Any, TimeFunction] | TimeFunction) -> dict[int, TimeFunction]:
+    """Functions by the number of their component."""
+    if isinstance(values, Mapping):
+        return {"xyz".index(name): function for name, function in values.items()}
+    return {0: values}
+
+
+def _check_values(
+    values: Any, physics: Physics, problems: Problems, key: Key, times: tuple[float, float]
+) -> None:
+    if values is None:
+        return
+    if isinstance(values, Mapping) != physics.vector:
+        kind = 'vector: components by name are needed, { x = "0.1 * t" }' if physics.vector else "scalar"
+        problems.add(key, f"the {physics.field} is a {kind}")
+        return
+    functions = values if isinstance(values, Mapping) else {"": values}
+    for name, function in functions.items():
+        for time in times:
+            try:
+                function(time)
+            except ValueError as error:
+                problems.add((*key, name) if name else key, str(error), function.source)
+                break
+
+
+def _check_output(output: OutputTable, names: list[str], problems: Problems) -> None:
+    for number, name in enumerate(output.reactions):
+        if name not in names:
+            text = f"no boundary has this name; {suggestion(name, names)}"
+            problems.add(("output", "reactions", number), text, name)
+    for number, picture in enumerate(output.pictures):
+        if picture.watch is not None and picture.watch >= len(output.watch):
+            text = f"there are {len(output.watch)} points in output.watch, counted from 0"
+            problems.add(("output", "pictures", number, "watch"), text, picture.watch)

@@ -1,0 +1,234 @@
+"""The tables of a run file, as models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+
+from fe2.case.cell_tables import MeshFile, PhysicsName
+from fe2.case.generators import MESH_GENERATORS
+from fe2.case.problems import HIDDEN
+from fe2.case.table import Floats, Integers, Interval, Table
+from fe2.case.time_functions import Function
+
+AXES = ("x", "y", "z")
+
+Axis = Literal["x", "y", "z"]
+
+
+def _fixed(value: Any) -> Any:
+    if value is True:
+        return True
+    if isinstance(value, list) and value and all(entry in AXES for entry in value):
+        return tuple(dict.fromkeys(value))
+    raise ValueError('a list of components is needed, such as ["x", "y"], or true for all')
+
+
+def _group(value: Any) -> Any:
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return value
+    raise ValueError("the name or the number of a physical group is needed, or a side of the box")
+
+
+def _option(value: Any) -> Any:
+    if isinstance(value, str | int | float):
+        return value
+    raise ValueError("the value of a PETSc option is needed: a number, text, true or false")
+
+
+OptionValue = Annotated[
+    Any, PlainValidator(_option), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
+"""Value of a PETSc option."""
+
+Fixed = Annotated[
+    Any,
+    PlainValidator(_fixed),
+    WithJsonSchema({"anyOf": [{"const": True}, {"type": "array", "items": {"enum": list(AXES)}}]}),
+]
+"""Components that are zero: a list of names, or true for all."""
+
+Group = Annotated[
+    Any, PlainValidator(_group), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})
+]
+"""A physical group, by name or number."""
+
+Values = Annotated[
+    Annotated[dict[Axis, Function], Field(min_length=1), Tag(HIDDEN + "table")]
+    | Annotated[Function, Tag(HIDDEN + "function")],
+    Discriminator(lambda value: HIDDEN + ("table" if isinstance(value, dict) else "function")),
+]
+"""Functions of time for components of a vector by name, or one function for a scalar."""
+
+
+class BoxMesh(Table):
+    """A rectangle or a box, evenly divided; its sides are left, right, bottom, top, back and front."""
+
+    box: Annotated[tuple[Interval, ...], Field(min_length=2, max_length=3, strict=False)]
+    """Lower and upper end along each axis, [[low, high], ...]."""
+    cells: Annotated[Integers, Field(min_length=2, max_length=3)]
+    """Numbers of elements along each axis."""
+    element: Literal["triangle", "quadrilateral", "tetrahedron", "hexahedron"] | None = None
+    """Shape of the elements; quadrilateral or hexahedron by default."""
+
+
+class FileMesh(Table):
+    """A mesh from a file; subdomains and boundaries are its physical groups."""
+
+    file: MeshFile
+    """Mesh, relative to this file: gmsh's .msh."""
+
+
+class GeneratorMesh(Table):
+    """A mesh from a generator, whose parameters stand beside."""
+
+    generator: Literal[MESH_GENERATORS]  # type: ignore[valid-type]  # a tuple of names
+    """Name of the generator."""
+
+
+class FieldTable(Table):
+    """The macroscopic unknown."""
+
+    degree: int = Field(1, ge=1, le=8)
+    """Degree of its Lagrange element."""
+    quadrature_degree: int | None = Field(None, ge=0, le=20)
+    """Degree of the quadrature rule, whose points have a cell each; chosen from the element by default."""
+
+
+class LawPlace(Table):
+    """Where a law holds."""
+
+    subdomain: Group = None
+    """Physical group of the mesh in which the law holds; the whole mesh by default."""
+
+
+class CellLaw(LawPlace):
+    """A law that is a cell at every quadrature point."""
+
+    cell: Any
+    """Cell file, relative to this file; or the table [cell] itself, with the phases beside it."""
+    phases: Any = None
+    """Phases, where the cell's table stands here."""
+    mode: Literal["concurrent", "linearized"] = "concurrent"
+    """Whether cells are solved while the run goes on, or replaced by their tangent beforehand."""
+
+
+class BoundaryTable(Table):
+    """Conditions on a part of the boundary, or at a point."""
+
+    on: Group = None
+    """Part of the boundary: a physical group by name or number, or a side of the box."""
+    at: Annotated[Floats, Field(min_length=2, max_length=3)] | None = None
+    """Coordinates of a node, instead of a part of the boundary."""
+    name: str | None = Field(None, pattern=r"^[A-Za-z]\w*$")
+    """Name in the results; by default the name of the part."""
+    fixed: Fixed = None
+    """Components of the unknown that are zero: a list such as ["x", "y"], or true for all."""
+    prescribed: Values | None = None
+    """Components of the unknown as functions of time, { x = "0.01 * t" }; of a scalar the function alone."""
+    load: Values | None = None
+    """Flux through the boundary: components of the traction in mechanics, inflow otherwise."""
+
+
+class BodyTable(Table):
+    """A load in the volume."""
+
+    on: Group = None
+    """Physical group of the mesh on which it acts; the whole mesh by default."""
+    load: Values
+    """Load for each volume: components of a body force in mechanics, a source otherwise."""
+
+
+class StepsTable(Table):
+    """The load steps, as times or as equal increments up to an end."""
+
+    start: float = 0.0
+    """Time of the start."""
+    end: float | None = None
+    """Time of the end."""
+    increments: int | None = Field(None, ge=1, le=1_000_000)
+    """Number of equal increments up to the end; 1 by default."""
+    times: Annotated[Floats, Field(min_length=2)] | None = None
+    """Start and end of each increment, instead of start, end and increments."""
+    smallest: float = Field(2.0**-6, gt=0.0, le=1.0)
+    """Smallest part of an increment that is tried before the run ends."""
+
+
+class PictureTable(Table):
+    """A picture that is drawn when the run has finished."""
+
+    file: str = Field(pattern=r"\.(png|pdf|svg)$")
+    """File in the folder of results: .png, .pdf or .svg."""
+    field: str | None = None
+    """Macroscopic field, e.g. "stress_xx"; the first flux component by default."""
+    step: int = -1
+    """Number of the stored step, the start being 0; -1 is the last."""
+    warp: float | None = None
+    """Factor on displacements; chosen for each panel by default."""
+    watch: int | None = Field(None, ge=0)
+    """Number of the watched point, from 0, whose cell is drawn beside."""
+    local_field: str | None = None
+    """Field in that cell; the von Mises stress or the first flux component by default."""
+    history: Annotated[tuple[str, str], Field(strict=False)] | None = None
+    """Two columns of the history, drawn as a curve."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """What to write for a field or a column, e.g. with its unit."""
+    title: str | None = None
+    """Title."""
+
+
+class OutputTable(Table):
+    """What is written."""
+
+    folder: str = Field("results", min_length=1)
+    """Folder of results, relative to this file."""
+    watch: Annotated[tuple[Floats, ...], Field(strict=False)] = ()
+    """Coordinates; the cell of the quadrature point nearest to each is stored at every step."""
+    reactions: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Names of boundaries whose reactions become columns of the history."""
+    pictures: Annotated[tuple[PictureTable, ...], Field(strict=False)] = ()
+    """Pictures that are drawn at the end."""
+
+
+class MicroSolver(Table):
+    """When a cell counts as solved."""
+
+    tolerance: float = Field(1e-8, gt=0.0, lt=1.0)
+    """Norm of the residual relative to the forces in the cell."""
+    max_iterations: int = Field(30, ge=1)
+    """Linear systems after which the iteration is given up."""
+
+
+class SolverTable(Table):
+    """Options of the solvers."""
+
+    macro: dict[str, OptionValue] = Field(default_factory=dict)
+    """PETSc options of the macroscopic problem without their prefix, e.g. { snes_rtol = 1e-8 }."""
+    micro: MicroSolver = MicroSolver()
+    """When a cell counts as solved."""
+
+
+class RunFile(Table):
+    """A run file."""
+
+    units: str = ""
+    """Units of all numbers, in words, e.g. "mm, N, s"; repeated in the results."""
+    physics: PhysicsName | None = None
+    """Physics; that of the cells by default."""
+    mesh: dict[str, Any]
+    """The macroscopic mesh: a box, a file or a generator."""
+    field: FieldTable = FieldTable()
+    """The macroscopic unknown."""
+    laws: dict[str, Any] = Field(min_length=1)
+    """Laws by name: each a cell, or a law of the physics with its parameters."""
+    boundary: Annotated[tuple[BoundaryTable, ...], Field(strict=False)] = ()
+    """Conditions on the boundary."""
+    body: Annotated[tuple[BodyTable, ...], Field(strict=False)] = ()
+    """Loads in the volume."""
+    steps: StepsTable
+    """The load steps."""
+    output: OutputTable = OutputTable()
+    """What is written."""
+    solver: SolverTable = SolverTable()
+    """Options of the solvers."""

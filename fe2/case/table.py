@@ -1,0 +1,77 @@
+"""What all tables of a case file have in common, and kinds of values that several tables hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, Strict, WithJsonSchema
+
+
+class Table(BaseModel):
+    """A table of a case file: frozen, with no keys but its own and no conversion of types."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
+def is_number(value: object) -> bool:
+    """True for a finite number, which true and false are not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -1e308 < value < 1e308 and not math.isnan(value)
+
+
+def _numbers(value: Any) -> Any:
+    """A number, a list of numbers, or a matrix as a list of rows, all of one length."""
+    if is_number(value):
+        return float(value)
+    if isinstance(value, list) and value and all(map(is_number, value)):
+        return [float(entry) for entry in value]
+    rows = isinstance(value, list) and value and all(isinstance(row, list) and row for row in value)
+    if (
+        rows
+        and all(is_number(entry) for row in value for entry in row)
+        and len({len(row) for row in value}) == 1
+    ):
+        return [[float(entry) for entry in row] for row in value]
+    raise ValueError("a number, a list of numbers or a matrix, [[...], [...]], is needed")
+
+
+def _lengths(value: Any) -> Any:
+    entries = value if isinstance(value, list) else [value]
+    if entries and all(is_number(entry) and entry > 0 for entry in entries):
+        return value
+    raise ValueError("one positive length is needed, or a list with one for each axis")
+
+
+_NUMBER = {"type": "number"}
+_LIST = {"type": "array", "items": _NUMBER}
+
+Numbers = Annotated[
+    Any,
+    PlainValidator(_numbers),
+    WithJsonSchema({"anyOf": [_NUMBER, _LIST, {"type": "array", "items": _LIST}]}),
+]
+"""A number, a list of numbers, or a matrix."""
+
+Lengths = Annotated[Any, PlainValidator(_lengths), WithJsonSchema({"anyOf": [_NUMBER, _LIST]})]
+"""A positive length for all axes, or one for each."""
+
+Floats = Annotated[tuple[float, ...], Strict(False)]
+"""A list of numbers."""
+
+Integers = Annotated[tuple[int, ...], Strict(False)]
+"""A list of whole numbers."""
+
+Interval = Annotated[tuple[float, float], Strict(False)]
+"""Lower and upper bound."""
+
+IntegerInterval = Annotated[tuple[int, int], Strict(False)]
+"""Lower and upper bound, whole numbers."""

@@ -1,0 +1,120 @@
+"""`fe2 homogenize`: effective properties of one cell."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fe2.cli.options import as_json, file_argument, volume
+
+_EPILOG = """\b
+Examples:
+  fe2 homogenize iron.toml
+  fe2 homogenize iron.toml --json | jq '.effective[0][0]'
+  fe2 homogenize iron.toml -q -o iron.json
+\b
+A cell file:
+  [cell]
+  image = "iron.raw"
+  shape = [100, 100, 100]
+  dtype = "uint8"
+  physics = "small_strain"
+  [phases.graphite]
+  label = 87
+  law = "linear_elastic"
+  young = 39.7
+  poisson = 0.2225
+  [phases.ferrite]
+  label = 182
+  ..."""
+
+
+@click.command("homogenize", short_help="Effective properties of one cell.", epilog=_EPILOG)
+@file_argument("file", "CELL.toml")
+@as_json
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON to a file as well.")
+@volume
+def command(file: Path, as_json: bool, output: Path | None, verbose: bool, quiet: bool) -> None:
+    """Effective properties of one cell: stiffness, conductivity or permeability, with bounds."""
+    from fe2.case.cell_case import read_cell_case
+    from fe2.cli.output import write_json
+
+    case = read_cell_case(file)
+    from mpi4py import MPI
+
+    from fe2.mesh_distribution import on_root
+
+    def work() -> None:
+        result = effective(case, verbose=verbose, quiet=quiet or as_json)
+        if output is not None:
+            write_json(output, result)
+        if as_json:
+            click.echo(json.dumps(result))
+        elif not (quiet and output is not None):
+            show(result, case.physics.effective)
+
+    on_root(MPI.COMM_WORLD, work)
+
+
+def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
+    """What is printed as JSON.
+
+    Args:
+        case: A cell file.
+        verbose: Tell how long each stage took.
+        quiet: Show no spinner.
+    """
+    from fe2.case.build_cell import build_rve
+    from fe2.cli.output import plain, stage
+
+    start = time.perf_counter()
+    with stage("making the cell", quiet, verbose):
+        rve = build_rve(case)
+    with stage(f"solving for {rve.unknowns} unknowns", quiet, verbose):
+        found = rve.homogenize()
+    properties = dict(found.properties)
+    result = {
+        "physics": found.physics,
+        "components": found.components,
+        "effective": found.effective,
+        "volume_fractions": found.volume_fractions,
+        "bounds": properties.pop("bounds", {}),
+        "unknowns": found.unknowns,
+        "seconds": time.perf_counter() - start,
+        **properties,
+        "boundary": found.boundary,
+        "units": case.units,
+    }
+    plain_result: dict[str, Any] = plain(result)
+    return plain_result
+
+
+def show(result: dict[str, Any], name: str) -> None:
+    """Print the result as tables."""
+    from rich.table import Table
+
+    from fe2.cli.output import console, matrix_table, number
+
+    out = console()
+    units = f"  (units: {result['units']})" if result["units"] else ""
+    out.print(matrix_table(f"effective {name}{units}", result["components"], result["effective"]))
+    for bound, value in result["bounds"].items():
+        if isinstance(value, list):
+            diagonal = [row[k] if isinstance(row, list) else row for k, row in enumerate(value)]
+            out.print(f"{bound.capitalize()} bound, diagonal: " + "  ".join(map(number, diagonal)))
+        else:
+            parts = [f"{key} {number(low)} to {number(high)}" for key, (low, high) in value.items()]
+            out.print(f"{bound.replace('_', '–').title()} bounds: " + ", ".join(parts))
+    table = Table.grid(padding=(0, 2))
+    for key in [key for key, value in result.items() if isinstance(value, float) and key != "seconds"]:
+        table.add_row(key.replace("_", " ") + ":", number(result[key]))
+    for phase, fraction in result["volume_fractions"].items():
+        table.add_row(f"volume fraction of {phase}:", number(fraction))
+    table.add_row("boundary condition:", result["boundary"])
+    table.add_row("unknowns:", str(result["unknowns"]))
+    table.add_row("seconds:", f"{result['seconds']:.2f}")
+    out.print(table)

@@ -1,0 +1,130 @@
+"""`fe2 info`: versions, MPI, solvers, whether forms can be compiled, and where compiled forms are kept."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from typing import Any
+
+import click
+
+from fe2.cli.options import as_json
+
+_PACKAGES = ("basix", "ffcx", "ufl", "numpy", "scipy", "gmsh", "h5py", "pydantic", "pyvista")
+_SOLVERS = (
+    "mumps",
+    "superlu_dist",
+    "superlu",
+    "umfpack",
+    "strumpack",
+    "mkl_pardiso",
+    "pastix",
+    "hypre",
+    "ml",
+    "slepc",
+)
+
+_EPILOG = """\b
+Examples:
+  fe2 info
+  mpirun -n 4 fe2 info            does MPI find all ranks?
+  fe2 info --json | jq .solvers
+
+The exit status is 1 where forms cannot be compiled."""
+
+
+@click.command("info", short_help="Versions, MPI, solvers, compiler.", epilog=_EPILOG)
+@as_json
+def command(as_json: bool) -> int:
+    """Versions, MPI, solvers found, and a test of the compiler; worth a look before a long run."""
+    from mpi4py import MPI
+
+    from fe2 import _dependencies as _dependencies  # says what is missing
+
+    facts = _facts()
+    if MPI.COMM_WORLD.rank == 0:
+        if as_json:
+            click.echo(json.dumps(facts))
+        else:
+            _show(facts)
+    return 0 if MPI.COMM_WORLD.bcast(facts["compiler"]["works"]) else 1
+
+
+def _facts() -> dict[str, Any]:
+    from dolfinx.jit import get_options
+    from mpi4py import MPI
+    from petsc4py import PETSc
+
+    from fe2.io.summary import versions
+
+    world = MPI.COMM_WORLD
+    hosts = world.allgather(MPI.Get_processor_name())
+    return {
+        "versions": {**versions(), **_package_versions()},
+        "mpi": {
+            "library": " ".join(MPI.Get_library_version().splitlines()[0].split()),
+            "ranks": world.size,
+            "hosts": {host: hosts.count(host) for host in dict.fromkeys(hosts)},
+        },
+        "petsc": {
+            "scalar": PETSc.ScalarType.__name__,
+            "integer_bits": 8 * PETSc.IntType().itemsize,
+            "solvers": [name for name in _SOLVERS if PETSc.Sys.hasExternalPackage(name)],
+        },
+        "compiler": {**_compile(), "cache": str(get_options()["cache_dir"])},
+    }
+
+
+def _package_versions() -> dict[str, str]:
+    from importlib import metadata
+
+    found = {}
+    for name in _PACKAGES:
+        for distribution in (name, f"fenics-{name}"):
+            try:
+                found[name] = metadata.version(distribution)
+            except metadata.PackageNotFoundError:
+                continue
+    return found
+
+
+def _compile() -> dict[str, Any]:
+    """Compile a form where nothing is cached."""
+    import ufl
+    from dolfinx import fem, mesh
+    from mpi4py import MPI
+
+    start = time.perf_counter()
+    interval = mesh.create_unit_interval(MPI.COMM_SELF, 1)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fe2-") as folder:
+            options = {"cache_dir": folder}
+            fem.form(fem.Constant(interval, 1.0) * ufl.dx, jit_options=options)
+    except Exception as error:  # a compiler fails in many ways
+        return {"works": False, "message": f"{type(error).__name__}: {error}".splitlines()[0]}
+    return {"works": True, "seconds": round(time.perf_counter() - start, 2)}
+
+
+def _show(facts: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from fe2.cli.output import console
+
+    mpi, petsc, compiler = facts["mpi"], facts["petsc"], facts["compiler"]
+    works = (
+        f"works, {compiler['seconds']} s" if compiler["works"] else f"DOES NOT WORK: {compiler['message']}"
+    )
+    rows = {
+        **facts["versions"],
+        "MPI library": mpi["library"],
+        "MPI ranks": f"{mpi['ranks']} on " + ", ".join(f"{host} ({n})" for host, n in mpi["hosts"].items()),
+        "PETSc numbers": f"{petsc['scalar']}, {petsc['integer_bits']}-bit indices",
+        "PETSc solvers": ", ".join(petsc["solvers"]) or "none beside PETSc's own",
+        "compiling forms": works,
+        "compiled forms in": compiler["cache"],
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console().print(table)

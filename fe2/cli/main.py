@@ -1,0 +1,125 @@
+"""The command `fe2`: finds the subcommand, and turns errors into messages and an exit status."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from fe2.cli.ranks import first_rank, single_rank
+from fe2.errors import Fe2Error
+
+_COMMANDS = ("homogenize", "run", "check", "material", "mesh", "show", "new", "schema", "info")
+
+_EPILOG = """\b
+Start here:
+  fe2 new plate                     a folder with a case that runs as it is
+  fe2 check plate/case.toml         is the file right?
+  fe2 run plate/case.toml           a two-scale run
+  mpirun -n 4 fe2 run plate/case.toml
+  fe2 show plate/results            what came out
+  fe2 homogenize plate/cell.toml    effective properties of one cell
+
+\b
+Completion of commands and options in the shell (put the line into its start-up file):
+  bash   eval "$(_FE2_COMPLETE=bash_source fe2)"
+  zsh    eval "$(_FE2_COMPLETE=zsh_source fe2)"
+  fish   _FE2_COMPLETE=fish_source fe2 | source
+
+The exit status is 0 only for success: 1 where a file or a run failed, 2 where the command line is wrong."""
+
+
+class _Commands(click.Group):
+    """Subcommands, each in the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them, in the order of their use."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        return importlib.import_module(f"fe2.cli.{cmd_name}").command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; of a name that is none, the nearest one is told."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        import fe2
+
+        click.echo(f"fe2 {fe2.__version__}")
+        ctx.exit()
+
+
+@click.command(
+    cls=_Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version.",
+)
+def fe2_command() -> None:
+    """Two-scale finite elements (FE²): effective properties, material tests and two-scale runs from files."""
+
+
+def main() -> NoReturn:
+    """Run the command line, and end with its exit status."""
+    sys.exit(run())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Args:
+        arguments: What stands behind `fe2`; that of this process by default.
+    """
+    try:
+        result = fe2_command.main(arguments, prog_name="fe2", standalone_mode=False)
+        return int(result or 0)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as error:
+        if first_rank():
+            error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _say("interrupted")
+        return 130
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # nobody reads: not even the last flush
+        return 1
+    except Fe2Error as error:
+        if not (error.collective or single_rank()):
+            raise  # the other ranks would wait for ever: the excepthook ends them
+        _say(str(error))
+        return 1
+
+
+def _say(text: str) -> None:
+    """Print an error once, on the first rank."""
+    if first_rank():
+        sys.stdout.flush()
+        lines = text.splitlines() or [""]
+        click.echo("\n".join(f"fe2: {line}" for line in lines), err=True)

@@ -1,0 +1,83 @@
+"""`fe2 material`: a material test on one cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fe2.cli.options import file_argument, volume
+
+_EPILOG = """\b
+Example: a cell is pulled along x to 1 % and unloaded, its sides free of stress:
+  fe2 material cell.toml --path pull.csv --increments 20 -o test.csv --plot test.png
+\b
+pull.csv:
+  time,strain_xx,stress_xx
+  0,0,
+  1,0.01,
+  2,,0
+\b
+The first column is the time, the others are components of gradient and flux (strain_xx, strain_xy, ...,
+stress_xx, ...; shear strains are engineering shear strains). An empty entry is not prescribed there: control
+may change from one row to the next. Components that are in no column have no flux."""
+
+
+@click.command("material", short_help="A material test on one cell.", epilog=_EPILOG)
+@file_argument("file", "CELL.toml")
+@click.option(
+    "--path",
+    "path",
+    metavar="PATH.csv",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Prescribed components over time.",
+)
+@click.option(
+    "--increments", default=1, show_default=True, type=click.IntRange(1), help="Increments between two rows."
+)
+@click.option(
+    "-o", "--output", metavar="OUT.csv", type=click.Path(path_type=Path), help="Write the response to a file."
+)
+@click.option("--plot", metavar="OUT.png", type=click.Path(path_type=Path), help="Draw flux over gradient.")
+@click.option("--x", "x", metavar="COLUMN", help="Column along x in the picture, e.g. strain_xx.")
+@click.option("--y", "y", metavar="COLUMN", help="Column along y in the picture, e.g. stress_xx.")
+@volume
+def command(
+    file: Path,
+    path: Path,
+    increments: int,
+    output: Path | None,
+    plot: Path | None,
+    x: str | None,
+    y: str | None,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """A material test on one cell, with mixed control of gradient and flux; prints the response as CSV."""
+    from fe2.case.cell_case import read_cell_case
+
+    case = read_cell_case(file)
+    from mpi4py import MPI
+
+    from fe2.case.build_cell import build_rve
+    from fe2.cli.material_table import read_path, response_columns, response_text
+    from fe2.cli.output import stage, write_text
+    from fe2.mesh_distribution import on_root
+
+    def work() -> None:
+        with stage("making the cell", quiet, verbose):
+            rve = build_rve(case)
+        material_path = read_path(path, rve.kinematics, increments)
+        with stage("testing", quiet, verbose):
+            columns = response_columns(rve.kinematics, rve.drive(material_path))
+        if output is not None:
+            write_text(output, response_text(columns))
+        elif not quiet:
+            click.echo(response_text(columns), nl=False)
+        if plot is not None:
+            from fe2.cli.material_plot import draw
+
+            draw(columns, rve.kinematics, plot, (x, y), case.units)
+
+    on_root(MPI.COMM_WORLD, work)

@@ -1,0 +1,60 @@
+"""The picture of a material test: flux over gradient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+
+from fe2.case.problems import suggestion
+from fe2.errors import InputError, PictureError
+from fe2.physics.kinematics import Kinematics
+
+Array = npt.NDArray[np.float64]
+
+
+def draw(
+    columns: dict[str, Array],
+    kinematics: Kinematics,
+    file: Path,
+    axes: tuple[str | None, str | None],
+    units: str,
+) -> None:
+    """Draw one column over another.
+
+    Args:
+        columns: The response.
+        kinematics: Names of the components.
+        file: Picture; its ending tells the format.
+        axes: Columns along x and y; the flux component that varies most over its gradient by default.
+        units: Units, for the caption.
+
+    Raises:
+        InputError: There is no such column.
+        PictureError: The picture could not be written.
+    """
+    ranges = {
+        name: float(np.ptp(columns[f"{kinematics.flux_name}_{name}"])) for name in kinematics.components
+    }
+    strongest = max(ranges, key=lambda name: ranges[name])
+    x = axes[0] or f"{kinematics.gradient_name}_{strongest}"
+    y = axes[1] or f"{kinematics.flux_name}_{strongest}"
+    for name in (x, y):
+        if name not in columns:
+            raise InputError(f"column {name!r}: {suggestion(name, list(columns))}")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, plane = plt.subplots(figsize=(5.0, 3.8), layout="constrained")
+    plane.plot(columns[x], columns[y], color="#1f4e79", marker=".", markersize=4, linewidth=1.2)
+    plane.set_xlabel(x.replace("_", " "))
+    plane.set_ylabel(y.replace("_", " ") + (f"  (units: {units})" if units else ""))
+    plane.grid(alpha=0.3)
+    try:
+        figure.savefig(file, dpi=150)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{file} was not drawn: {error}") from error
+    finally:
+        plt.close(figure)

@@ -1,0 +1,129 @@
+"""The tables of a material test: the path that is prescribed, and the response."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.case.problems import CaseFileError, suggestion
+from fe2.micro.material_test import MaterialPath, MaterialTest
+from fe2.physics.kinematics import Kinematics
+
+Array = npt.NDArray[np.float64]
+
+
+def read_path(file: Path, kinematics: Kinematics, increments: int) -> MaterialPath:
+    """A path from a table of comma-separated values.
+
+    Args:
+        file: Columns time, and components of gradient and flux by name; an empty entry is not prescribed.
+        kinematics: Names of the components.
+        increments: Increments between two rows.
+
+    Raises:
+        CaseFileError: The table cannot be read; the message lists all mistakes with line and column.
+    """
+    header, rows = _rows(file)
+    names = {f"{kinematics.gradient_name}_{name}": name for name in kinematics.components}
+    fluxes = {f"{kinematics.flux_name}_{name}": name for name in kinematics.components}
+    mistakes = _header_mistakes(header, [*names, *fluxes])
+    values = np.full((len(rows), len(header)), np.nan)
+    for row, (line, entries) in enumerate(rows):
+        if len(entries) != len(header):
+            mistakes.append(
+                f"line {line}: {len(header)} entries are needed, as in the header, not {len(entries)}"
+            )
+            continue
+        for column, entry in enumerate(entries):
+            value = _number(entry)
+            if value is None:
+                mistakes.append(
+                    f"line {line}, column {header[column]} = {entry!r}: a number is needed, or nothing"
+                )
+            else:
+                values[row, column] = value
+    times = values[:, 0]
+    if not mistakes and (len(rows) < 2 or not np.all(np.diff(times) > 0)):
+        mistakes.append("column time: at least two times are needed, and they have to increase")
+    if mistakes:
+        raise CaseFileError("\n".join(f"{file}: {mistake}" for mistake in mistakes))
+    columns = dict(zip(header, values.T, strict=True))
+    for name, component in names.items():
+        flux = f"{kinematics.flux_name}_{component}"
+        both = np.isfinite(columns.get(name, np.full(len(rows), np.nan))) & np.isfinite(
+            columns.get(flux, np.full(len(rows), np.nan))
+        )
+        if both.any():
+            line = rows[int(np.argmax(both))][0]
+            mistakes.append(f"line {line}: only one of {name} and {flux} can be prescribed")
+    if mistakes:
+        raise CaseFileError("\n".join(f"{file}: {mistake}" for mistake in mistakes))
+    return MaterialPath(
+        times=times,
+        gradient={names[name]: column for name, column in columns.items() if name in names},
+        flux={fluxes[name]: column for name, column in columns.items() if name in fluxes},
+        increments=increments,
+    )
+
+
+def response_columns(kinematics: Kinematics, test: MaterialTest) -> dict[str, Array]:
+    """Columns of the response by name: time, gradient, flux, averages of the history, iterations."""
+    columns: dict[str, Array] = {"time": test.times}
+    for kind, values in ((kinematics.gradient_name, test.gradient), (kinematics.flux_name, test.flux)):
+        columns |= {f"{kind}_{name}": values[:, k] for k, name in enumerate(test.components)}
+    for name, values in test.averages.items():
+        count = values.shape[1]
+        columns |= {name if count == 1 else f"{name}_{k}": values[:, k] for k in range(count)}
+    return columns | {"iterations": test.iterations.astype(np.float64)}
+
+
+def response_text(columns: dict[str, Array]) -> str:
+    """The columns as comma-separated values, exact."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([repr(float(value)) for value in row] for row in zip(*columns.values(), strict=True))
+    return text.getvalue()
+
+
+def _rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header, and rows with their line; empty lines and comments, which begin with #, are left out."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        table = list(enumerate(csv.reader(text.splitlines()), start=1))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CaseFileError(f"{file}: the table cannot be read: {reason}") from error
+    rows = [(line, [entry.strip() for entry in row]) for line, row in table]
+    rows = [(line, row) for line, row in rows if any(row) and not row[0].startswith("#")]
+    if not rows:
+        raise CaseFileError(
+            f"{file}: the table is empty; its first line names the columns: time, strain_xx, ..."
+        )
+    return rows[0][1], rows[1:]
+
+
+def _header_mistakes(header: list[str], known: list[str]) -> list[str]:
+    mistakes = [] if header[0] == "time" else [f"column {header[0]!r}: the first column is time"]
+    for number, name in enumerate(header[1:], start=1):
+        if name not in known:
+            mistakes.append(f"column {name!r}: {suggestion(name, known)}")
+        elif name in header[:number]:
+            mistakes.append(f"column {name!r}: it is there twice")
+    return mistakes
+
+
+def _number(entry: str) -> float | None:
+    """A finite number, not a number for an empty entry, None for anything else."""
+    if not entry:
+        return math.nan
+    try:
+        value = float(entry)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

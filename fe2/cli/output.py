@@ -1,0 +1,95 @@
+"""What commands print and write: stages of long work, numbers in tables, files."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from fe2.errors import Fe2Error
+
+
+@contextmanager
+def stage(text: str, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
+    """Tell on the standard error output what is done: a spinner on a terminal, a line where `verbose`."""
+    start = time.perf_counter()
+    if sys.stderr.isatty() and not quiet:
+        from rich.console import Console
+
+        with Console(stderr=True).status(text):
+            yield
+    else:
+        yield
+    if verbose and not quiet:
+        click.echo(f"{text}: {time.perf_counter() - start:.2f} s", err=True)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: arrays are lists, and what is no number is null."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file of JSON.
+
+    Raises:
+        Fe2Error: It could not be written.
+    """
+    write_text(path, json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file.
+
+    Raises:
+        Fe2Error: It could not be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Fe2Error(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def number(value: float) -> str:
+    """A number with six significant digits, aligned with others of its size."""
+    return "0" if value == 0.0 else f"{value:.6g}"
+
+
+def matrix_table(title: str, names: Sequence[str], matrix: Any) -> Any:
+    """A square matrix as a table; entries below a millionth of the largest are shown as 0."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right")
+    largest = float(np.abs(matrix).max()) if np.size(matrix) else 0.0
+    for name, row in zip(names, matrix, strict=True):
+        shown = [0.0 if abs(entry) < 1e-6 * largest else float(entry) for entry in row]
+        table.add_row(name, *map(number, shown))
+    return table
+
+
+def console() -> Any:
+    """Where tables are printed; lines are never broken where no terminal sets a width."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)

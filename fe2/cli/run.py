@@ -1,0 +1,46 @@
+"""`fe2 run`: a two-scale analysis from a file, on one rank or many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fe2.cli.options import as_json, file_argument, volume
+
+_EPILOG = """\b
+Examples:
+  fe2 run case.toml --dry-run         sizes, memory and time, before any long work
+  fe2 run case.toml
+  mpirun -n 8 fe2 run case.toml --force
+  PETSC_OPTIONS="-fe2_macro_ksp_view" fe2 run case.toml
+
+PETSc's options reach the macroscopic solver under the prefix fe2_macro_ and the solver of the cells under
+fe2_micro_. The folder of results holds macro.pvd for ParaView, history.csv, summary.txt, run.log and the case
+as it was understood; it never replaces another without --force."""
+
+
+@click.command("run", short_help="A two-scale analysis.", epilog=_EPILOG)
+@file_argument("file", "CASE.toml")
+@click.option(
+    "--dry-run", is_flag=True, help="Check everything, make meshes and cells, and say how large the run is."
+)
+@click.option("--force", is_flag=True, help="Replace the results of an earlier run.")
+@as_json
+@volume
+def command(file: Path, dry_run: bool, force: bool, as_json: bool, verbose: bool, quiet: bool) -> None:
+    """A two-scale analysis; with -v also the residuals of PETSc's Newton iteration."""
+    from mpi4py import MPI
+
+    from fe2 import _dependencies as _dependencies  # says what is missing
+    from fe2.case.run_case import read_run_case
+    from fe2.cli.run_work import Run
+    from fe2.parallel import on_every_rank
+
+    comm = MPI.COMM_WORLD
+    case = on_every_rank(comm, lambda: read_run_case(file))
+    run = Run(case, comm, quiet=quiet or as_json, verbose=verbose, as_json=as_json)
+    if dry_run:
+        run.rehearse()
+    else:
+        run.carry_out(force)

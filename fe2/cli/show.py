@@ -1,0 +1,48 @@
+"""`fe2 show`: what came out of a run, as text and as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_EPILOG = """\b
+Examples:
+  fe2 show results
+  fe2 show results --field stress_xy --step 10 -o stress.png
+  fe2 show results --watch 0 --local-field equivalent_plastic_strain
+  fe2 show results --history grip_prescribed_x grip_x
+\b
+Written into the folder of results, or to the file after -o:
+  show.png           macroscopic field, the cell at a watched point, a curve of the history
+  convergence.png    residuals of the macroscopic Newton iteration in every step"""
+
+
+@click.command("show", short_help="Pictures and numbers of a run.", epilog=_EPILOG)
+@click.argument("folder", metavar="RESULTS", type=click.Path(path_type=Path))
+@click.option("--field", metavar="NAME", help="Macroscopic field; the first flux component by default.")
+@click.option("--step", default=-1, show_default=True, help="Number of the stored step; 0 is the start.")
+@click.option("--watch", metavar="K", type=click.IntRange(0), help="Watched point whose cell is drawn; the first.")
+@click.option("--local-field", metavar="NAME", help="Field in the cell.")
+@click.option("--history", nargs=2, metavar="X Y", help="Columns of the history; time and the last load by default.")
+@click.option("--warp", type=float, metavar="FACTOR", help="Factor on displacements; chosen by default.")
+@click.option("-o", "--output", metavar="FILE.png", type=click.Path(path_type=Path), help="Where the picture goes.")
+def command(
+    folder: Path,
+    field: str | None,
+    step: int,
+    watch: int | None,
+    local_field: str | None,
+    history: tuple[str, str] | None,
+    warp: float | None,
+    output: Path | None,
+) -> None:
+    """Pictures and numbers of a run: macroscopic field, history, the cell at a watched point, convergence."""
+    from fe2 import _dependencies as _dependencies  # says what is missing
+    from fe2.cli.show_work import convergence, overview, summary
+
+    click.echo(summary(folder), nl=False)
+    choice = {"field": field, "step": step, "local_field": local_field, "history": history, "warp": warp}
+    click.echo(overview(folder, output or folder / "show.png", watch, choice))
+    if output is None:
+        click.echo(convergence(folder, folder / "convergence.png"))

@@ -1,0 +1,129 @@
+"""What `fe2 show` reads and draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from mpi4py import MPI
+
+from fe2.case.build_cell import build_rve
+from fe2.case.catalogue import resolve
+from fe2.case.run_case import RunCase
+from fe2.case.understood import read_understood
+from fe2.cli.run_pictures import default_fields
+from fe2.cli.run_work import CASE
+from fe2.errors import InputError, PictureError
+from fe2.io.pictures import draw_run
+from fe2.io.results import read_history, read_residuals, read_watched
+from fe2.io.summary import TEXT
+from fe2.io.watched import FOLDER
+from fe2.micro.fields import LocalFields
+from fe2.physics.kinematics import Kinematics
+
+_NOT_LOADS = 8  # columns that every history has: step and time, and six counts
+
+
+def summary(folder: Path) -> str:
+    """The summary of a run.
+
+    Raises:
+        InputError: The folder holds none.
+    """
+    try:
+        return (folder / TEXT).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{folder} holds no results of a run: {error.strerror or error}: {TEXT}") from error
+
+
+def overview(folder: Path, picture: Path, watch: int | None, choice: dict[str, Any]) -> Path:
+    """Draw macroscopic field, cell and history in one figure.
+
+    Args:
+        folder: Folder of results.
+        picture: File to write.
+        watch: Number of the watched point, the first one where None and there is any.
+        choice: Fields, step, columns and factor on displacements, None where they were not chosen.
+
+    Returns:
+        The file.
+    """
+    case = read_understood(folder / CASE)
+    kinematics, local, place = _cell(case, folder, watch, choice["step"])
+    field, local_field = default_fields(kinematics)
+    columns = list(read_history(folder))
+    loads = columns[2 : 2 + len(columns) - _NOT_LOADS]
+    default = ("time", loads[-1]) if loads else ("time", "iterations")
+    return draw_run(
+        folder,
+        picture,
+        field=choice["field"] or field,
+        step=choice["step"],
+        warp=choice["warp"],
+        local=local,
+        local_field=choice["local_field"] or local_field,
+        at=place,
+        history=choice["history"] or default,
+        comm=MPI.COMM_SELF,
+    )
+
+
+def _cell(
+    case: RunCase, folder: Path, watch: int | None, step: int
+) -> tuple[Kinematics, LocalFields | None, Any]:
+    """Kinematics of the run, and the local fields of a watched point with its coordinates."""
+    laws = [law for law in case.laws.values() if law.cell is not None]
+    stored = any((folder / FOLDER).glob("*.h5"))
+    if laws and (stored or watch is not None):
+        watched = read_watched(folder)
+        if (watch or 0) >= len(watched):
+            raise InputError(f"--watch {watch}: the run has {len(watched)} watched points, counted from 0")
+        point = watched[watch or 0]
+        law = laws[point.law]
+        assert law.cell is not None
+        if law.mode == "concurrent":
+            rve = build_rve(law.cell)
+            states = point.states
+            if not -len(states) <= step < len(states):
+                raise InputError(f"--step {step}: the run has {len(states)} stored steps, the start included")
+            return rve.kinematics, rve.fields(states[step]), point.coordinates
+    dim = len(read_dimension(folder))
+    return resolve(case.physics.kinematics)(dim), None, None
+
+
+def read_dimension(folder: Path) -> str:
+    """Axes of a run's mesh."""
+    fields = read_history(folder)
+    return "xyz" if any(name.endswith("_z") for name in fields) else "xy"
+
+
+def convergence(folder: Path, picture: Path) -> Path:
+    """Draw the residuals of the macroscopic Newton iteration, a curve for each step.
+
+    Raises:
+        PictureError: The picture could not be written.
+    """
+    table = read_residuals(folder)
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, plane = plt.subplots(figsize=(5.0, 3.8), layout="constrained")
+    times = np.unique(table["time"])
+    for k, time in enumerate(times):
+        rows = table["time"] == time
+        colour = plt.get_cmap("viridis")(k / max(1, len(times) - 1))
+        norms = np.maximum(table["norm"][rows], np.finfo(float).tiny)
+        plane.semilogy(table["iteration"][rows], norms, marker=".", linewidth=1.0, color=colour)
+    plane.set_xlabel("iteration")
+    plane.set_ylabel("norm of the macroscopic residual")
+    plane.set_title(f"{len(times)} steps, dark to light over time", fontsize="medium")
+    plane.grid(alpha=0.3)
+    try:
+        figure.savefig(picture, dpi=150)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{picture} was not drawn: {error}") from error
+    finally:
+        plt.close(figure)
+    return picture

@@ -1,0 +1,226 @@
+r"""Conduction and diffusion in a cell.
+
+Where a cell receives the value of the field, that value is a field of its own in the cell, uniform and
+without fluctuation, beside the field whose gradient drives the flux:
+
+.. math:: r(w, \theta; v, q) = \int_Y K(\theta)\,\nabla T\cdot\nabla v
+    + \frac{h(\theta) - h_n}{\Delta t}\,q\,\mathrm{d}x
+
+This is the limit of a cell that is small against the distance over which the field changes: the
+phases see the macroscopic value and store alike everywhere, whatever the size of the cell. The first
+moment of the storage, which would couple storage and gradient, is of the order of the cell's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+import basix.ufl
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+from ufl.core.expr import Expr
+
+from fe2.errors import InputError
+from fe2.micro.cell import Cell
+from fe2.micro.contact import Contact, contact_copies, contact_term, resisting_interfaces
+from fe2.micro.form import CellForm
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.phases import PhaseTerms, check_phases, default_quadrature_degree
+from fe2.micro.rve import RVE
+from fe2.micro.subcell import Subcell, flowing_part
+from fe2.physics.conduction import DiffusionLaw, WithValue
+from fe2.physics.diffusion import (
+    diffusion_kinematics,
+    value_diffusion_kinematics,
+    with_structure,
+)
+from fe2.physics.kinematics import Kinematics
+from fe2.physics.law import ExpressionLaw, PhaseLaw
+
+Mask = npt.NDArray[np.bool_]
+
+
+def diffusion(
+    cell: Cell,
+    laws: Mapping[str, PhaseLaw],
+    *,
+    value: bool = False,
+    initial_value: float = 0.0,
+    contact: Contact | None = None,
+    boundary: str = "periodic",
+    degree: int = 1,
+    quadrature_degree: int | None = None,
+    options: NewtonOptions | None = None,
+) -> RVE:
+    r"""Representative volume element for conduction or diffusion of a scalar.
+
+    The flux is :math:`s = \langle K\,\nabla T\rangle`, the opposite of the physical flux, so that the
+    macroscopic form is ``dot(law.flux, gradient(v))``; with the value it is
+    ``dot(law.flux, value_and_gradient(v))``, where the first component is what is stored in a unit of time.
+
+    Phases that insulate are left out, and so is what is cut off from the rest by them:
+    ``rve.homogenize().properties["isolated"]`` says how much that was.
+
+    Args:
+        cell: The geometry.
+        laws: A law for each phase, by name.
+        value: Whether the cell receives the field's value besides its gradient, as laws with storage
+            and laws that depend on the value need it.
+        initial_value: The field's value in a virgin cell.
+        contact: Resistance of the interface between two phases (temperature jump over flux), by the
+            pair of their names. It has the cell's length in its units, so the cell's size matters.
+        boundary: "periodic", "linear" or "uniform_flux".
+        degree: Degree of the Lagrange element.
+        quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
+        options: When the cell counts as solved.
+
+    Raises:
+        InputError: Laws and phases do not match, a law needs the value, nothing conducts, or an option
+            is not admissible.
+    """
+    _check_value(laws, value, initial_value)
+    kinematics = value_diffusion_kinematics(cell.dim, initial_value) if value else diffusion_kinematics(cell.dim)
+    check_phases(cell, kinematics, laws, degree)
+    interfaces = resisting_interfaces(cell, contact or {})
+    part = _conducting_part(cell, laws)
+    if part is not None:
+        kinematics = with_structure(
+            kinematics, isolated=part.isolated, percolates=part.percolates, resistance=bool(interfaces)
+        )
+        cell = part.cell
+    elif interfaces:
+        kinematics = with_structure(kinematics, resistance=True)
+    builder = _Builder(cell, kinematics, laws, degree, quadrature_degree, interfaces, boundary == "periodic")
+    form = builder.form(value, part if boundary != "linear" else None)
+    return RVE(cell, form, boundary=boundary, options=options)
+
+
+value_diffusion = partial(diffusion, value=True)
+"""`diffusion` in a cell that receives the value of the field as well as its gradient."""
+
+
+def _check_value(laws: Mapping[str, PhaseLaw], value: bool, initial_value: float) -> None:
+    for name, law in laws.items():
+        if isinstance(law, DiffusionLaw) and not value and (law.needs_value or law.stores):
+            what = "depends on the value of the field" if law.needs_value else "stores"
+            raise InputError(
+                f"the law of phase {name!r}, a {type(law).__name__}, {what}, but the cell receives the "
+                "gradient alone: set value=True"
+            )
+        if value and not isinstance(law, ExpressionLaw):
+            raise InputError(
+                f"the law of phase {name!r} is a {type(law).__name__}; in a cell with value it has to be an "
+                "ExpressionLaw"
+            )
+    if not np.isfinite(initial_value):
+        raise InputError(f"initial_value = {initial_value} is not admissible; it must be a finite number")
+
+
+def _conducting_part(cell: Cell, laws: Mapping[str, PhaseLaw]) -> Subcell | None:
+    """What conducts, where that is not the whole box."""
+    insulators = [n for n in cell.names if isinstance(law := laws[n], DiffusionLaw) and law.insulates]
+    if not insulators and sum(cell.volume_fractions.values()) > 1.0 - 1e-9:
+        return None
+    conductors = [name for name in cell.names if name not in insulators]
+    if not conductors:
+        raise InputError(f"nothing conducts in the cell: the conductivity of {', '.join(insulators)} is zero")
+    return flowing_part(cell, conductors)
+
+
+class _Builder:
+    """Puts the form together: one field, its mirror images behind resisting faces, and the value."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        kinematics: Kinematics,
+        laws: Mapping[str, PhaseLaw],
+        degree: int,
+        quadrature_degree: int | None,
+        contact: Contact,
+        periodic: bool,
+    ) -> None:
+        self.cell, self.kinematics, self.laws, self.degree = cell, kinematics, laws, degree
+        self.quadrature = quadrature_degree or default_quadrature_degree(cell, degree)
+        self.contact, self.periodic = contact, periodic
+        self.copies = contact_copies(cell, contact, degree, periodic) if contact else None
+
+    def form(self, value: bool, part: Subcell | None) -> CellForm:
+        """The form, with a pinned node in each part of the cell, if parts are given."""
+        cell, shape = self.cell, self.cell.mesh.basix_cell()
+        element = basix.ufl.element("Lagrange", shape, self.degree, discontinuous=bool(self.contact))
+        elements = [element] * (1 + (len(self.copies.mirrored) if self.copies else 0))
+        if value:
+            elements.append(basix.ufl.element("Discontinuous Lagrange", shape, 0))
+        mixed = len(elements) > 1
+        space = fem.functionspace(cell.mesh, basix.ufl.mixed_element(elements) if mixed else element)
+        unknown, test = fem.Function(space, name="u"), ufl.TestFunction(space)
+        fields, tests = (list(ufl.split(f)) if mixed else [f] for f in (unknown, test))
+        terms = PhaseTerms(
+            cell=cell,
+            kinematics=replace(self.kinematics, gradient=_cell_gradient(value, mixed)),
+            unknown=unknown,
+            field=unknown,
+            test=test,
+            quadrature=self.quadrature,
+        )
+        for phase in cell.names:
+            law = self.laws[phase]
+            terms.add(phase, WithValue.of(law) if value and isinstance(law, ExpressionLaw) else law)
+        modes, fixed, copies = self._algebra(space, value, mixed, part)
+        form = replace(terms.form(modes, fixed), kinematics=self.kinematics, copies=copies)
+        if self.copies is None:
+            return form
+        resistance = contact_term(cell, self.contact, self.copies, fields, tests, 2 * self.degree)
+        return replace(form, residual=form.residual + resistance)
+
+    def _algebra(
+        self, space: fem.FunctionSpace, value: bool, mixed: bool, part: Subcell | None
+    ) -> tuple[npt.NDArray[np.float64], Mask | None, npt.NDArray[np.int64] | None]:
+        """Modes, fixed degrees of freedom and copies among all degrees of freedom."""
+        size = space.dofmap.index_map.size_local
+        modes, fixed = np.zeros((size, self.kinematics.size)), np.zeros(size, dtype=bool)
+        copies = None if self.copies is None else np.arange(size)
+        positions, field = [np.arange(size)], space
+        if mixed:
+            collapsed = [space.sub(i).collapse() for i in range(space.num_sub_spaces)]
+            positions, field = [np.asarray(dofs).reshape(-1) for _, dofs in collapsed], collapsed[0][0]
+        if value:
+            uniform = positions.pop()
+            modes[uniform, 0], fixed[uniform] = 1.0, True
+        nodes = field.tabulate_dof_coordinates()[:, : self.cell.dim]
+        for number, dofs in enumerate(positions):
+            modes[dofs, -self.cell.dim :] = nodes
+            if copies is not None and self.copies is not None:
+                copies[dofs] = positions[0][self.copies.masters[number]]
+                fixed[dofs] |= ~self.copies.used[number]
+        if part is not None:
+            fixed[positions[0][_pins(self.cell, field, part)]] = True
+        return modes, fixed if fixed.any() else None, copies
+
+
+def _cell_gradient(value: bool, mixed: bool):  # type: ignore[no-untyped-def]
+    """Unknown of the cell ↦ gradient that the laws see."""
+
+    def gradient(unknown: Expr) -> Expr:
+        slope = ufl.grad(unknown[0] if mixed else unknown)
+        if not value:
+            return slope
+        theta = unknown[unknown.ufl_shape[0] - 1]
+        return ufl.as_vector([theta, *(slope[i] for i in range(slope.ufl_shape[0]))])
+
+    return gradient
+
+
+def _pins(cell: Cell, field: fem.FunctionSpace, part: Subcell) -> npt.NDArray[np.int64]:
+    """A node of each part: the one that is nearest to the lower corner, as the boundary conditions choose it."""
+    distance = np.linalg.norm(field.tabulate_dof_coordinates()[:, : cell.dim] + cell.period / 2, axis=1)
+    pins = []
+    for number in range(part.parts):
+        nodes = np.unique(field.dofmap.list[part.part_of_cell == number])
+        pins.append(int(nodes[np.argmin(distance[nodes])]))
+    return np.array(pins, dtype=np.int64)

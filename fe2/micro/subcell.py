@@ -1,0 +1,152 @@
+"""Parts of a cell: the phases in which something flows, without what is cut off from the rest.
+
+A phase that conducts nothing, or grains in which nothing flows, is left out of the mesh; the faces
+that it leaves behind are impermeable. What is left need not be connected. A part that is not
+connected with its own periodic images carries no flux and would make the cell problem singular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from dolfinx import mesh as dmesh
+from scipy.sparse.csgraph import connected_components
+
+from fe2.errors import InputError
+from fe2.micro.cell import Cell
+from fe2.micro.element_geometry import volumes
+from fe2.micro.periodicity import node_representatives
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Subcell:
+    """The part of a cell in which something flows.
+
+    Attributes:
+        cell: The part, with the period of the whole.
+        isolated: Share of the cell's volume, by phase, that was left out because it is not
+            connected with its own periodic images.
+        percolates: For each axis, whether what is left is connected from one face to the other.
+        parts: Number of parts that are not connected with each other.
+        part_of_cell: Part to which each mesh cell of `cell` belongs.
+    """
+
+    cell: Cell
+    isolated: dict[str, float]
+    percolates: tuple[bool, ...]
+    parts: int
+    part_of_cell: Ints
+
+
+def flowing_part(cell: Cell, phases: Sequence[str]) -> Subcell:
+    """The given phases of a cell, without the parts of them that are isolated.
+
+    Args:
+        cell: The whole cell, on one rank.
+        phases: Names of the phases that are kept.
+
+    Raises:
+        InputError: There is no such phase, or nothing is left.
+    """
+    kept = np.sort(np.concatenate([cell.cells_of(name) for name in phases]))
+    parts, loops = _parts(cell, kept)
+    flowing = np.any(loops, axis=1)
+    stays = flowing[parts]
+    measures = volumes(cell.mesh)
+    isolated = _shares(cell, kept[~stays], measures)
+    if not np.any(stays):
+        names = ", ".join(map(repr, phases))
+        raise InputError(f"nothing flows in the cell: {names} is not connected with its periodic images")
+    _, numbers = np.unique(parts[stays], return_inverse=True)
+    part, numbers = _restricted(cell, kept[stays], numbers)
+    return Subcell(
+        cell=part,
+        isolated={name: share for name, share in isolated.items() if share > 0.0},
+        percolates=tuple(np.any(loops[flowing], axis=0).tolist()),
+        parts=int(numbers.max()) + 1,
+        part_of_cell=numbers,
+    )
+
+
+def _shares(cell: Cell, cells: npt.NDArray[np.int32], measures: Array) -> dict[str, float]:
+    shares = np.bincount(cell.phases.values[cells], measures[cells], len(cell.names)) / cell.volume
+    return dict(zip(cell.names, shares.tolist(), strict=True))
+
+
+def _restricted(
+    cell: Cell, cells: npt.NDArray[np.int32], numbers: Ints
+) -> tuple[Cell, Ints]:
+    mesh, entities, _, _ = dmesh.create_submesh(cell.mesh, cell.dim, cells)
+    parents = entities.sub_topology_to_topology(np.arange(len(cells), dtype=np.int32), inverse=False)
+    indices = cell.phases.values[parents]
+    present = np.unique(indices)
+    tags = dmesh.meshtags(
+        mesh, cell.dim, np.arange(len(cells), dtype=np.int32), np.searchsorted(present, indices).astype(np.int32)
+    )
+    restricted = Cell(
+        mesh=mesh,
+        phases=tags,
+        names=tuple(cell.names[i] for i in present),
+        period=cell.period,
+        whole=False,
+    )
+    return restricted, numbers[np.searchsorted(cells, parents)]
+
+
+def _parts(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Connected part of each cell, and for each part the axes along which it meets its own image.
+
+    Pieces that are connected within the box are joined where their nodes on opposite faces are the
+    same nodes of the periodic medium. Two ways through the faces from one piece to another that end a
+    period apart close a loop around the cell along that axis.
+    """
+    nodes = cell.mesh.geometry.dofmaps[0][cells].astype(np.int64)
+    used, local = np.unique(nodes, return_inverse=True)
+    local = local.reshape(nodes.shape)
+    others = local[:, 1:].reshape(-1)
+    count, piece = _components(np.repeat(local[:, 0], local.shape[1] - 1), others, len(used))
+    x = cell.mesh.geometry.x[used][:, : cell.dim]
+    masters = node_representatives(x, cell.period, partners=False)
+    copies = np.flatnonzero(masters != np.arange(len(used)))
+    shift = np.rint((x[copies] - x[masters[copies]]) / cell.period).astype(np.int64)
+    joints = np.unique(np.column_stack([piece[copies], piece[masters[copies]], shift]), axis=0)
+    parts, part = _components(joints[:, 0], joints[:, 1], count)
+    loops = np.zeros((parts, cell.dim), dtype=bool)
+    offset = _offsets(joints, count)
+    open_ends, axes = np.nonzero(offset[joints[:, 0]] + joints[:, 2:] - offset[joints[:, 1]])
+    loops[part[joints[open_ends, 0]], axes] = True
+    return part[piece[local[:, 0]]], loops
+
+
+def _components(first: Ints, second: Ints, size: int) -> tuple[int, Ints]:
+    graph = sp.coo_matrix((np.ones(len(first)), (first, second)), shape=(size, size))
+    count, labels = connected_components(graph, directed=False)
+    return int(count), labels.astype(np.int64)
+
+
+def _offsets(joints: Ints, count: int) -> Ints:
+    """Periods by which each piece is shifted when the medium is put together along a tree of joints."""
+    neighbours: dict[int, list[tuple[int, Ints]]] = {piece: [] for piece in range(count)}
+    for first, second, *shift in joints.tolist():
+        neighbours[first].append((second, np.array(shift)))
+        neighbours[second].append((first, -np.array(shift)))
+    offset = np.zeros((count, joints.shape[1] - 2), dtype=np.int64)
+    reached: set[int] = set()
+    for root in range(count):
+        waiting = [] if root in reached else [root]
+        reached.update(waiting)
+        while waiting:
+            piece = waiting.pop()
+            for neighbour, shift in neighbours[piece]:
+                if neighbour not in reached:
+                    reached.add(neighbour)
+                    offset[neighbour] = offset[piece] + shift
+                    waiting.append(neighbour)
+    return offset

@@ -1,0 +1,241 @@
+r"""Laws of conduction and diffusion: flux :math:`s = K(T)\,\nabla T`, and what is stored, an enthalpy h(T).
+
+A law that derives from :class:`DiffusionLaw` gives K and h as formulas of the value T. In a cell that
+receives the gradient alone, the laws see the gradient; where it receives the value as well,
+:class:`WithValue` makes of any law one that sees both and answers with storage and flux.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import ufl
+from ufl.core.expr import Expr
+
+from fe2.errors import InputError
+from fe2.physics.checks import NOT_NEGATIVE, check_fields, checked, checked_array
+from fe2.physics.law import ExpressionLaw
+
+Array = npt.NDArray[np.float64]
+type Number = float | npt.ArrayLike
+
+
+class DiffusionLaw(ExpressionLaw):
+    """A law of conduction or diffusion, by its formulas of the value.
+
+    Attributes:
+        needs_value: True where the conductivity depends on the value.
+        stores: True where there is an enthalpy.
+        insulates: True where nothing is conducted.
+    """
+
+    needs_value: bool = False
+    stores: bool = False
+    insulates: bool = False
+
+    @abstractmethod
+    def conducted(self, value: Expr, gradient: Expr) -> Expr:
+        r"""Flux :math:`K(T)\,\nabla T`, a UFL vector."""
+
+    def enthalpy(self, value: Expr) -> Expr:
+        """What a unit of volume holds, h(T)."""
+        return ufl.as_ufl(0.0)
+
+    def admissible_value(self, value: Expr) -> dict[str, Expr]:
+        """What has to be positive, by name; see `ExpressionLaw.admissible`."""
+        return {}
+
+    def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
+        """Flux, where the law does not depend on the value."""
+        return self.conducted(ufl.as_ufl(0.0), gradient)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearConduction(DiffusionLaw):
+    r"""Fourier's, Ohm's and Fick's law :math:`s = K\,\nabla T`.
+
+    Attributes:
+        conductivity: K: a number, the list of the principal values along the axes, or a symmetric matrix,
+            none of them negative. Zero insulates: the phase is left out of the cell.
+        capacity: Heat capacity of a unit of volume, c in h = c T; 1 for a concentration.
+
+    Raises:
+        InputError: The conductivity is negative or no number, vector or symmetric matrix.
+    """
+
+    conductivity: Number
+    capacity: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self, capacity=NOT_NEGATIVE)
+        object.__setattr__(self, "conductivity", _checked_conductivity(self))
+        object.__setattr__(self, "insulates", not np.any(self.conductivity))
+        object.__setattr__(self, "stores", self.capacity > 0.0)
+
+    def conducted(self, value: Expr, gradient: Expr) -> Expr:
+        """Flux."""
+        K, dim = self.conductivity, gradient.ufl_shape[0]
+        shape = np.shape(K) if isinstance(K, float | np.ndarray) else K.ufl_shape  # type: ignore[union-attr]
+        if not shape:
+            return K * gradient
+        if shape[0] != dim:
+            raise InputError(
+                f"LinearConduction: conductivity has shape {shape}, but the cell is {dim}-dimensional"
+            )
+        if len(shape) == 1:
+            return ufl.as_vector([K[i] * gradient[i] for i in range(dim)])  # type: ignore[index]
+        return ufl.dot(K, gradient)
+
+    def enthalpy(self, value: Expr) -> Expr:
+        """Heat c T."""
+        return self.capacity * value
+
+
+@dataclass(frozen=True, eq=False)
+class NonlinearConduction(DiffusionLaw):
+    r"""Flux :math:`s = K(T)\,\nabla T` and enthalpy h(T) by formulas of one's own.
+
+    .. code-block:: python
+
+        NonlinearConduction(lambda T: 1.0 + 0.1 * T, enthalpy=lambda T: 2.0 * T)
+
+    Attributes:
+        conductivity: T ↦ K, a UFL scalar or matrix of the UFL scalar T. A scalar has to stay positive.
+        enthalpy_of: T ↦ h, what a unit of volume holds, or None where nothing is stored.
+    """
+
+    conductivity: Callable[[Expr], Expr]
+    enthalpy_of: Callable[[Expr], Expr] | None = None
+
+    symmetric: ClassVar[bool] = False  # the flux depends on the value, the storage not on the gradient
+    needs_value: ClassVar[bool] = True  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        if not callable(self.conductivity) or not (self.enthalpy_of is None or callable(self.enthalpy_of)):
+            raise InputError(
+                "NonlinearConduction: conductivity and enthalpy_of are functions of the value, such as "
+                "lambda T: 1 + 0.1 * T; numbers are for LinearConduction"
+            )
+        object.__setattr__(self, "stores", self.enthalpy_of is not None)
+
+    def conducted(self, value: Expr, gradient: Expr) -> Expr:
+        """Flux."""
+        K = ufl.as_ufl(self.conductivity(value))
+        return ufl.dot(K, gradient) if K.ufl_shape else K * gradient
+
+    def enthalpy(self, value: Expr) -> Expr:
+        """The enthalpy that was given."""
+        return ufl.as_ufl(self.enthalpy_of(value) if self.enthalpy_of else 0.0)
+
+    def admissible_value(self, value: Expr) -> dict[str, Expr]:
+        """A conductivity that is a scalar is positive."""
+        K = ufl.as_ufl(self.conductivity(value))
+        return {} if K.ufl_shape else {"conductivity": K}
+
+
+@dataclass(frozen=True)
+class WithValue(ExpressionLaw):
+    r"""A law of the gradient as one of value and gradient, with what is stored in a unit of time.
+
+    .. math:: \Big(\frac{h(T) - h_n}{\Delta t},\ s(T, \nabla T)\Big)
+
+    by backward Euler, with the enthalpy :math:`h_n` at the beginning of the step as history. A step
+    without length stores nothing: it gives the steady flux, and the enthalpy of an initial value.
+
+    Attributes:
+        law: The law of a phase; one that is no `DiffusionLaw` does not depend on the value.
+        stores: True where the law has an enthalpy.
+    """
+
+    law: ExpressionLaw
+    stores: bool
+
+    @classmethod
+    def of(cls, law: ExpressionLaw) -> Self:
+        """The law that sees the value as well."""
+        return cls(law, isinstance(law, DiffusionLaw) and law.stores)
+
+    @property
+    def symmetric(self) -> bool:  # type: ignore[override]
+        """True where the wrapped law's tangent is symmetric."""
+        return self.law.symmetric
+
+    def with_constants(self, constant: Callable[[float | Array], Expr]) -> Self:
+        """The same law with constants for the numbers of the wrapped one."""
+        return replace(self, law=self.law.with_constants(constant))
+
+    def history(self, size: int) -> dict[str, int]:
+        """Enthalpy, and what the wrapped law remembers."""
+        return {**self.law.history(size - 1), **({"enthalpy": 1} if self.stores else {})}
+
+    def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
+        """Storage in a unit of time, and flux."""
+        value, slope = _split(gradient)
+        stored = ufl.as_ufl(0.0)
+        if isinstance(self.law, DiffusionLaw):
+            flux = self.law.conducted(value, slope)
+            if self.stores:
+                stored = (self.law.enthalpy(value) - history["enthalpy"]) * _inverse(dt)
+        else:
+            flux = self.law.flux(slope, history, dt)
+        return ufl.as_vector([stored, *(flux[i] for i in range(flux.ufl_shape[0]))])
+
+    def update(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> dict[str, Expr]:
+        """Enthalpy at the end of the time step, and what the wrapped law remembers."""
+        value, slope = _split(gradient)
+        new = self.law.update(slope, history, dt)
+        if self.stores and isinstance(self.law, DiffusionLaw):
+            new["enthalpy"] = self.law.enthalpy(value)
+        return new
+
+    def admissible(self, gradient: Expr) -> dict[str, Expr]:
+        """What the wrapped law demands."""
+        value, slope = _split(gradient)
+        if isinstance(self.law, DiffusionLaw):
+            return self.law.admissible_value(value)
+        return self.law.admissible(slope)
+
+
+def _split(gradient: Expr) -> tuple[Expr, Expr]:
+    return gradient[0], ufl.as_vector([gradient[i] for i in range(1, gradient.ufl_shape[0])])
+
+
+def _inverse(dt: Expr) -> Expr:
+    """1/Δt, and 0 for a step without length; nothing is divided by zero on the way."""
+    passes = ufl.gt(dt, 0.0)
+    return ufl.conditional(passes, 1.0, 0.0) / ufl.conditional(passes, dt, 1.0)
+
+
+def _checked_conductivity(law: LinearConduction) -> float | Array:
+    """The conductivity as a float, an array of principal values or a symmetric matrix.
+
+    Raises:
+        InputError: It is none of them, or negative.
+    """
+    owner, value = type(law).__name__, law.conductivity
+    if np.ndim(value) == 0:  # type: ignore[arg-type]
+        return checked(owner, "conductivity", value, NOT_NEGATIVE)
+    shape = np.shape(value)  # type: ignore[arg-type]
+    if shape not in ((2,), (3,), (2, 2), (3, 3)):
+        raise InputError(
+            f"{owner}: conductivity has shape {shape}; it must be a number, 2 or 3 principal values, or a "
+            "symmetric matrix of shape (2, 2) or (3, 3)"
+        )
+    K = checked_array(owner, "conductivity", value, shape)  # type: ignore[arg-type]
+    matrix = np.diag(K) if K.ndim == 1 else K
+    if np.max(np.abs(matrix - matrix.T)) > 1e-8 * np.max(np.abs(matrix)):
+        raise InputError(f"{owner}: conductivity is not symmetric: {K.tolist()}")
+    smallest = float(np.linalg.eigvalsh(0.5 * (matrix + matrix.T))[0])
+    if smallest < -1e-14 * np.max(np.abs(matrix)):
+        raise InputError(
+            f"{owner}: conductivity = {K.tolist()} is not admissible; no principal value may be negative, and "
+            f"one is {smallest:.6g}"
+        )
+    symmetric: Array = K if K.ndim == 1 else 0.5 * (K + K.T)
+    symmetric.flags.writeable = False
+    return symmetric

@@ -1,0 +1,95 @@
+"""The public names of fe2: what `fe2.name` finds. They are loaded at the first use of any of them."""
+
+from fe2 import _dependencies as _dependencies  # isort: skip  # first: orders HDF5, MPI and DOLFINx
+
+from fe2.errors import (
+    Fe2Error,
+    InputError,
+    LocalSolveError,
+    MacroSolveError,
+    MicroSolveError,
+    MissingDependencyError,
+    StepSizeError,
+)
+from fe2.io.images import read_image
+from fe2.macro.law import HomogenizedLaw
+from fe2.macro.problem import MacroProblem
+from fe2.micro.cell import Cell
+from fe2.micro.effective import EffectiveProperties
+from fe2.micro.finite_strain import finite_strain
+from fe2.micro.form import CellForm
+from fe2.micro.image_cell import image_cell
+from fe2.micro.linear_model import LinearModel
+from fe2.micro.material_test import MaterialPath, MaterialTest
+from fe2.micro.mesh_cell import read_cell
+from fe2.micro.model import MicroModel
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.rve import RVE
+from fe2.micro.small_strain import small_strain
+from fe2.physics.elasticity import LinearElastic
+from fe2.physics.ellipticity import smallest_acoustic_determinant, smallest_acoustic_eigenvalue
+from fe2.physics.finite_strain import deformation_gradient, displacement_gradient
+from fe2.physics.holzapfel_gasser_ogden import HolzapfelGasserOgden
+from fe2.physics.hyperelasticity import Hyperelastic, HyperelasticLaw, SplitHyperelasticLaw
+from fe2.physics.kinematics import Kinematics
+from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw, PointResponse
+from fe2.physics.mooney_rivlin import MooneyRivlin
+from fe2.physics.neo_hookean import NeoHookean
+from fe2.physics.plasticity import J2Plasticity
+from fe2.physics.small_strain import mandel_strain as strain
+from fe2.physics.viscoplasticity import NortonPerzyna
+from fe2.physics.voce import VocePlasticity
+from fe2.response import Response, Responses
+from fe2.simulation import Simulation
+from fe2.stepping import LoadSteps, ramp
+
+__all__ = [
+    "RVE",
+    "Cell",
+    "CellForm",
+    "EffectiveProperties",
+    "ExpressionLaw",
+    "Fe2Error",
+    "HolzapfelGasserOgden",
+    "HomogenizedLaw",
+    "Hyperelastic",
+    "HyperelasticLaw",
+    "InputError",
+    "J2Plasticity",
+    "Kinematics",
+    "LinearElastic",
+    "LinearModel",
+    "LoadSteps",
+    "LocalSolveError",
+    "MacroProblem",
+    "MacroSolveError",
+    "MaterialPath",
+    "MaterialTest",
+    "MicroModel",
+    "MicroSolveError",
+    "MissingDependencyError",
+    "MooneyRivlin",
+    "NeoHookean",
+    "NewtonOptions",
+    "NortonPerzyna",
+    "PhaseLaw",
+    "PointLaw",
+    "PointResponse",
+    "Response",
+    "Responses",
+    "Simulation",
+    "SplitHyperelasticLaw",
+    "StepSizeError",
+    "VocePlasticity",
+    "deformation_gradient",
+    "displacement_gradient",
+    "finite_strain",
+    "image_cell",
+    "ramp",
+    "read_cell",
+    "read_image",
+    "small_strain",
+    "smallest_acoustic_determinant",
+    "smallest_acoustic_eigenvalue",
+    "strain",
+]

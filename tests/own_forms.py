@@ -1,0 +1,133 @@
+"""Cell problems written by hand, as a user would: heat conduction, and bundles of elastoplastic rods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import basix.ufl
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+
+from fe2.micro.cell import Cell
+from fe2.micro.form import CellForm, HistoryVariable, PhaseFlux
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.rve import RVE
+from fe2.physics.kinematics import Kinematics
+
+Array = npt.NDArray[np.float64]
+
+
+def scalar_kinematics(name: str, components: tuple[str, ...], gradient: str, flux: str) -> Kinematics:
+    """A scalar field with its gradient; the modes are affine fields."""
+    dim = len(components)
+    return Kinematics(
+        name=name,
+        dim=dim,
+        field_shape=(),
+        components=components,
+        gradient_name=gradient,
+        flux_name=flux,
+        gradient=ufl.grad,
+        modes=lambda x: x[:, None, :],
+        embedding=np.eye(dim),
+        local_components=components,
+        scale=np.ones(dim),
+    )
+
+
+def conduction(
+    cell: Cell,
+    conductivity: Mapping[str, npt.ArrayLike],
+    *,
+    boundary: str = "periodic",
+    degree: int = 1,
+    quadrature_degree: int = 2,
+    own_jacobian: bool = False,
+) -> RVE:
+    r"""Heat conduction :math:`\int_Y k \nabla T \cdot \nabla v\,dx`, k a number or matrix for each phase."""
+    mesh = cell.mesh
+    space = fem.functionspace(mesh, ("Lagrange", degree))
+    temperature, v = fem.Function(space), ufl.TestFunction(space)
+    dx = ufl.Measure(
+        "dx", mesh, subdomain_data=cell.phases, metadata={"quadrature_degree": quadrature_degree}
+    )
+    tensors = {
+        name: np.asarray(k) * np.eye(cell.dim) if np.ndim(k) == 0 else k for name, k in conductivity.items()
+    }
+    constants = [fem.Constant(mesh, np.array(tensors[name], dtype=np.float64)) for name in cell.names]
+
+    def work(field: fem.Function | ufl.Argument) -> ufl.Form:
+        terms = [ufl.dot(k * ufl.grad(field), ufl.grad(v)) * dx(i) for i, k in enumerate(constants)]
+        return sum(terms[1:], terms[0])
+
+    form = CellForm(
+        kinematics=scalar_kinematics(
+            "conduction", ("x", "y", "z")[: cell.dim], "temperature_gradient", "heat_flux"
+        ),
+        unknown=temperature,
+        residual=work(temperature),
+        modes=space.tabulate_dof_coordinates()[:, : cell.dim],
+        dt=fem.Constant(mesh, 0.0),
+        jacobian=work(ufl.TrialFunction(space)) if own_jacobian else None,
+        fluxes=tuple(
+            PhaseFlux(name, cell.cells_of(name), ufl.grad(temperature), k * ufl.grad(temperature), k)
+            for name, k in zip(cell.names, constants, strict=True)
+        ),
+        symmetric=all(np.array_equal(k, np.transpose(k)) for k in tensors.values()),
+        quadrature_degree=quadrature_degree,
+    )
+    return RVE(cell, form, boundary=boundary)
+
+
+RODS = {"a": (200e3, 400.0, 2e3), "b": (70e3, 100.0, 7e3)}
+"""Young's modulus, yield stress and hardening modulus of each phase, in MPa."""
+
+
+def rods(cell: Cell) -> RVE:
+    r"""Rods along x, bonded to each other, that move along x only (shear lag).
+
+    .. math:: \int_Y \sigma(\partial_x u)\,\partial_x v + G\,\partial_y u\,\partial_y v\,dx, \qquad
+        \sigma = E (\varepsilon - \varepsilon_p), \quad |\sigma| \le \sigma_y + H p
+
+    The material is a field of its own, and the rods' history has names and updates of its own.
+    """
+    mesh, degree, everywhere = cell.mesh, 2, np.arange(len(cell.phases.values), dtype=np.int32)
+    space = fem.functionspace(mesh, ("Lagrange", 1))
+    u, v = fem.Function(space), ufl.TestFunction(space)
+    young, yield_stress, hardening = (
+        _by_phase(cell, [RODS[name][k] for name in cell.names]) for k in range(3)
+    )
+    element = basix.ufl.quadrature_element(mesh.basix_cell(), degree=degree, scheme="default")
+    plastic, accumulated = (fem.Function(fem.functionspace(mesh, element)) for _ in range(2))
+
+    gradient = ufl.variable(ufl.grad(u))
+    strain, shear = gradient[0], gradient[1]
+    trial = young * (strain - plastic)
+    overstress = abs(trial) - yield_stress - hardening * accumulated
+    flow = ufl.max_value(overstress, 0.0) / (young + hardening)
+    new_plastic = plastic + flow * ufl.sign(trial)
+    flux = ufl.as_vector([young * (strain - new_plastic), 0.4 * young * shear])
+    dx = ufl.Measure("dx", mesh, metadata={"quadrature_degree": degree, "quadrature_rule": "default"})
+    form = CellForm(
+        kinematics=scalar_kinematics("rods", ("axial", "shear"), "strain", "stress"),
+        unknown=u,
+        residual=ufl.dot(flux, ufl.grad(v)) * dx,
+        modes=space.tabulate_dof_coordinates()[:, :2],
+        dt=fem.Constant(mesh, 0.0),
+        history=(
+            HistoryVariable("plastic", "rods", plastic, everywhere, new_plastic),
+            HistoryVariable("accumulated", "rods", accumulated, everywhere, accumulated + flow),
+        ),
+        fluxes=(PhaseFlux("rods", everywhere, ufl.grad(u), flux, ufl.diff(flux, gradient)),),
+        symmetric=True,
+        quadrature_degree=degree,
+    )
+    return RVE(cell, form, options=NewtonOptions(tolerance=1e-12))
+
+
+def _by_phase(cell: Cell, values: list[float]) -> fem.Function:
+    function = fem.Function(fem.functionspace(cell.mesh, ("DG", 0)))
+    function.x.array[:] = np.array(values)[cell.phases.values]
+    return function

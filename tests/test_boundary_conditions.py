@@ -1,0 +1,201 @@
+"""Periodic, linear and uniform-flux conditions: averages, Hill–Mandel, what each prescribes, their order."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import ufl
+from cells import (
+    Array,
+    distorted,
+    fluctuation,
+    hole_image,
+    perforated_plate,
+    point_values,
+    random_image,
+    relative_error,
+    two_phases,
+)
+from dolfinx import fem
+
+from fe2.errors import InputError
+from fe2.micro.boundary import BOUNDARY_CONDITIONS
+from fe2.micro.cell import Cell
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.rve import RVE
+from fe2.micro.small_strain import small_strain
+from fe2.physics.elasticity import LinearElastic
+from fe2.physics.law import PhaseLaw
+from fe2.physics.plasticity import J2Plasticity
+from fe2.tensors import to_matrix
+
+ELASTIC: dict[str, PhaseLaw] = {
+    "a": LinearElastic.isotropic(200e3, 0.3),
+    "b": LinearElastic.isotropic(70e3, 0.2),
+}
+PLASTIC: dict[str, PhaseLaw] = {
+    "a": J2Plasticity(200e3, 0.3, 400.0, hardening=2e3, kinematic_hardening=5e3),
+    "b": LinearElastic.isotropic(70e3, 0.2),
+}
+ORDERED = ("uniform_flux", "periodic", "linear")  # softest first
+STRAIN = 1e-3 * np.array([4.0, -2.0, 1.0, 1.5, 0.0, 3.0])
+TIGHT = NewtonOptions(tolerance=1e-12)
+ROUND_OFF = 1e-10
+"""Relative: the residual's tolerance of 1e-12 times the number of degrees of freedom."""
+
+
+def cell_of(dim: int) -> Cell:
+    return random_image(2, 5) if dim == 2 else distorted("tetrahedron", ("a", "b"))
+
+
+def loaded(dim: int, laws: dict[str, PhaseLaw], boundary: str) -> tuple[RVE, Array, Array, Array]:
+    """An RVE after loading and partial unloading: it, the last gradient, flux and state."""
+    rve = small_strain(cell_of(dim), laws, boundary=boundary, options=TIGHT)
+    strain = STRAIN[[0, 1, 5]] if dim == 2 else STRAIN
+    state = rve.initial_state()
+    for factor in (1.0, 1.5, 1.2):
+        out = np.empty_like(state)
+        response = rve.solve(factor * strain, state, 1.0, out)
+        state = out
+    return rve, 1.2 * strain, response.flux, state
+
+
+@pytest.mark.parametrize("boundary", BOUNDARY_CONDITIONS)
+@pytest.mark.parametrize("laws", [ELASTIC, PLASTIC], ids=["elastic", "plastic"])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_averages_of_local_fields_and_of_their_work(
+    dim: int, laws: dict[str, PhaseLaw], boundary: str
+) -> None:
+    """Averages are macroscopic quantities, and Hill–Mandel: the average work is the work of the averages."""
+    rve, gradient, flux, state = loaded(dim, laws, boundary)
+    strain, stress, volumes = point_values(rve, state)
+    embedding, size = rve.kinematics.embedding, rve.cell.volume
+    work = np.einsum("q,qk,qk->", volumes, stress, strain) / size
+    assert np.sum(volumes) == pytest.approx(size, rel=1e-12)
+    assert relative_error(volumes @ strain / size, embedding @ gradient) < ROUND_OFF
+    assert relative_error(embedding.T @ (volumes @ stress) / size, flux) < ROUND_OFF
+    assert work == pytest.approx(flux @ gradient, rel=ROUND_OFF)
+    # the fields are not uniform: the relation is not trivial
+    assert np.std(strain[:, 0]) > 1e-2 * np.linalg.norm(gradient)
+    if laws is PLASTIC:
+        assert rve.averages(state[None])["equivalent_plastic_strain"][0, 0] > 1e-4
+
+
+@pytest.mark.parametrize("boundary", BOUNDARY_CONDITIONS)
+def test_cell_data_for_output_have_the_averages_of_the_state(boundary: str) -> None:
+    rve, gradient, flux, state = loaded(2, PLASTIC, boundary)
+    fields = rve.fields(state)
+    means = {name: fields.volumes @ data / rve.cell.volume for name, data in fields.cell_data.items()}
+    assert relative_error(means["strain"], rve.kinematics.embedding @ gradient) < ROUND_OFF
+    assert relative_error(rve.kinematics.embedding.T @ means["stress"], flux) < ROUND_OFF
+    for name, average in rve.averages(state[None]).items():
+        assert relative_error(means[name], average[0]) < 1e-12
+    affine = fields.points[:, :2] @ to_matrix(gradient)
+    assert relative_error(fields.point_data["u"], affine + fields.point_data["fluctuation"]) < 1e-12
+
+
+def on_face(rve: RVE, axis: int, side: int) -> Array:
+    """Rows of the nodes on a face of the cell, sorted so that partners on opposite faces correspond."""
+    x = rve.fields(rve.initial_state()).points[:, : rve.cell.dim]
+    rows = np.flatnonzero(np.abs(x[:, axis] - (side - 0.5) * rve.cell.period[axis]) < 1e-9)
+    across = np.round(np.delete(x[rows], axis, axis=1), 9)
+    return rows[np.lexsort(across.T)]
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_periodic_and_linear_fluctuations_on_the_faces(dim: int) -> None:
+    for boundary in ("periodic", "linear"):
+        rve, gradient, _, state = loaded(dim, PLASTIC, boundary)
+        w = fluctuation(rve, state)
+        for axis in range(dim):
+            lower, upper = on_face(rve, axis, 0), on_face(rve, axis, 1)
+            assert np.array_equal(w[lower], w[upper])
+            largest = np.max(np.abs(w[lower]))
+            assert largest == 0.0 if boundary == "linear" else largest > 1e-2 * np.linalg.norm(gradient)
+
+
+@pytest.mark.parametrize("laws", [ELASTIC, PLASTIC], ids=["elastic", "plastic"])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_traction_of_uniform_flux_condition_is_uniform(dim: int, laws: dict[str, PhaseLaw]) -> None:
+    r"""The nodal forces are those of the average stress on the faces, :math:`\int (s\,n)\cdot v\,da`."""
+    rve, _, flux, state = loaded(dim, laws, "uniform_flux")
+    rve.fields(state)
+    v, mesh = ufl.TestFunction(rve.form.unknown.function_space), rve.cell.mesh
+    traction = ufl.dot(fem.Constant(mesh, to_matrix(flux)), ufl.FacetNormal(mesh))
+    exact = fem.assemble_vector(fem.form(ufl.dot(traction, v) * ufl.ds)).array
+    forces = fem.assemble_vector(fem.form(rve.form.residual)).array
+    assert relative_error(forces, exact) < ROUND_OFF
+    # with the other conditions it is not
+    rve, _, flux, state = loaded(dim, laws, "periodic")
+    rve.fields(state)
+    assert relative_error(fem.assemble_vector(fem.form(rve.form.residual)).array, exact) > 1e-2
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_stiffness_is_ordered_by_condition_between_reuss_and_voigt(dim: int) -> None:
+    """Each set of admissible fields holds the next: the energies are ordered for every strain."""
+    cell = cell_of(dim)
+    stiffness = {b: small_strain(cell, ELASTIC, boundary=b).homogenize().tangent for b in ORDERED}
+    fractions = cell.volume_fractions
+    embedding = small_strain(cell, ELASTIC).kinematics.embedding
+    rows = np.flatnonzero(embedding.any(axis=1))
+    phases = {}
+    for name, law in ELASTIC.items():
+        assert isinstance(law, LinearElastic)
+        full = law.stiffness if dim == 3 else law.stiffness[np.ix_([0, 1, 2, 5], [0, 1, 2, 5])]
+        phases[name] = full[np.ix_(rows, rows)]
+    voigt = sum(fractions[n] * phases[n] for n in phases)
+    reuss = np.linalg.inv(sum(fractions[n] * np.linalg.inv(phases[n]) for n in phases))
+    chain = [reuss, *(stiffness[b] for b in ORDERED), voigt]
+    for softer, stiffer in pairwise(chain):
+        differences = np.linalg.eigvalsh(stiffer - softer)
+        assert differences[0] > 0.0
+        assert differences[-1] > 1e-3 * np.linalg.eigvalsh(stiffer)[-1]
+
+
+@pytest.mark.parametrize("boundary", BOUNDARY_CONDITIONS)
+def test_hole_without_elements_is_the_limit_of_a_soft_inclusion(boundary: str) -> None:
+    """A contrast of 1e-9 changes the stiffness by as much, relatively."""
+    matrix = LinearElastic.isotropic(200e3, 0.3)
+    plate = small_strain(perforated_plate(), {"a": matrix}, boundary=boundary)
+    soft: dict[str, PhaseLaw] = {"a": matrix, "b": LinearElastic.isotropic(200e3 * 1e-9, 0.3)}
+    image = small_strain(two_phases(hole_image(6), voxel_size=1 / 6), soft, boundary=boundary)
+    properties = plate.homogenize()
+    assert properties.volume_fractions["a"] == pytest.approx(30 / 36, rel=1e-12)
+    assert not properties.properties["bounds"]["reuss"].any()
+    assert relative_error(properties.tangent, image.homogenize().tangent) < 1e-7
+
+
+@pytest.mark.parametrize("boundary", BOUNDARY_CONDITIONS)
+def test_flux_and_work_of_plate_with_a_hole_are_averages_over_the_whole_cell(boundary: str) -> None:
+    plate = small_strain(perforated_plate(), {"a": PLASTIC["a"]}, boundary=boundary, options=TIGHT)
+    gradient, out = STRAIN[[0, 1, 5]], np.empty(plate.state_size)
+    flux = plate.solve(gradient, plate.initial_state(), 1.0, out).flux
+    strain, stress, volumes = point_values(plate, out)
+    assert np.sum(volumes) == pytest.approx(30 / 36 * plate.cell.volume, rel=1e-12)
+    assert relative_error((volumes @ stress)[[0, 1, 3]] / plate.cell.volume, flux) < ROUND_OFF
+    work = np.einsum("q,qk,qk->", volumes, stress, strain) / plate.cell.volume
+    assert work == pytest.approx(flux @ gradient, rel=ROUND_OFF)
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-8, 1e-12])
+def test_forces_inside_the_cell_vanish_to_the_tolerance(tolerance: float) -> None:
+    """Relative to the forces on the faces or those of an elastic cell without fluctuation."""
+    options = NewtonOptions(tolerance=tolerance)
+    rve = small_strain(cell_of(2), PLASTIC, boundary="linear", options=options)
+    out, gradient = np.empty(rve.state_size), STRAIN[[0, 1, 5]]
+    rve.solve(gradient, rve.initial_state(), 1.0, out)
+    x = np.abs(rve.fields(out).points[:, :2])
+    forces = fem.assemble_vector(fem.form(rve.form.residual)).array.reshape(-1, 2)
+    inside = np.all(x < rve.cell.period / 2 - 1e-9, axis=1)
+    elastic = small_strain(rve.cell, ELASTIC).form
+    elastic.unknown.x.array[:] = elastic.modes @ gradient
+    scale = np.linalg.norm(fem.assemble_vector(fem.form(elastic.residual)).array)
+    assert np.linalg.norm(forces[inside]) <= tolerance * max(scale, np.linalg.norm(forces))
+
+
+def test_unknown_boundary_condition_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"'dirichlet' is not known.*periodic, linear, uniform_flux"):
+        small_strain(random_image(2, 5), ELASTIC, boundary="dirichlet")
