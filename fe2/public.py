@@ -15,6 +15,7 @@ from fe2.io.images import read_image
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro.cell import Cell
+from fe2.micro.diffusion import diffusion
 from fe2.micro.effective import EffectiveProperties
 from fe2.micro.finite_strain import finite_strain
 from fe2.micro.form import CellForm
@@ -26,6 +27,8 @@ from fe2.micro.model import MicroModel
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
+from fe2.physics.conduction import DiffusionLaw, LinearConduction, NonlinearConduction
+from fe2.physics.diffusion import gradient, value_and_gradient
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.ellipticity import smallest_acoustic_determinant, smallest_acoustic_eigenvalue
 from fe2.physics.finite_strain import deformation_gradient, displacement_gradient
@@ -33,6 +36,7 @@ from fe2.physics.holzapfel_gasser_ogden import HolzapfelGasserOgden
 from fe2.physics.hyperelasticity import Hyperelastic, HyperelasticLaw, SplitHyperelasticLaw
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw, PointResponse
+from fe2.physics.melting import MeltingConduction
 from fe2.physics.mooney_rivlin import MooneyRivlin
 from fe2.physics.neo_hookean import NeoHookean
 from fe2.physics.plasticity import J2Plasticity
@@ -47,6 +51,7 @@ __all__ = [
     "RVE",
     "Cell",
     "CellForm",
+    "DiffusionLaw",
     "EffectiveProperties",
     "ExpressionLaw",
     "Fe2Error",
@@ -57,6 +62,7 @@ __all__ = [
     "InputError",
     "J2Plasticity",
     "Kinematics",
+    "LinearConduction",
     "LinearElastic",
     "LinearModel",
     "LoadSteps",
@@ -65,12 +71,14 @@ __all__ = [
     "MacroSolveError",
     "MaterialPath",
     "MaterialTest",
+    "MeltingConduction",
     "MicroModel",
     "MicroSolveError",
     "MissingDependencyError",
     "MooneyRivlin",
     "NeoHookean",
     "NewtonOptions",
+    "NonlinearConduction",
     "NortonPerzyna",
     "PhaseLaw",
     "PointLaw",
@@ -82,8 +90,10 @@ __all__ = [
     "StepSizeError",
     "VocePlasticity",
     "deformation_gradient",
+    "diffusion",
     "displacement_gradient",
     "finite_strain",
+    "gradient",
     "image_cell",
     "ramp",
     "read_cell",
@@ -92,4 +102,5 @@ __all__ = [
     "smallest_acoustic_determinant",
     "smallest_acoustic_eigenvalue",
     "strain",
+    "value_and_gradient",
 ]

@@ -105,7 +105,9 @@ def write(folder: Path, table: Table, name: str = "case.toml") -> Path:
 
 def toml(table: Table) -> str:
     """TOML with one line for each key of the top level."""
-    return "".join(f"{json.dumps(str(key), ensure_ascii=False)} = {value(entry)}\n" for key, entry in table.items())
+    return "".join(
+        f"{json.dumps(str(key), ensure_ascii=False)} = {value(entry)}\n" for key, entry in table.items()
+    )
 
 
 def value(entry: Any) -> str:

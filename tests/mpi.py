@@ -18,7 +18,7 @@ _REPORT_STATUS = '"$0" "$@"; status=$?; echo "rank $PMI_RANK ends with status $s
 
 
 def mpiexec(
-    ranks: int, command: Sequence[str], *, timeout: float = 100.0
+    ranks: int, command: Sequence[str], *, timeout: float = 240.0
 ) -> subprocess.CompletedProcess[str]:
     """Run a Python program on a number of ranks, each of which reports its exit status on stderr."""
     launcher = str(Path(sys.executable).parent / "mpiexec")

@@ -20,23 +20,60 @@ from fe2.errors import InputError
 FILES = {"image": IMAGE_CELL, "generator": GENERATOR_CELL, "run": RUN}
 
 KEYS = st.sampled_from(
-    ["cell", "phases", "label", "law", "young", "physics", "image", "mesh", "generator", "size", "on", "at", "load"]
+    [
+        "cell",
+        "phases",
+        "label",
+        "law",
+        "young",
+        "physics",
+        "image",
+        "mesh",
+        "generator",
+        "size",
+        "on",
+        "at",
+        "load",
+    ]
 ) | st.text(string.ascii_letters + " .é\"'\\", min_size=1, max_size=6)
 
 NUMBERS = st.integers(-(10**30), 10**30) | st.integers(-3, 3) | st.floats() | st.just(10**400)
 WORDS = st.sampled_from(
-    ["", "t", "1/t", "t**t**t", "(-1)**0.5", "9**9**9**9", "exp(1e9)", "__import__('os')", "t if t else", "../..",
-     "small_strain", "linear", "linear_elastic", "labels.npy", "x.raw", "\0", "laminate", "left", "a\nb"]
-)  # fmt: skip
+    [
+        "",
+        "t",
+        "1/t",
+        "t**t**t",
+        "(-1)**0.5",
+        "9**9**9**9",
+        "exp(1e9)",
+        "__import__('os')",
+        "t if t else",
+        "../..",
+        "small_strain",
+        "linear",
+        "linear_elastic",
+        "labels.npy",
+        "x.raw",
+        "\0",
+        "laminate",
+        "left",
+        "a\nb",
+    ]
+)
 SCALARS = NUMBERS | st.booleans() | WORDS | st.text(max_size=8) | st.just(datetime.date(2024, 2, 29))
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=6
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
 )
 
 
 def places(table: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Keys of all entries."""
-    entries = table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
+    entries = (
+        table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
+    )
     for key, entry in entries:
         yield (*way, key)
         yield from places(entry, (*way, key))
@@ -109,7 +146,9 @@ def test_mutated_tables_are_accepted_or_refused_with_file_and_key(table: Table, 
 @given(
     name=st.sampled_from(sorted(FILES)),
     cuts=st.lists(
-        st.tuples(st.floats(0, 1), st.integers(0, 12), st.text("[]{}\"'=,.#\n t0", max_size=3)), min_size=1, max_size=3
+        st.tuples(st.floats(0, 1), st.integers(0, 12), st.text("[]{}\"'=,.#\n t0", max_size=3)),
+        min_size=1,
+        max_size=3,
     ),
 )
 def test_damaged_text_is_accepted_or_refused_with_file_and_line_or_key(

@@ -34,7 +34,7 @@ def spheres(*shape: int) -> np.ndarray:
     return image
 
 
-def demo(*arguments: object, timeout: float = 100.0) -> subprocess.CompletedProcess[str]:
+def demo(*arguments: object, timeout: float = 140.0) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, DEMO, *map(str, arguments)], timeout=timeout)
 
 
@@ -86,7 +86,7 @@ def test_numbers_depend_neither_on_ranks_nor_on_the_format_of_the_image(tmp_path
     options = [*OPTIONS, "--coarsen", "2", "--divisions", "2", "--output"]
     one, two = tmp_path / "one", tmp_path / "two"
     succeeded(demo(tmp_path / "image.npy", *options, one))
-    result = mpiexec(2, [DEMO, str(tmp_path / "image.tif"), *options, str(two)])
+    result = mpiexec(2, [DEMO, str(tmp_path / "image.tif"), *options, str(two)], timeout=140.0)
     assert "on 2 ranks" in succeeded(result)
     assert_results(two, 1 + 8)
     np.testing.assert_allclose(moduli(two), moduli(one), rtol=1e-10)

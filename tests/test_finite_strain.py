@@ -1,4 +1,4 @@
-"""Cells at finite strain: exact solutions, frame indifference, tangents, pressures, failures, two-scale runs."""
+"""Cells at finite strain: exact solutions, frame indifference, tangents, pressures, failures, whole runs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,11 @@ def respond(rve: RVE, gradient: Array, steps: int = 1):
 
 CASES = [
     *((name, dim, "periodic", False) for name in LAWS for dim in (2, 3)),
-    *(("neo-Hookean", 2, boundary, pressure) for boundary in BOUNDARY_CONDITIONS for pressure in (False, True)),
+    *(
+        ("neo-Hookean", 2, boundary, pressure)
+        for boundary in BOUNDARY_CONDITIONS
+        for pressure in (False, True)
+    ),
     ("neo-Hookean", 3, "periodic", True),
 ]
 
@@ -117,9 +121,7 @@ def test_small_gradients_give_the_homogenized_stiffness_of_small_strain(dim: int
     assert np.isclose(properties.properties["bulk_modulus"], linear.properties["bulk_modulus"])
     symmetric = 0.5 * (GRADIENT[dim].reshape(dim, dim) + GRADIENT[dim].reshape(dim, dim).T)
     small = [respond(rve, size * symmetric)[0] for size in (2e-3, 1e-3)]
-    errors = [
-        np.abs(small_strain_stiffness(response.tangent) - linear.tangent).max() for response in small
-    ]
+    errors = [np.abs(small_strain_stiffness(response.tangent) - linear.tangent).max() for response in small]
     assert 1.9 < errors[0] / errors[1] < 2.1
 
 
@@ -159,15 +161,18 @@ def test_laminate_has_the_stress_of_the_jump_conditions(shape: str, axis: int) -
 def test_layers_buckle_at_the_critical_compression_of_triantafyllidis_and_maker() -> None:
     r"""Incompressible neo-Hookean layers, compressed along them: :math:`\lambda_c^4 = 1 - \mu_R/\mu_V`.
 
-    (Triantafyllidis & Maker 1985), with the harmonic and arithmetic means of the shear moduli. With a finite bulk
-    modulus K the error is of the order of μ/K.
+    (Triantafyllidis & Maker 1985), with the harmonic and arithmetic means of the shear moduli. With a finite
+    bulk modulus K the error is of the order of μ/K.
     """
     cell, (soft, stiff) = laminate("quadrilateral", 0), (1.0, 20.0)
     voigt, reuss = 0.4 * soft + 0.6 * stiff, 1.0 / (0.4 / soft + 0.6 / stiff)
     exact = (1.0 - reuss / voigt) ** 0.25
     errors = []
     for bulk in (1e4, 2e4):
-        laws = {"a": MooneyRivlin(soft / 2, 0.0, soft * bulk), "b": MooneyRivlin(stiff / 2, 0.0, stiff * bulk)}
+        laws = {
+            "a": MooneyRivlin(soft / 2, 0.0, soft * bulk),
+            "b": MooneyRivlin(stiff / 2, 0.0, stiff * bulk),
+        }
         rve = finite_strain(cell, laws, incompressible=("a", "b"), options=TIGHT)
 
         def smallest(stretch: float, rve: RVE = rve) -> float:
@@ -183,15 +188,15 @@ def test_layers_buckle_at_the_critical_compression_of_triantafyllidis_and_maker(
 
 def test_bar_of_rubber_approaches_incompressible_tension() -> None:
     """Free sides, material test in three dimensions: P → 2 (λ - λ⁻²)(c₁₀ + c₀₁/λ) as μ/K."""
-    stretch = np.array([1.0, 1.3, 1.8])
+    stretch = np.array([1.0, 1.3])
     exact = 2.0 * (stretch - stretch**-2) * (0.4 + 0.15 / stretch)
-    off_diagonal = {name: np.zeros(3) for name in ("xy", "xz", "yx", "yz", "zx", "zy")}
+    off_diagonal = {name: np.zeros(2) for name in ("xy", "xz", "yx", "yz", "zx", "zy")}
     errors = []
     for bulk in (1e3, 2e3):
         rubber = MooneyRivlin(0.4, 0.15, bulk)
         rve = finite_strain(random_image(3, 3), {"a": rubber, "b": rubber}, incompressible=("a", "b"))
-        path = MaterialPath(np.arange(3.0), {"xx": stretch - 1.0, **off_diagonal}, increments=4)
-        errors.append(rve.drive(path).flux[::4, 0] / exact - 1.0)
+        path = MaterialPath(np.arange(2.0), {"xx": stretch - 1.0, **off_diagonal}, increments=2)
+        errors.append(rve.drive(path).flux[::2, 0] / exact - 1.0)
     errors = np.array(errors)[:, 1:]
     assert np.abs(errors).max() < 2e-3
     assert np.allclose(errors[0] / errors[1], 2.0, atol=0.02)
@@ -226,7 +231,10 @@ def test_pressure_of_each_phase_is_its_own() -> None:
     laws = {"a": NeoHookean(2.9998, 0.4999), "b": NeoHookean(29.99, 0.4995)}
     cell = laminate("triangle", 1)
     stresses = [
-        respond(finite_strain(cell, laws, degree=2, incompressible=names, options=TIGHT), [0.01, 0.03, 0.0, -0.0099])[0]
+        respond(
+            finite_strain(cell, laws, degree=2, incompressible=names, options=TIGHT),
+            [0.01, 0.03, 0.0, -0.0099],
+        )[0]
         for names in (("a", "b"), ())
     ]
     # fields are homogeneous in the layers: displacements alone are exact here
@@ -254,9 +262,14 @@ def test_homogeneous_cell_is_the_single_scale_problem() -> None:
         u, v = fem.Function(space), ufl.TestFunction(space)
         laws = [] if micro is None else [HomogenizedLaw(displacement_gradient(u), micro, quadrature_degree=4)]
         if micro is None:
-            full = ufl.as_vector([displacement_gradient(u)[k] if k >= 0 else 0.0 for k in (0, 1, -1, 2, 3, -1, -1, -1, -1)])
+            full = ufl.as_vector(
+                [displacement_gradient(u)[k] if k >= 0 else 0.0 for k in (0, 1, -1, 2, 3, -1, -1, -1, -1)]
+            )
             P = SOFT.flux(full, {}, 0.0)
-            stress, dx = ufl.as_vector([P[k] for k in (0, 1, 3, 4)]), ufl.dx(metadata={"quadrature_degree": 4})
+            stress, dx = (
+                ufl.as_vector([P[k] for k in (0, 1, 3, 4)]),
+                ufl.dx(metadata={"quadrature_degree": 4}),
+            )
         else:
             stress, dx = laws[0].flux, laws[0].dx
         pull = fem.Constant(mesh, (0.0, 0.0))
@@ -279,7 +292,7 @@ def test_homogeneous_cell_is_the_single_scale_problem() -> None:
 
 
 def test_pressure_that_follows_the_surface_is_exact_and_converges_quadratically() -> None:
-    r"""A block under the pressure q on its deformed surface: :math:`-q\,J F^{-T} N` on the undeformed one (Nanson).
+    r"""A block under the pressure q on its deformed surface, :math:`-q\,J F^{-T} N` on the undeformed one.
 
     In plane strain it shrinks by the factor s, with :math:`\mu (s^2 - 1) + 2 \lambda \ln s = -q s^2`.
     """
@@ -295,7 +308,8 @@ def test_pressure_that_follows_the_surface_is_exact_and_converges_quadratically(
     form = ufl.dot(law.flux, displacement_gradient(v)) * law.dx
     form += follower * ufl.Measure("ds", domain=mesh, subdomain_data=tags)(1)
     bcs = [
-        fem.dirichletbc(0.0, two_scale.boundary_dofs(space, axis, 0.0, axis), space.sub(axis)) for axis in (0, 1)
+        fem.dirichletbc(0.0, two_scale.boundary_dofs(space, axis, 0.0, axis), space.sub(axis))
+        for axis in (0, 1)
     ]
     problem = MacroProblem(form, u, law, bcs=bcs, petsc_options={"snes_rtol": 1e-12})
     problem.solve()
@@ -313,7 +327,9 @@ def test_determinant_that_is_not_positive_is_a_failed_micro_solve() -> None:
     for pressure in (False, True):
         rve = composite("neo-Hookean", 2, "periodic", pressure)
         out = rve.initial_state()
-        with pytest.raises(MicroSolveError, match=r"det F = -0.2\d* is not positive in phase '[ab]', mesh cell \d+"):
+        with pytest.raises(
+            MicroSolveError, match=r"det F = -0.2\d* is not positive in phase '[ab]', mesh cell \d+"
+        ):
             rve.solve(np.array([-1.2, 0.0, 0.0, 0.0]), rve.initial_state(), 0.0, out)
         # the solver is as it was
         assert np.all(np.isfinite(respond(rve, GRADIENT[2], 2)[0].flux))
@@ -323,7 +339,7 @@ def test_energy_that_does_not_notice_inversion_is_refused_as_well() -> None:
     """Its stress is a finite number at det F < 0 too, so that nothing else would notice."""
     law = Hyperelastic(lambda F, p: ufl.inner(F - ufl.Identity(3), F - ufl.Identity(3)))
     rve = finite_strain(random_image(2, 3), {"a": law, "b": law})
-    with pytest.raises(MicroSolveError, match="det F = -0.5 is not positive"):
+    with pytest.raises(MicroSolveError, match=r"det F = -0\.5 is not positive"):
         respond(rve, np.array([0.0, 0.0, 0.0, -1.5]))
 
 
@@ -336,9 +352,9 @@ def test_run_into_an_inverted_determinant_is_cut(tmp_path) -> None:
     left = fem.dirichletbc(np.zeros(2), two_scale.boundary_dofs(space, 0, 0.0), space)
     right = fem.dirichletbc(press, two_scale.boundary_dofs(space, 0, 2.0), space)
     problem = MacroProblem(ufl.dot(law.flux, displacement_gradient(v)) * law.dx, u, law, bcs=[left, right])
-    steps = LoadSteps((0.0, 1.0), lambda t: np.put(press.value, 0, -2.4 * t), 2.0**-6)
+    steps = LoadSteps((0.0, 1.0), lambda t: np.put(press.value, 0, -2.4 * t), 2.0**-3)
     run = Simulation(problem, steps, output=tmp_path, reactions={"right": right}, quiet=True)
-    with pytest.raises(Exception, match="det F|line search|did not converge"):
+    with pytest.raises(Exception, match=r"det F|line search|did not converge"):
         run.run()
     assert run.records  # it went some of the way
     assert all(np.all(np.isfinite(values)) for values in read_history(tmp_path).values())
@@ -375,9 +391,9 @@ def test_indicators_are_a_macroscopic_output(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"incompressible": ("c",)}, "phase 'c' is said to be incompressible; the phases are"),
+        ({"incompressible": ("c",)}, "phase 'c' is said to be incompressible; the cell's phases are"),
         ({"incompressible": ("b",)}, "phase 'b' .* StVenant, has no energy of the volume apart"),
-        ({"incompressible": ("a",), "degree": 1}, r"degree = 1 is not stable with a pressure in \['a'\]"),
+        ({"incompressible": ("a",), "degree": 1}, "degree = 1 is not stable beside a pressure in a"),
         ({"degree": 0}, "degree = 0"),
     ],
 )

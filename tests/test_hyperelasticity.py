@@ -61,7 +61,9 @@ LAWS: dict[str, HyperelasticLaw] = {
         0.8, 2.0, 1.5, 20.0, directions=[[1.0, 1.0, 0.2], [1.0, -1.0, 0.0]], dispersion=0.1
     ),
     "formula": Hyperelastic(saint_venant_kirchhoff, {"lambda": 3.0, "mu": 2.0}),
-    "formula with bulk": Hyperelastic(lambda F, p: p["c"] * (ufl.tr(F.T * F) / ufl.det(F) ** (2 / 3) - 3), {"c": 0.5}, 30),
+    "formula with bulk": Hyperelastic(
+        lambda F, p: p["c"] * (ufl.tr(F.T * F) / ufl.det(F) ** (2 / 3) - 3), {"c": 0.5}, 30
+    ),
     "own class": BlatzKo(1.5),
 }
 TENSION_AND_SHEAR = np.array([[1.25, 0.3, -0.1], [0.1, 0.9, 0.15], [-0.05, 0.2, 1.1]])
@@ -100,10 +102,16 @@ def test_tangent_is_symmetric_and_agrees_with_central_differences(name: str) -> 
         (LAWS["neo-Hookean"], YOUNG, POISSON),
         (MooneyRivlin(0.4, 0.15, 20.0), 9 * 20.0 * 1.1 / (61.1), (60.0 - 2.2) / (120.0 + 2.2)),
         # fibres that are not stretched do nothing
-        (HolzapfelGasserOgden(1.1, 2.0, 1.5, 20.0, [[1, 0]]), 9 * 20.0 * 1.1 / 61.1, (60.0 - 2.2) / (120.0 + 2.2)),
+        (
+            HolzapfelGasserOgden(1.1, 2.0, 1.5, 20.0, [[1, 0]]),
+            9 * 20.0 * 1.1 / 61.1,
+            (60.0 - 2.2) / (120.0 + 2.2),
+        ),
     ],
 )
-def test_virgin_tangent_is_the_small_strain_stiffness(law: HyperelasticLaw, young: float, poisson: float) -> None:
+def test_virgin_tangent_is_the_small_strain_stiffness(
+    law: HyperelasticLaw, young: float, poisson: float
+) -> None:
     A = tangent(law, np.eye(3))
     assert relative_error(small_strain_stiffness(A), isotropic_stiffness(young, poisson)) < 1e-13
     rotation = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]).reshape(9)
@@ -155,7 +163,10 @@ def test_tissue_along_its_fibres_is_the_closed_form(dispersion: float, stretch: 
 
 def test_formula_of_ones_own_is_the_built_in_law() -> None:
     own = Hyperelastic(bonet_wood, {"mu": MU, "lambda": LAMBDA})
-    assert relative_error(tangent(own, TENSION_AND_SHEAR), tangent(LAWS["neo-Hookean"], TENSION_AND_SHEAR)) < 1e-13
+    assert (
+        relative_error(tangent(own, TENSION_AND_SHEAR), tangent(LAWS["neo-Hookean"], TENSION_AND_SHEAR))
+        < 1e-13
+    )
     other = Hyperelastic(bonet_wood, {"mu": 2 * MU, "lambda": 2 * LAMBDA})
     assert relative_error(stress(other, TENSION_AND_SHEAR), 2 * stress(own, TENSION_AND_SHEAR)) < 1e-13
 
@@ -179,7 +190,9 @@ def test_formula_of_ones_own_is_the_built_in_law() -> None:
         (lambda: Hyperelastic(lambda F, p: ufl.tr(F), {}, -1.0), "bulk = -1.0"),
     ],
 )
-def test_inadmissible_parameters_are_refused_by_name(make: Callable[[], HyperelasticLaw], message: str) -> None:
+def test_inadmissible_parameters_are_refused_by_name(
+    make: Callable[[], HyperelasticLaw], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         make()
 
@@ -192,7 +205,7 @@ def random_deformations(dim: int, count: int) -> Array:
 
 @pytest.mark.parametrize("dim", [2, 3])
 def test_smallest_acoustic_determinant_of_neo_hookean_is_the_closed_form(dim: int) -> None:
-    r"""Q(n) = μ 1 + c m ⊗ m with m = F⁻ᵀn and c = μ + λ (1 - ln J): |m| is least along the largest stretch."""
+    """Q(n) = μ 1 + c m ⊗ m, m = F⁻ᵀn, c = μ + λ (1 - ln J): |m| is least along the largest stretch."""
     F = random_deformations(dim, 20)
     J = np.linalg.det(F)
     inverse = np.linalg.inv(F).transpose(0, 2, 1)

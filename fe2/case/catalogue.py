@@ -61,6 +61,18 @@ PHYSICS: dict[str, Physics] = {
         vector=True,
         effective="stiffness",
     ),
+    "finite_strain": Physics(
+        factory="fe2.micro.finite_strain:finite_strain",
+        kinematics="fe2.physics.finite_strain:finite_strain_kinematics",
+        laws={
+            "neo_hookean": "fe2.physics.neo_hookean:NeoHookean",
+            "mooney_rivlin": "fe2.physics.mooney_rivlin:MooneyRivlin",
+            "holzapfel_gasser_ogden": "fe2.physics.holzapfel_gasser_ogden:HolzapfelGasserOgden",
+        },
+        field="displacement",
+        vector=True,
+        effective="tangent",
+    ),
 }
 """Physics by name."""
 

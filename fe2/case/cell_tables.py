@@ -60,8 +60,8 @@ class CellTable(Table):
     """Physics of the cell."""
     boundary: Literal["periodic", "linear", "uniform_flux"] = "periodic"
     """Boundary condition; in mechanics uniform_flux is uniform traction."""
-    degree: int = Field(1, ge=1, le=8)
-    """Degree of the Lagrange element of the micro field."""
+    degree: Annotated[int, Field(ge=1, le=8)] | None = None
+    """Degree of the Lagrange element of the micro field; that of the mesh by default, 1 for images."""
 
 
 class ImageCell(CellTable):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fe2.case.cell_case import CellCase, understand_cell
 from fe2.case.problems import Problems
-from fe2.case.run_case import RunCase, understand_run
 from fe2.case.toml_file import read_toml
+
+if TYPE_CHECKING:
+    from fe2.case.run_case import RunCase
 
 _RUN_TABLES = ("mesh", "laws", "steps", "boundary", "output", "body", "field", "solver")
 
@@ -21,6 +24,8 @@ def read_case(file: Path) -> CellCase | RunCase:
     table, problems = read_toml(file), Problems(file)
     case: CellCase | RunCase | None = None
     if any(name in table for name in _RUN_TABLES):
+        from fe2.case.run_case import understand_run  # a tenth of a second that cell files do without
+
         case = understand_run(table, problems)
     elif "cell" in table or "phases" in table:
         case = understand_cell(table, problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Sequence
 from typing import Any, Literal, Union, get_args, get_origin
@@ -158,7 +159,7 @@ def _annotation_type(annotation: Any) -> str:
         return _annotation_type(arguments[0]) if schema is None else _schema_type(schema.json_schema or {})
     if origin is tuple:
         entry = _annotation_type(arguments[0])
-        return f"list of {entry}s" if entry.endswith("number") else f"list of [{entry}]"
+        return "list of " + re.sub(r"^(list|table)\b|number$", lambda word: word[0] + "s", entry)
     if origin is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return "table"
     return "text or table"

@@ -108,7 +108,7 @@ class CellLaw(LawPlace):
 
     cell: Any
     """Cell file, relative to this file; or the table [cell] itself, with the phases beside it."""
-    phases: Any = None
+    phases: dict[str, Any] | None = None
     """Phases, where the cell's table stands here."""
     mode: Literal["concurrent", "linearized"] = "concurrent"
     """Whether cells are solved while the run goes on, or replaced by their tangent beforehand."""
@@ -167,7 +167,7 @@ class PictureTable(Table):
     warp: float | None = None
     """Factor on displacements; chosen for each panel by default."""
     watch: int | None = Field(None, ge=0)
-    """Number of the watched point, from 0, whose cell is drawn beside."""
+    """Number of the watched point, from 0, whose cell is drawn beside where it is solved concurrently."""
     local_field: str | None = None
     """Field in that cell; the von Mises stress or the first flux component by default."""
     history: Annotated[tuple[str, str], Field(strict=False)] | None = None

@@ -23,15 +23,15 @@ mesh fits the rest is found out by `fe2 run --dry-run`."""
 @as_json
 def command(file: Path, as_json: bool) -> None:
     """Check a cell file or a run file, in a moment and without MPI."""
+    from fe2.case.cell_case import CellCase
     from fe2.case.read import read_case
-    from fe2.case.run_case import RunCase
 
     case = read_case(file)
-    if isinstance(case, RunCase):
+    if isinstance(case, CellCase):
+        facts = {"kind": "cell", "physics": case.cell.physics, "phases": len(case.phases)}
+    else:
         cells = sum(law.cell is not None for law in case.laws.values())
         facts = {"kind": "run", "physics": case.physics_name, "laws": len(case.laws), "cells": cells}
-    else:
-        facts = {"kind": "cell", "physics": case.cell.physics, "phases": len(case.phases)}
     if as_json:
         click.echo(json.dumps({"file": str(file), **facts}))
     else:

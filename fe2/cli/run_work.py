@@ -83,7 +83,12 @@ class Run:
             return build_model(self.case, self.comm)
 
     def _write_case(self, output: Path) -> None:
-        content = {"file": str(self.case.file.resolve()), "case": understood(self.case), "versions": versions(), "ranks": self.comm.size}
+        content = {
+            "file": str(self.case.file.resolve()),
+            "case": understood(self.case),
+            "versions": versions(),
+            "ranks": self.comm.size,
+        }
         write_json(output / CASE, content)
 
     @contextmanager

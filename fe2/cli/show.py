@@ -22,11 +22,17 @@ Written into the folder of results, or to the file after -o:
 @click.argument("folder", metavar="RESULTS", type=click.Path(path_type=Path))
 @click.option("--field", metavar="NAME", help="Macroscopic field; the first flux component by default.")
 @click.option("--step", default=-1, show_default=True, help="Number of the stored step; 0 is the start.")
-@click.option("--watch", metavar="K", type=click.IntRange(0), help="Watched point whose cell is drawn; the first.")
+@click.option(
+    "--watch", metavar="K", type=click.IntRange(0), help="Watched point whose cell is drawn; the first."
+)
 @click.option("--local-field", metavar="NAME", help="Field in the cell.")
-@click.option("--history", nargs=2, metavar="X Y", help="Columns of the history; time and the last load by default.")
+@click.option(
+    "--history", nargs=2, metavar="X Y", help="Columns of the history; time and the last load by default."
+)
 @click.option("--warp", type=float, metavar="FACTOR", help="Factor on displacements; chosen by default.")
-@click.option("-o", "--output", metavar="FILE.png", type=click.Path(path_type=Path), help="Where the picture goes.")
+@click.option(
+    "-o", "--output", metavar="FILE.png", type=click.Path(path_type=Path), help="Where the picture goes."
+)
 def command(
     folder: Path,
     field: str | None,

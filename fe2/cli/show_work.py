@@ -89,14 +89,8 @@ def _cell(
             if not -len(states) <= step < len(states):
                 raise InputError(f"--step {step}: the run has {len(states)} stored steps, the start included")
             return rve.kinematics, rve.fields(states[step]), point.coordinates
-    dim = len(read_dimension(folder))
-    return resolve(case.physics.kinematics)(dim), None, None
-
-
-def read_dimension(folder: Path) -> str:
-    """Axes of a run's mesh."""
-    fields = read_history(folder)
-    return "xyz" if any(name.endswith("_z") for name in fields) else "xy"
+    # the name of the first component, all that is needed then, is the same in two and three dimensions
+    return resolve(case.physics.kinematics)(2), None, None
 
 
 def convergence(folder: Path, picture: Path) -> Path:

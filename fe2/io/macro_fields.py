@@ -119,8 +119,8 @@ class CellFields:
     ``stress_xy``. Gradient and flux are in reported components: engineering shear strains and
     plain shear stresses in mechanics. History variables stay in the components of their phase law
     and are numbered from zero where there are several. Indicators of the physics, such as the loss of
-    ellipticity, are no means but the smallest values in the cell, the critical ones. Laws with fields of the same name share
-    the field; where no law holds, it is zero.
+    ellipticity, are no means but the smallest values in the cell, the critical ones. Laws with fields
+    of the same name share the field; where no law holds, it is zero.
 
     Attributes:
         names: Names of the fields, the same on all ranks.

@@ -151,13 +151,17 @@ class HomogenizedLaw:
         The kinematics says what there is: the loss of ellipticity at finite strain, nothing in small
         strain. Before the first evaluation the tangents are those of the virgin micro model.
         """
-        m = self.micro.kinematics.size
-        tangents = self.tangent.x.array.reshape(-1, m, m)[self._rows]
+        tangents = self.tangents()
         if not self._evaluated and self.micro.kinematics.indicators(tangents[:0]):
             virgin = self.micro.initial_state()
-            response = self.micro.solve(np.zeros(m), virgin, 0.0, np.empty_like(virgin))
+            response = self.micro.solve(np.zeros(tangents.shape[1]), virgin, 0.0, np.empty_like(virgin))
             tangents = np.broadcast_to(response.tangent, tangents.shape)
         return self.micro.kinematics.indicators(tangents)
+
+    def tangents(self) -> Array:
+        """Tangents of the last evaluation at this rank's points, shape (n, m, m), cell by cell."""
+        m = self.micro.kinematics.size
+        return self.tangent.x.array.reshape(-1, m, m)[self._rows]
 
     def _at_points(self, expression: fem.Expression) -> Array:
         values = expression.eval(self._mesh, self.cells)

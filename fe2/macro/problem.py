@@ -139,6 +139,19 @@ class MacroProblem:
         self._copy_to_unknown(self._solution)
         return int(self.snes.getIterationNumber())
 
+    def initialize(self) -> None:
+        """Take the present value of the unknown as the initial state; collective.
+
+        The micro models are evaluated with a step without length and what they then remember is
+        committed, e.g. the enthalpy at the initial temperature.
+
+        Raises:
+            MicroSolveError: A micro model failed.
+        """
+        for law in self.laws:
+            law.evaluate(0.0)
+        self.commit()
+
     def commit(self) -> None:
         """Accept the step: trial states of all laws become the committed ones."""
         for law in self.laws:

@@ -165,7 +165,9 @@ def _numbered(name: str, masters: Indices, fixed: Mask, rows: list[fem.Form]) ->
     if not rows:
         return unconstrained
     constraints = np.array([fem.assemble_vector(row).array for row in rows]) @ unconstrained.matrix
-    return BoundaryMap(name, free, len(used), constraints)
+    # what does not reach the faces of an axis is not constrained there
+    reaches = np.any(constraints != 0.0, axis=1)
+    return BoundaryMap(name, free, len(used), constraints[reaches])
 
 
 def _components(form: CellForm, field: _Field) -> list[ufl.core.expr.Expr]:

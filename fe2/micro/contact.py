@@ -1,6 +1,7 @@
 r"""Interfaces that resist: the field jumps where the flux crosses them (Kapitza 1941).
 
-.. math:: s\cdot n = \frac{[\![T]\!]}{R}, \qquad r \mathrel{+}= \int_\Gamma \frac{1}{R}\,[\![T]\!]\,[\![v]\!]\,\mathrm{d}a
+.. math:: s\cdot n = [\![T]\!]/R, \qquad
+    r \mathrel{+}= \int_\Gamma \frac{1}{R}\,[\![T]\!]\,[\![v]\!]\,\mathrm{d}a
 
 The field is discontinuous from element to element, and the map from free fluctuations folds it back to
 continuity across every facet that does not resist: its degrees of freedom there copy one of them. An
@@ -42,7 +43,7 @@ def resisting_interfaces(cell: Cell, contact: Contact) -> Contact:
     """
     found: dict[tuple[str, str], float] = {}
     for pair, resistance in contact.items():
-        if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(cell.names):
+        if len(set(pair)) != 2 or not set(pair) <= set(cell.names):
             raise InputError(
                 f"contact is given for {pair!r}; it needs a pair of the phases {', '.join(cell.names)}"
             )
@@ -58,21 +59,24 @@ class ContactCopies:
     """How the discontinuous field and its mirrors fold.
 
     Attributes:
-        masters: For the field and each mirror, the degree of freedom of the field that each of its own copies.
+        masters: For the field and each mirror, what each degree of freedom copies of the field.
         used: For the field and each mirror, whether a degree of freedom appears in the form.
         mirrored: Axes whose faces have resisting interfaces; one mirror field for each.
-        facets: Tags of resisting facets: interior ones, then those on the upper faces of the mirrored axes.
+        inner: Tags of the resisting interior facets: numbers of their resistances.
+        outer: Tags of the resisting facets on the upper faces, those of each mirrored axis after those of
+            the one before.
     """
 
     masters: list[Ints]
     used: list[Mask]
     mirrored: list[int]
-    facets: list[dmesh.MeshTags]
+    inner: dmesh.MeshTags
+    outer: dmesh.MeshTags
 
 
 @dataclass(frozen=True, eq=False)
 class _Joint:
-    """Pairs of mesh cells that meet at facets, with the number of the resistance or -1 where there is none."""
+    """Pairs of mesh cells that meet at facets, with the number of the resistance or -1 for none."""
 
     facets: Ints
     first: Ints
@@ -112,8 +116,9 @@ def contact_copies(cell: Cell, contact: Contact, degree: int, periodic: bool) ->
         copied[mirror], needed[mirror] = masters[0][original], True
         masters.append(copied)
         used.append(needed)
-    tags = [_tags(cell, joints[0]), *(_tags(cell, joints[1 + axis]) for axis in mirrored)]
-    return ContactCopies(masters, used, mirrored, tags)
+    faces = [joints[1 + axis] for axis in mirrored]
+    outer = _tags(cell, faces, [number * len(contact) for number in range(len(faces))])
+    return ContactCopies(masters, used, mirrored, _tags(cell, [inner], [0]), outer)
 
 
 def contact_term(
@@ -136,15 +141,14 @@ def contact_term(
     """
     metadata = {"quadrature_degree": degree}
     conductance = [fem.Constant(cell.mesh, 1.0 / resistance) for resistance in contact.values()]
-    inner, *faces = (
-        ufl.Measure(kind, domain=cell.mesh, subdomain_data=tags, metadata=metadata)
-        for kind, tags in zip(("dS", *len(copies.mirrored) * ("ds",)), copies.facets, strict=True)
-    )
-    jump, test_jump = ufl.jump(fields[0]), ufl.jump(tests[0])
-    form = sum((c * jump * test_jump * inner(i) for i, c in enumerate(conductance)), ufl.Form([]))
-    for number, face in enumerate(faces, start=1):
-        jump, test_jump = fields[0] - fields[number], tests[0] - tests[number]
-        form += sum((c * jump * test_jump * face(i) for i, c in enumerate(conductance)), ufl.Form([]))
+    dS = ufl.Measure("dS", domain=cell.mesh, subdomain_data=copies.inner, metadata=metadata)
+    ds = ufl.Measure("ds", domain=cell.mesh, subdomain_data=copies.outer, metadata=metadata)
+    form = ufl.Form([])
+    for i, c in enumerate(conductance):
+        form += c * ufl.jump(fields[0]) * ufl.jump(tests[0]) * dS(i)
+        for number in range(len(copies.mirrored)):
+            jump, test_jump = (f[0] - f[1 + number] for f in (fields, tests))
+            form += c * jump * test_jump * ds(number * len(conductance) + i)
     return form
 
 
@@ -203,10 +207,12 @@ def _shared(joint: _Joint, dofs: Ints, places: Ints, chosen: Mask) -> tuple[Ints
     return dofs[first[rows], i], dofs[second[rows], j]
 
 
-def _tags(cell: Cell, joint: _Joint) -> dmesh.MeshTags:
-    resists = joint.resistance >= 0
-    facets, numbers = joint.facets[resists], joint.resistance[resists]
-    order = np.argsort(facets)
-    return dmesh.meshtags(
-        cell.mesh, cell.dim - 1, facets[order].astype(np.int32), numbers[order].astype(np.int32)
-    )
+def _tags(cell: Cell, joints: Sequence[_Joint], starts: Sequence[int]) -> dmesh.MeshTags:
+    """Facets that resist, with the number of their resistance counted from the joint's start."""
+    rows = [
+        np.column_stack([joint.facets, start + joint.resistance])[joint.resistance >= 0]
+        for joint, start in zip(joints, starts, strict=True)
+    ]
+    table = np.concatenate([np.zeros((0, 2), dtype=np.int64), *rows]).astype(np.int32)
+    facets, numbers = table[np.argsort(table[:, 0])].T.copy()
+    return dmesh.meshtags(cell.mesh, cell.dim - 1, facets, numbers)

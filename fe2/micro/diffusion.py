@@ -13,7 +13,7 @@ moment of the storage, which would couple storage and gradient, is of the order 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -29,17 +29,19 @@ from fe2.micro.cell import Cell
 from fe2.micro.contact import Contact, contact_copies, contact_term, resisting_interfaces
 from fe2.micro.form import CellForm
 from fe2.micro.newton import NewtonOptions
-from fe2.micro.phases import PhaseTerms, check_phases, default_quadrature_degree
+from fe2.micro.phases import (
+    PhaseTerms,
+    check_phases,
+    default_quadrature_degree,
+    element_degree,
+)
 from fe2.micro.rve import RVE
 from fe2.micro.subcell import Subcell, flowing_part
+from fe2.physics.checks import FINITE, checked
 from fe2.physics.conduction import DiffusionLaw, WithValue
-from fe2.physics.diffusion import (
-    diffusion_kinematics,
-    value_diffusion_kinematics,
-    with_structure,
-)
+from fe2.physics.diffusion import diffusion_kinematics, value_diffusion_kinematics, with_structure
 from fe2.physics.kinematics import Kinematics
-from fe2.physics.law import ExpressionLaw, PhaseLaw
+from fe2.physics.law import PhaseLaw
 
 Mask = npt.NDArray[np.bool_]
 
@@ -52,7 +54,7 @@ def diffusion(
     initial_value: float = 0.0,
     contact: Contact | None = None,
     boundary: str = "periodic",
-    degree: int = 1,
+    degree: int | None = None,
     quadrature_degree: int | None = None,
     options: NewtonOptions | None = None,
 ) -> RVE:
@@ -74,7 +76,7 @@ def diffusion(
         contact: Resistance of the interface between two phases (temperature jump over flux), by the
             pair of their names. It has the cell's length in its units, so the cell's size matters.
         boundary: "periodic", "linear" or "uniform_flux".
-        degree: Degree of the Lagrange element.
+        degree: Degree of the Lagrange element, that of the mesh by default.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
         options: When the cell counts as solved.
 
@@ -82,11 +84,15 @@ def diffusion(
         InputError: Laws and phases do not match, a law needs the value, nothing conducts, or an option
             is not admissible.
     """
-    _check_value(laws, value, initial_value)
-    kinematics = value_diffusion_kinematics(cell.dim, initial_value) if value else diffusion_kinematics(cell.dim)
+    diffusion_laws = _checked_laws(laws, value)
+    checked("diffusion", "initial_value", initial_value, FINITE)
+    kinematics = (
+        value_diffusion_kinematics(cell.dim, initial_value) if value else diffusion_kinematics(cell.dim)
+    )
+    degree = element_degree(cell, degree)
     check_phases(cell, kinematics, laws, degree)
     interfaces = resisting_interfaces(cell, contact or {})
-    part = _conducting_part(cell, laws)
+    part = _conducting_part(cell, diffusion_laws)
     if part is not None:
         kinematics = with_structure(
             kinematics, isolated=part.isolated, percolates=part.percolates, resistance=bool(interfaces)
@@ -94,7 +100,9 @@ def diffusion(
         cell = part.cell
     elif interfaces:
         kinematics = with_structure(kinematics, resistance=True)
-    builder = _Builder(cell, kinematics, laws, degree, quadrature_degree, interfaces, boundary == "periodic")
+    builder = _Builder(
+        cell, kinematics, diffusion_laws, degree, quadrature_degree, interfaces, boundary == "periodic"
+    )
     form = builder.form(value, part if boundary != "linear" else None)
     return RVE(cell, form, boundary=boundary, options=options)
 
@@ -103,26 +111,26 @@ value_diffusion = partial(diffusion, value=True)
 """`diffusion` in a cell that receives the value of the field as well as its gradient."""
 
 
-def _check_value(laws: Mapping[str, PhaseLaw], value: bool, initial_value: float) -> None:
+def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, DiffusionLaw]:
+    found = {}
     for name, law in laws.items():
-        if isinstance(law, DiffusionLaw) and not value and (law.needs_value or law.stores):
+        if not isinstance(law, DiffusionLaw):
+            raise InputError(
+                f"the law of phase {name!r} is a {type(law).__name__}, which is no law of diffusion"
+            )
+        if not value and (law.needs_value or law.stores):
             what = "depends on the value of the field" if law.needs_value else "stores"
             raise InputError(
                 f"the law of phase {name!r}, a {type(law).__name__}, {what}, but the cell receives the "
                 "gradient alone: set value=True"
             )
-        if value and not isinstance(law, ExpressionLaw):
-            raise InputError(
-                f"the law of phase {name!r} is a {type(law).__name__}; in a cell with value it has to be an "
-                "ExpressionLaw"
-            )
-    if not np.isfinite(initial_value):
-        raise InputError(f"initial_value = {initial_value} is not admissible; it must be a finite number")
+        found[name] = law
+    return found
 
 
-def _conducting_part(cell: Cell, laws: Mapping[str, PhaseLaw]) -> Subcell | None:
+def _conducting_part(cell: Cell, laws: Mapping[str, DiffusionLaw]) -> Subcell | None:
     """What conducts, where that is not the whole box."""
-    insulators = [n for n in cell.names if isinstance(law := laws[n], DiffusionLaw) and law.insulates]
+    insulators = [name for name in cell.names if laws[name].insulates]
     if not insulators and sum(cell.volume_fractions.values()) > 1.0 - 1e-9:
         return None
     conductors = [name for name in cell.names if name not in insulators]
@@ -138,7 +146,7 @@ class _Builder:
         self,
         cell: Cell,
         kinematics: Kinematics,
-        laws: Mapping[str, PhaseLaw],
+        laws: Mapping[str, DiffusionLaw],
         degree: int,
         quadrature_degree: int | None,
         contact: Contact,
@@ -170,7 +178,7 @@ class _Builder:
         )
         for phase in cell.names:
             law = self.laws[phase]
-            terms.add(phase, WithValue.of(law) if value and isinstance(law, ExpressionLaw) else law)
+            terms.add(phase, WithValue.of(law) if value else law)
         modes, fixed, copies = self._algebra(space, value, mixed, part)
         form = replace(terms.form(modes, fixed), kinematics=self.kinematics, copies=copies)
         if self.copies is None:
@@ -196,14 +204,15 @@ class _Builder:
         for number, dofs in enumerate(positions):
             modes[dofs, -self.cell.dim :] = nodes
             if copies is not None and self.copies is not None:
-                copies[dofs] = positions[0][self.copies.masters[number]]
-                fixed[dofs] |= ~self.copies.used[number]
+                used = self.copies.used[number]
+                copies[dofs[used]] = positions[0][self.copies.masters[number][used]]
+                fixed[dofs[~used]] = True
         if part is not None:
             fixed[positions[0][_pins(self.cell, field, part)]] = True
         return modes, fixed if fixed.any() else None, copies
 
 
-def _cell_gradient(value: bool, mixed: bool):  # type: ignore[no-untyped-def]
+def _cell_gradient(value: bool, mixed: bool) -> Callable[[Expr], Expr]:
     """Unknown of the cell ↦ gradient that the laws see."""
 
     def gradient(unknown: Expr) -> Expr:
@@ -217,7 +226,7 @@ def _cell_gradient(value: bool, mixed: bool):  # type: ignore[no-untyped-def]
 
 
 def _pins(cell: Cell, field: fem.FunctionSpace, part: Subcell) -> npt.NDArray[np.int64]:
-    """A node of each part: the one that is nearest to the lower corner, as the boundary conditions choose it."""
+    """A node of each part: the one nearest to the lower corner, as the boundary conditions choose it."""
     distance = np.linalg.norm(field.tabulate_dof_coordinates()[:, : cell.dim] + cell.period / 2, axis=1)
     pins = []
     for number in range(part.parts):

@@ -19,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 import ufl
 from dolfinx import fem
+from ufl.core.expr import Expr
 
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
 from fe2.micro.periodicity import node_representatives
-from fe2.micro.phases import PhaseTerms, check_phases, default_quadrature_degree
+from fe2.micro.phases import PhaseTerms, check_phases, default_quadrature_degree, element_degree
 from fe2.physics.hyperelasticity import SplitHyperelasticLaw
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
@@ -37,7 +38,7 @@ def displacement_pressure_form(
     incompressible: Collection[str],
     *,
     periodic: bool,
-    degree: int = 2,
+    degree: int | None = None,
     quadrature_degree: int | None = None,
 ) -> CellForm:
     """Form of a cell some of whose phases have a pressure.
@@ -48,12 +49,13 @@ def displacement_pressure_form(
         laws: A law for each phase, by name.
         incompressible: Names of the phases that have a pressure.
         periodic: Whether pressures are periodic, as the displacements are.
-        degree: Degree of the displacement, 2 or more.
+        degree: Degree of the displacement, 2 or more; that of the mesh, but at least 2, by default.
         quadrature_degree: Degree of the quadrature rule.
 
     Raises:
         InputError: Something does not fit; the message names it.
     """
+    degree = max(2, element_degree(cell, None)) if degree is None else degree
     check_phases(cell, kinematics, laws, degree)
     _check(cell, laws, incompressible, degree)
     phases = [name for name in cell.names if name in incompressible]
@@ -83,7 +85,7 @@ def displacement_pressure_form(
 
 
 def _add_with_pressure(
-    terms: PhaseTerms, phase: str, law: SplitHyperelasticLaw, pressure: ufl.core.expr.Expr, test: ufl.core.expr.Expr
+    terms: PhaseTerms, phase: str, law: SplitHyperelasticLaw, pressure: Expr, test: Expr
 ) -> None:
     symbolic = terms.symbolic(phase, law)
     stress, equation = symbolic.mixed_flux(terms.gradient, pressure)
@@ -95,7 +97,8 @@ def _add_with_pressure(
 def _check(cell: Cell, laws: Mapping[str, PhaseLaw], incompressible: Collection[str], degree: int) -> None:
     for name in incompressible:
         if name not in cell.names:
-            raise InputError(f"phase {name!r} is said to be incompressible; the phases are {sorted(cell.names)}")
+            known = ", ".join(cell.names)
+            raise InputError(f"phase {name!r} is said to be incompressible; the cell's phases are {known}")
         law = laws[name]
         if not isinstance(law, SplitHyperelasticLaw):
             raise InputError(
@@ -109,7 +112,8 @@ def _check(cell: Cell, laws: Mapping[str, PhaseLaw], incompressible: Collection[
             )
     if degree < 2:
         raise InputError(
-            f"degree = {degree} is not stable with a pressure in {sorted(incompressible)}; it must be 2 or more"
+            f"degree = {degree} is not stable beside a pressure in {', '.join(incompressible)}; "
+            "it must be 2 or more"
         )
 
 

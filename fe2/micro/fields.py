@@ -75,7 +75,9 @@ def _nodal_fields(form: CellForm, fluctuation: Array) -> dict[str, Array]:
         source = fem.Function(part)
         source.x.array[:] = u[dofs]
         shape = (components,) if components > 1 else ()
-        target = fem.Function(fem.functionspace(part.mesh, ("Lagrange", space.element.basix_element.degree, shape)))
+        target = fem.Function(
+            fem.functionspace(part.mesh, ("Lagrange", space.element.basix_element.degree, shape))
+        )
         target.interpolate(source)
         data[f"u_{number}"] = target.x.array.reshape(-1, components)
     return data

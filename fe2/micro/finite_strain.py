@@ -37,8 +37,8 @@ def finite_strain(
         cell: The geometry, undeformed.
         laws: A law for each phase, by name; they see the nine components of H.
         boundary: "periodic", "linear" (displacement) or "uniform_flux" (nominal traction).
-        degree: Degree of the Lagrange element of the displacement; 1 by default, and 2, which is the
-            lowest, beside pressures, whose elements are one degree lower.
+        degree: Degree of the Lagrange element of the displacement; by default that of the mesh, and 2,
+            which is the lowest, beside pressures, whose elements are one degree lower.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
         incompressible: Phases with a pressure field of their own; their laws are
             `SplitHyperelasticLaw`, as those of fe2 are.
@@ -55,10 +55,9 @@ def finite_strain(
             laws,
             incompressible,
             periodic=boundary == "periodic",
-            degree=2 if degree is None else degree,
+            degree=degree,
             quadrature_degree=quadrature_degree,
         )
     else:
-        degree = 1 if degree is None else degree
         form = phase_form(cell, kinematics, laws, degree=degree, quadrature_degree=quadrature_degree)
     return RVE(cell, form, boundary=boundary, options=options)

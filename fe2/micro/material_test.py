@@ -135,7 +135,7 @@ class _Driver:
         self.rve, self.tolerance = rve, tolerance
         self.scale = rve.kinematics.scale
         self.state = rve.initial_state()
-        self.gradient = np.zeros(rve.kinematics.size)
+        self.gradient = rve.kinematics.origin.copy()
         self.response = rve.solve(self.gradient, self.state, 0.0, np.empty_like(self.state))
         self.elastic = self.response.tangent
         self.stiffness = float(np.linalg.norm(self.elastic))

@@ -161,7 +161,9 @@ class CellNewton:
         if len(fields) > 1:
             summands = abs(stiffness) @ np.abs(modes)
             sizes = [
-                norm if (norm := np.linalg.norm(forces[dofs])) > 1e-10 * np.linalg.norm(summands[dofs]) else 0.0
+                norm
+                if (norm := np.linalg.norm(forces[dofs])) > 1e-10 * np.linalg.norm(summands[dofs])
+                else 0.0
                 for dofs in fields
             ]
             for dofs, size in zip(fields, sizes, strict=True):

@@ -27,7 +27,7 @@ def phase_form(
     kinematics: Kinematics,
     laws: Mapping[str, PhaseLaw],
     *,
-    degree: int = 1,
+    degree: int | None = None,
     quadrature_degree: int | None = None,
 ) -> CellForm:
     """Form of a cell whose phases follow the given laws.
@@ -36,13 +36,14 @@ def phase_form(
         cell: The geometry.
         kinematics: The operator field ↦ gradient.
         laws: A law for each phase of the cell, by the phase's name.
-        degree: Degree of the Lagrange element of the unknown.
+        degree: Degree of the Lagrange element of the unknown, the degree of the geometry by default.
         quadrature_degree: Degree of the quadrature rule; the default integrates the stiffness of
             straight-sided simplices and a constant flux on curved ones exactly.
 
     Raises:
         InputError: A phase without a law, a law without a phase, or a degree that cannot be.
     """
+    degree = element_degree(cell, degree)
     check_phases(cell, kinematics, laws, degree)
     space = fem.functionspace(cell.mesh, ("Lagrange", degree, kinematics.field_shape))
     unknown = fem.Function(space, name="u")
@@ -73,6 +74,11 @@ def default_quadrature_degree(cell: Cell, degree: int) -> int:
     return 2 * degree + (order - 1)
 
 
+def element_degree(cell: Cell, degree: int | None) -> int:
+    """The degree that is asked for, or that of the cell's geometry, the lowest with affine fields."""
+    return cell.mesh.geometry.cmaps[0].degree if degree is None else degree
+
+
 def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw], degree: int) -> None:
     """Refuse laws, kinematics or a degree that do not fit the cell.
 
@@ -87,8 +93,12 @@ def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw
         raise InputError(
             f"the kinematics is {kinematics.dim}-dimensional and the cell {cell.dim}-dimensional"
         )
-    if degree < 1:
-        raise InputError(f"degree = {degree} is not admissible; Lagrange elements have degree 1 or higher")
+    order = cell.mesh.geometry.cmaps[0].degree
+    if degree < order:
+        raise InputError(
+            f"degree = {degree} is not admissible on a mesh whose geometry has degree {order}: affine fields "
+            f"would not be in the element's space; it must be {order} or more"
+        )
 
 
 @dataclass(eq=False)
@@ -166,7 +176,7 @@ class PhaseTerms:
             quadrature_degree=self.quadrature,
         )
 
-    def symbolic(self, phase: str, law: ExpressionLaw) -> ExpressionLaw:
+    def symbolic[L: ExpressionLaw](self, phase: str, law: L) -> L:
         """The law with constants for its numbers; its conditions are added."""
         symbolic = law.with_constants(self._constant)
         if conditions := symbolic.admissible(self.gradient):

@@ -93,9 +93,10 @@ class _Condition:
         # a NaN is not positive, and argmin finds it first
         point, number = np.unravel_index(int(np.argmin(values)), values.shape)
         condition = self.condition
+        cell = condition.cells[point // self.values.points_per_cell]
         raise MicroSolveError(
             f"{condition.names[number]} = {values[point, number]:.4g} is not positive in phase "
-            f"{condition.phase!r}, mesh cell {condition.cells[point // self.values.points_per_cell]} of the cell"
+            f"{condition.phase!r}, mesh cell {cell} of the cell"
         )
 
 
@@ -125,7 +126,9 @@ class CellProblem:
         self._prolongation = boundary.matrix
         self._restriction = self._prolongation.T.tocsr()
         self.layout = StateLayout(form.kinematics.size, boundary.size, [h.size for h in self._history])
-        self.is_linear = not form.point_laws and not form.history and not form.conditions and _is_affine(form, jacobian)
+        self.is_linear = (
+            not form.point_laws and not form.history and not form.conditions and _is_affine(form, jacobian)
+        )
 
     @property
     def stiffness(self) -> sp.bsr_matrix | sp.csr_matrix:

@@ -17,7 +17,7 @@ def small_strain(
     laws: Mapping[str, PhaseLaw],
     *,
     boundary: str = "periodic",
-    degree: int = 1,
+    degree: int | None = None,
     quadrature_degree: int | None = None,
     options: NewtonOptions | None = None,
 ) -> RVE:
@@ -29,7 +29,7 @@ def small_strain(
         cell: The geometry.
         laws: A law for each phase, by name; strain and stress in Mandel components.
         boundary: "periodic", "linear" (displacement) or "uniform_flux" (traction).
-        degree: Degree of the Lagrange element of the displacement.
+        degree: Degree of the Lagrange element of the displacement, that of the mesh by default.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
         options: When the cell counts as solved.
 

@@ -1,8 +1,8 @@
 r"""Laws of conduction and diffusion: flux :math:`s = K(T)\,\nabla T`, and what is stored, an enthalpy h(T).
 
-A law that derives from :class:`DiffusionLaw` gives K and h as formulas of the value T. In a cell that
-receives the gradient alone, the laws see the gradient; where it receives the value as well,
-:class:`WithValue` makes of any law one that sees both and answers with storage and flux.
+A :class:`DiffusionLaw` gives flux and enthalpy as formulas. In a cell that receives the gradient alone it
+sees the gradient; where the cell receives the value as well, :class:`WithValue` makes of it a law that
+sees both and answers with storage and flux.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ type Number = float | npt.ArrayLike
 
 
 class DiffusionLaw(ExpressionLaw):
-    """A law of conduction or diffusion, by its formulas of the value.
+    """A law of conduction or diffusion, by its formulas; a law of one's own derives from it.
 
     Attributes:
         needs_value: True where the conductivity depends on the value.
@@ -80,7 +80,7 @@ class LinearConduction(DiffusionLaw):
     def conducted(self, value: Expr, gradient: Expr) -> Expr:
         """Flux."""
         K, dim = self.conductivity, gradient.ufl_shape[0]
-        shape = np.shape(K) if isinstance(K, float | np.ndarray) else K.ufl_shape  # type: ignore[union-attr]
+        shape = K.ufl_shape if isinstance(K, Expr) else np.shape(K)
         if not shape:
             return K * gradient
         if shape[0] != dim:
@@ -116,7 +116,7 @@ class NonlinearConduction(DiffusionLaw):
     needs_value: ClassVar[bool] = True  # type: ignore[misc]
 
     def __post_init__(self) -> None:
-        if not callable(self.conductivity) or not (self.enthalpy_of is None or callable(self.enthalpy_of)):
+        if not all(callable(given) for given in (self.conductivity, self.enthalpy_of or abs)):
             raise InputError(
                 "NonlinearConduction: conductivity and enthalpy_of are functions of the value, such as "
                 "lambda T: 1 + 0.1 * T; numbers are for LinearConduction"
@@ -140,7 +140,7 @@ class NonlinearConduction(DiffusionLaw):
 
 @dataclass(frozen=True)
 class WithValue(ExpressionLaw):
-    r"""A law of the gradient as one of value and gradient, with what is stored in a unit of time.
+    r"""A law as a function of value and gradient, with what is stored in a unit of time.
 
     .. math:: \Big(\frac{h(T) - h_n}{\Delta t},\ s(T, \nabla T)\Big)
 
@@ -148,57 +148,46 @@ class WithValue(ExpressionLaw):
     without length stores nothing: it gives the steady flux, and the enthalpy of an initial value.
 
     Attributes:
-        law: The law of a phase; one that is no `DiffusionLaw` does not depend on the value.
-        stores: True where the law has an enthalpy.
+        law: The law of a phase.
+        stores: True where it has an enthalpy.
     """
 
-    law: ExpressionLaw
+    law: DiffusionLaw
     stores: bool
 
     @classmethod
-    def of(cls, law: ExpressionLaw) -> Self:
+    def of(cls, law: DiffusionLaw) -> Self:
         """The law that sees the value as well."""
-        return cls(law, isinstance(law, DiffusionLaw) and law.stores)
+        return cls(law, law.stores)
 
     @property
     def symmetric(self) -> bool:  # type: ignore[override]
-        """True where the wrapped law's tangent is symmetric."""
+        """True where the law's own tangent is symmetric."""
         return self.law.symmetric
 
     def with_constants(self, constant: Callable[[float | Array], Expr]) -> Self:
-        """The same law with constants for the numbers of the wrapped one."""
+        """The same with constants for the numbers of the law."""
         return replace(self, law=self.law.with_constants(constant))
 
     def history(self, size: int) -> dict[str, int]:
-        """Enthalpy, and what the wrapped law remembers."""
-        return {**self.law.history(size - 1), **({"enthalpy": 1} if self.stores else {})}
+        """Enthalpy, where there is one."""
+        return {"enthalpy": 1} if self.stores else {}
 
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
         """Storage in a unit of time, and flux."""
         value, slope = _split(gradient)
-        stored = ufl.as_ufl(0.0)
-        if isinstance(self.law, DiffusionLaw):
-            flux = self.law.conducted(value, slope)
-            if self.stores:
-                stored = (self.law.enthalpy(value) - history["enthalpy"]) * _inverse(dt)
-        else:
-            flux = self.law.flux(slope, history, dt)
+        flux, stored = self.law.conducted(value, slope), ufl.as_ufl(0.0)
+        if self.stores:
+            stored = (self.law.enthalpy(value) - history["enthalpy"]) * _inverse(dt)
         return ufl.as_vector([stored, *(flux[i] for i in range(flux.ufl_shape[0]))])
 
     def update(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> dict[str, Expr]:
-        """Enthalpy at the end of the time step, and what the wrapped law remembers."""
-        value, slope = _split(gradient)
-        new = self.law.update(slope, history, dt)
-        if self.stores and isinstance(self.law, DiffusionLaw):
-            new["enthalpy"] = self.law.enthalpy(value)
-        return new
+        """Enthalpy at the end of the time step."""
+        return {"enthalpy": self.law.enthalpy(gradient[0])} if self.stores else {}
 
     def admissible(self, gradient: Expr) -> dict[str, Expr]:
-        """What the wrapped law demands."""
-        value, slope = _split(gradient)
-        if isinstance(self.law, DiffusionLaw):
-            return self.law.admissible_value(value)
-        return self.law.admissible(slope)
+        """What the law demands of the value."""
+        return self.law.admissible_value(gradient[0])
 
 
 def _split(gradient: Expr) -> tuple[Expr, Expr]:
@@ -218,23 +207,23 @@ def _checked_conductivity(law: LinearConduction) -> float | Array:
         InputError: It is none of them, or negative.
     """
     owner, value = type(law).__name__, law.conductivity
-    if np.ndim(value) == 0:  # type: ignore[arg-type]
+    if np.ndim(value) == 0:
         return checked(owner, "conductivity", value, NOT_NEGATIVE)
-    shape = np.shape(value)  # type: ignore[arg-type]
+    shape = np.shape(value)
     if shape not in ((2,), (3,), (2, 2), (3, 3)):
         raise InputError(
             f"{owner}: conductivity has shape {shape}; it must be a number, 2 or 3 principal values, or a "
             "symmetric matrix of shape (2, 2) or (3, 3)"
         )
-    K = checked_array(owner, "conductivity", value, shape)  # type: ignore[arg-type]
+    K = checked_array(owner, "conductivity", value, shape)
     matrix = np.diag(K) if K.ndim == 1 else K
     if np.max(np.abs(matrix - matrix.T)) > 1e-8 * np.max(np.abs(matrix)):
         raise InputError(f"{owner}: conductivity is not symmetric: {K.tolist()}")
     smallest = float(np.linalg.eigvalsh(0.5 * (matrix + matrix.T))[0])
     if smallest < -1e-14 * np.max(np.abs(matrix)):
         raise InputError(
-            f"{owner}: conductivity = {K.tolist()} is not admissible; no principal value may be negative, and "
-            f"one is {smallest:.6g}"
+            f"{owner}: conductivity = {K.tolist()} is not admissible; no principal value may be "
+            f"negative, and one is {smallest:.6g}"
         )
     symmetric: Array = K if K.ndim == 1 else 0.5 * (K + K.T)
     symmetric.flags.writeable = False

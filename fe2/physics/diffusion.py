@@ -111,7 +111,7 @@ def characterize_diffusion(
     percolates: tuple[bool, ...] | None = None,
     resistance: bool = False,
 ) -> dict[str, Any]:
-    r"""Principal values, anisotropy and bounds of an effective conductivity; tortuosity where one phase conducts.
+    r"""Principal values, anisotropy and bounds of a conductivity; tortuosity where one phase conducts.
 
     .. math:: \tau_i = \varepsilon\,D_{ii} / D^*_{ii}
 

@@ -28,8 +28,8 @@ class HolzapfelGasserOgden(SplitHyperelasticLaw):
              + \frac{K}{2} (J - 1)^2, \qquad
         E_i = \kappa (\bar I_1 - 3) + (1 - 3 \kappa) (a_i \cdot \bar C a_i - 1)
 
-    with :math:`\bar C = J^{-2/3} F^T F` (Gasser, Ogden & Holzapfel, J. R. Soc. Interface 3 (2006), eqs. 4.1–4.3
-    with their c for μ); :math:`\langle E \rangle = \max(E, 0)`. With κ = 0 it is the law of
+    with :math:`\bar C = J^{-2/3} F^T F` (Gasser, Ogden & Holzapfel, J. R. Soc. Interface 3
+    (2006) 15–35, with their c for μ); :math:`\langle E \rangle = \max(E, 0)`. With κ = 0 it is the law of
     Holzapfel, Gasser & Ogden (2000).
 
     Attributes:

@@ -94,6 +94,4 @@ class MeltingConduction(DiffusionLaw):
         return sensible + self.latent_heat * self.liquid_fraction(value)
 
     def _part(self, value: Expr) -> Expr:
-        return ufl.min_value(
-            ufl.max_value((value - self.solidus) / (self.liquidus - self.solidus), 0.0), 1.0
-        )
+        return ufl.min_value(ufl.max_value((value - self.solidus) / (self.liquidus - self.solidus), 0.0), 1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ufl
 from ufl.core.expr import Expr
 
 from fe2.physics.checks import NOT_NEGATIVE, POSITIVE, check_fields
