@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 
-from fe2.errors import MissingDependencyError
+from fe2.errors import HOW_TO_GET_DOLFINX, MissingDependencyError
 
 try:
     import h5py as h5py
@@ -22,8 +22,4 @@ try:
     importlib.import_module("mpi4py.MPI")
     importlib.import_module("dolfinx.fem.petsc")
 except ImportError as error:
-    raise MissingDependencyError(
-        "fe2 needs DOLFINx 0.11 with PETSc, which was not found or does not load "
-        f"({type(error).__name__}: {error}). Get it with one of: pip install 'fe2[wheel]'; "
-        "conda install -c conda-forge fenics-dolfinx mpich; a container image of the FEniCS project."
-    ) from error
+    raise MissingDependencyError(f"{HOW_TO_GET_DOLFINX} ({type(error).__name__}: {error})") from error

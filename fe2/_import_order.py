@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+from fe2.errors import HOW_TO_GET_DOLFINX, MissingDependencyError
 
 
 class _BeforeDolfinx(MetaPathFinder):
@@ -31,6 +34,19 @@ class _BeforeDolfinx(MetaPathFinder):
             self._waits = False
             prepare()
         return None
+
+
+def check() -> None:
+    """Say how to get DOLFINx where it is not installed.
+
+    Raises:
+        MissingDependencyError: DOLFINx is not installed.
+    """
+    for name in ("mpi4py", "petsc4py", "dolfinx"):
+        with contextlib.suppress(ModuleNotFoundError):
+            if importlib.util.find_spec(name) is not None:
+                continue
+        raise MissingDependencyError(f"{HOW_TO_GET_DOLFINX} (No module named {name!r})")
 
 
 def install() -> None:

@@ -23,6 +23,12 @@ class MissingDependencyError(Fe2Error, ImportError):
     """Something that has to be installed is not: the message says how to get it."""
 
 
+HOW_TO_GET_DOLFINX = (
+    "fe2 needs DOLFINx 0.11 with PETSc. Get it with one of: pip install 'fe2[wheel]'; "
+    "conda install -c conda-forge fenics-dolfinx mpich; a container image of the FEniCS project."
+)
+
+
 class LocalSolveError(Fe2Error):
     """A phase law's local equation was not solved at some quadrature points of a cell.
 

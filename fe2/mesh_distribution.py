@@ -53,7 +53,7 @@ def distribute(comm: MPI.Comm, data: MeshData | None) -> LocalMesh:
     )
     nodes = np.empty((0, element.basix_element.dim), np.int64) if data is None else data.cells.nodes
     points = np.empty((0, dim)) if data is None else data.points
-    ghosts = dolfinx.mesh.create_cell_partitioner(dolfinx.mesh.GhostMode.shared_facet, 2)  # type: ignore[call-arg]
+    ghosts = dolfinx.mesh.create_cell_partitioner(dolfinx.mesh.GhostMode.shared_facet, 2)
     mesh = dolfinx.mesh.create_mesh(comm, nodes, element, points, ghosts if comm.size > 1 else None)
     here = mesh.topology.original_cell_index
     tags, labels, names = comm.bcast(

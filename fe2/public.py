@@ -9,9 +9,15 @@ from fe2.errors import (
     MacroSolveError,
     MicroSolveError,
     MissingDependencyError,
+    PictureError,
     StepSizeError,
 )
+from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
+from fe2.io.history import read_history
 from fe2.io.images import read_image
+from fe2.io.local_fields import write_local_fields
+from fe2.io.pictures import draw_run
+from fe2.io.watched import read_watched
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro.cell import Cell
@@ -19,7 +25,7 @@ from fe2.micro.diffusion import diffusion
 from fe2.micro.effective import EffectiveProperties
 from fe2.micro.finite_strain import finite_strain
 from fe2.micro.form import CellForm
-from fe2.micro.image_cell import image_cell
+from fe2.micro.image_cell import coarsen_image, image_cell
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest
 from fe2.micro.mesh_cell import read_cell
@@ -69,6 +75,7 @@ __all__ = [
     "LocalSolveError",
     "MacroProblem",
     "MacroSolveError",
+    "MarkedMesh",
     "MaterialPath",
     "MaterialTest",
     "MeltingConduction",
@@ -81,6 +88,7 @@ __all__ = [
     "NonlinearConduction",
     "NortonPerzyna",
     "PhaseLaw",
+    "PictureError",
     "PointLaw",
     "PointResponse",
     "Response",
@@ -89,18 +97,24 @@ __all__ = [
     "SplitHyperelasticLaw",
     "StepSizeError",
     "VocePlasticity",
+    "coarsen_image",
     "deformation_gradient",
     "diffusion",
     "displacement_gradient",
+    "draw_run",
     "finite_strain",
     "gradient",
     "image_cell",
     "ramp",
     "read_cell",
+    "read_history",
     "read_image",
+    "read_mesh",
+    "read_watched",
     "small_strain",
     "smallest_acoustic_determinant",
     "smallest_acoustic_eigenvalue",
     "strain",
     "value_and_gradient",
+    "write_local_fields",
 ]

@@ -40,7 +40,7 @@ class Simulation:
         steps: LoadSteps,
         *,
         output: str | Path | None = None,
-        reactions: Mapping[str, fem.DirichletBC] | None = None,
+        reactions: Mapping[str, fem.DirichletBC | Sequence[fem.DirichletBC]] | None = None,
         loads: Mapping[str, Load] | None = None,
         watch: Sequence[Sequence[float]] = (),
         after_step: Callable[[float], None] | None = None,
@@ -53,7 +53,8 @@ class Simulation:
             problem: The macroscopic problem.
             steps: The plan.
             output: Folder for results, or None to write nothing.
-            reactions: Supports whose reactions are recorded, by the name of their columns.
+            reactions: Supports whose reactions are recorded, by the name of their columns; a support is
+                one boundary condition or several.
             loads: Loads that are recorded, by the name of their columns: constants of the form, or
                 functions without arguments.
             watch: Coordinates; the quadrature point nearest to each has its state stored at every

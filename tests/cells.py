@@ -133,7 +133,7 @@ def _square_to_fibre(q: Array, radius: float) -> Array:
     ]
     beyond = np.clip((level - 0.5) / 0.5, 0.0, 1.0)
     weights.append(np.where(level < 0.5, np.clip((level - 0.25) / 0.25, 0.0, 1.0), 1.0 - beyond))
-    return sum(weight * ring for weight, ring in zip([*weights, beyond], rings, strict=True))
+    return np.sum([weight * ring for weight, ring in zip([*weights, beyond], rings, strict=True)], axis=0)
 
 
 @cache

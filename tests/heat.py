@@ -92,7 +92,7 @@ class SingleScale:
         self.T, self.before, v = fem.Function(space), fem.Function(space), ufl.TestFunction(space)
         self.bcs, self.temperatures = ends(space)
         self.dt = fem.Constant(mesh, 1.0)
-        stored = (law.enthalpy(self.T) - law.enthalpy(self.before)) / self.dt
+        stored = (law.stored(self.T) - law.stored(self.before)) / self.dt
         flux = law.conducted(self.T, ufl.grad(self.T))
         form = (stored * v + ufl.dot(flux, ufl.grad(v))) * ufl.dx(metadata={"quadrature_degree": 2})
         self.residual = fem.form(form)

@@ -25,7 +25,7 @@ from fe2.physics.conduction import LinearConduction, NonlinearConduction
 from fe2.physics.melting import MeltingConduction
 
 ROUND_OFF = 1e-10
-NONLINEAR = NonlinearConduction(lambda T: 1.0 + 0.3 * T**2, lambda T: 2.0 * T + ufl.exp(0.5 * T))
+NONLINEAR = NonlinearConduction(lambda T: 1.0 + 0.3 * T**2, enthalpy=lambda T: 2.0 * T + ufl.exp(0.5 * T))
 WAX = MeltingConduction(
     0.4, 2.0, 30.0, solidus=-0.2, liquidus=0.3, liquid_conductivity=0.2, liquid_capacity=2.5
 )
@@ -73,7 +73,7 @@ def test_tangent_is_the_derivative_of_storage_and_flux(laws: str, boundary: str)
         assert relative_error(tangent[0], np.array(columns).T[0]) < 1e-6
         assert relative_error(tangent[1:], np.array(columns).T[1:]) < 1e-6
         assert np.allclose(tangent[0, 1:], 0.0)  # storage does not know the gradient: no first moment
-        if value < 0.5:
+        if abs(value - 0.1) < 0.2:
             assert np.abs(tangent[1:, 0]).max() > 1e-2
 
 

@@ -196,10 +196,9 @@ def test_bar_of_rubber_approaches_incompressible_tension() -> None:
         rubber = MooneyRivlin(0.4, 0.15, bulk)
         rve = finite_strain(random_image(3, 3), {"a": rubber, "b": rubber}, incompressible=("a", "b"))
         path = MaterialPath(np.arange(2.0), {"xx": stretch - 1.0, **off_diagonal}, increments=2)
-        errors.append(rve.drive(path).flux[::2, 0] / exact - 1.0)
-    errors = np.array(errors)[:, 1:]
+        errors.append(rve.drive(path).flux[-1, 0] / exact[-1] - 1.0)
     assert np.abs(errors).max() < 2e-3
-    assert np.allclose(errors[0] / errors[1], 2.0, atol=0.02)
+    assert np.isclose(errors[0] / errors[1], 2.0, atol=0.02)
 
 
 def sheared(poisson: float, degree: int, incompressible: tuple[str, ...], count: int = 8) -> float:
@@ -217,8 +216,8 @@ def test_nearly_incompressible_matrix_does_not_lock_with_a_pressure() -> None:
     assert np.isclose(sheared(0.3, 3, ("matrix",)), fine, rtol=1e-3)
     reference = sheared(0.4999, 4, ("matrix",))
     mixed = {nu: sheared(nu, 2, ("matrix",)) for nu in (0.49, 0.499, 0.4999, 0.49999)}
-    assert np.isclose(mixed[0.4999], reference, rtol=3e-2)  # the error of the mesh, whatever ν is
-    assert np.isclose(sheared(0.3, 2, ()), fine, rtol=3e-2)
+    assert np.isclose(mixed[0.4999], reference, rtol=1e-3)
+    assert np.isclose(sheared(0.3, 2, ()), fine, rtol=2e-3)  # the error of the mesh is no smaller at ν = 0.3
     # towards incompressibility the stress approaches a limit, with an error of μ/K
     assert 5.0 < (mixed[0.49] - mixed[0.4999]) / (mixed[0.499] - mixed[0.4999]) < 15.0
     assert np.isclose(mixed[0.49999], mixed[0.4999], rtol=1e-3)

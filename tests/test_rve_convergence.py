@@ -71,7 +71,7 @@ def test_elements_of_lower_degree_than_the_mesh_are_refused() -> None:
     """Affine fields are not among them on curved elements: a homogeneous cell would not be homogeneous."""
     cell = fitted_fibre(0.3, COARSE[0], 2)
     assert small_strain(cell, CONTRAST_TEN).form.unknown.function_space.element.basix_element.degree == 2
-    with pytest.raises(InputError, match="degree = 1 is not admissible .* geometry has degree 2"):
+    with pytest.raises(InputError, match=r"degree = 1 is not admissible .* geometry has degree 2"):
         small_strain(cell, CONTRAST_TEN, degree=1)
 
 

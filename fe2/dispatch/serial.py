@@ -13,6 +13,7 @@ from fe2.response import Responses
 
 Array = npt.NDArray[np.float64]
 
+
 class PointError(MicroSolveError):
     """A micro model failed at one point of this rank.
 

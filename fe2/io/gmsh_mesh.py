@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dolfinx.mesh
 import numpy as np
+import numpy.typing as npt
+import ufl
 from dolfinx.graph import adjacencylist
 from dolfinx.io.utils import distribute_entity_data
 from mpi4py import MPI
@@ -35,6 +37,38 @@ class MarkedMesh(NamedTuple):
     facet_tags: dolfinx.mesh.MeshTags
     cell_names: dict[str, int]
     facet_names: dict[str, int]
+
+    def facets(self, boundary: str) -> npt.NDArray[np.int32]:
+        """Facets of a boundary, those of this rank.
+
+        Raises:
+            InputError: There is no such boundary.
+        """
+        return self.facet_tags.find(_number(boundary, self.facet_names, "boundary"))
+
+    def ds(self, boundary: str) -> ufl.Measure:
+        """Measure of a boundary, for the forms of loads on it.
+
+        Raises:
+            InputError: There is no such boundary.
+        """
+        measure = ufl.Measure("ds", domain=self.mesh, subdomain_data=self.facet_tags)
+        return measure(_number(boundary, self.facet_names, "boundary"))
+
+    def dx(self, material: str, **metadata: Any) -> ufl.Measure:
+        """Measure of a material; `metadata` is UFL's, e.g. quadrature_degree.
+
+        Raises:
+            InputError: There is no such material.
+        """
+        measure = ufl.Measure("dx", domain=self.mesh, subdomain_data=self.cell_tags, metadata=metadata)
+        return measure(_number(material, self.cell_names, "material"))
+
+
+def _number(name: str, numbers: dict[str, int], kind: str) -> int:
+    if name not in numbers:
+        raise InputError(f"the mesh has no {kind} {name!r}; it has {', '.join(map(repr, sorted(numbers)))}")
+    return numbers[name]
 
 
 def read_mesh(path: str | PathLike[str], comm: MPI.Comm = MPI.COMM_WORLD) -> MarkedMesh:

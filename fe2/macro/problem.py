@@ -102,6 +102,7 @@ class MacroProblem:
         self._refusals: list[MicroSolveError] = []
         self._force = 0.0
         self._options = {**_DEFAULTS, **(petsc_options or {})}
+        self._is_set_up = False
         self._set_up()
 
     def solve(self, dt: float = 1.0) -> int:
@@ -171,18 +172,20 @@ class MacroProblem:
             self.comm.allreduce(own.seconds),
         )
 
-    def reaction(self, bc: fem.DirichletBC) -> Array:
-        """Sum of the residual over the degrees of freedom of a boundary condition, by component; collective.
+    def reaction(self, support: fem.DirichletBC | Sequence[fem.DirichletBC]) -> Array:
+        """Sum of the residual over the degrees of freedom of a support, by component; collective.
 
         Without other forces there this is the force that the support exerts on the body.
 
+        Args:
+            support: A boundary condition, or the several that make one support.
+
         Returns:
-            Shape (components of the unknown,); components that `bc` does not constrain are zero.
+            Shape (components of the unknown,); components that are not constrained are zero.
         """
-        dofs, owned = bc.dof_indices()
         block = self.unknown.function_space.dofmap.index_map_bs
         sums = np.zeros(block)
-        own = dofs[:owned]
+        own = _owned_dofs([support] if isinstance(support, fem.DirichletBC) else support)
         np.add.at(sums, own % block, self._internal.array[own])
         total = np.empty_like(sums)
         self.comm.Allreduce(sums, total)
@@ -241,8 +244,7 @@ class MacroProblem:
             local.set(0.0)
         fem_petsc.assemble_vector(self._internal, self._residual_form)
         self._internal.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
-        constrained = [bc.dof_indices()[0][: bc.dof_indices()[1]] for bc in self.bcs]
-        own = np.unique(np.concatenate(constrained)) if constrained else np.zeros(0, dtype=np.int32)
+        own = _owned_dofs(self.bcs)
         self._force = float(np.sqrt(self.comm.allreduce(float(np.sum(self._internal.array[own] ** 2)))))
 
     def _assemble_jacobian(self, snes: PETSc.SNES, x: PETSc.Vec, J: PETSc.Mat, P: PETSc.Mat) -> None:
@@ -281,6 +283,12 @@ class MacroProblem:
         error = MacroSolveError(text)
         error.collective = True
         return error
+
+
+def _owned_dofs(bcs: Sequence[fem.DirichletBC]) -> npt.NDArray[np.int32]:
+    """This rank's own degrees of freedom under boundary conditions, each once."""
+    constrained = [dofs[:owned] for dofs, owned in (bc.dof_indices() for bc in bcs)]
+    return np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *constrained]))
 
 
 @functools.cache

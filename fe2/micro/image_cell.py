@@ -57,7 +57,7 @@ def image_cell(
     size = np.broadcast_to(size, labels.ndim)
     start, part = _cropped(labels, crop)
     _check_labels(part, phases, start, size)
-    image = _coarsened(part, coarsen)
+    image = coarsen_image(part, coarsen)
     for name, label in phases.items():
         if not (image == label).any():
             raise InputError(
@@ -100,8 +100,16 @@ def _check_labels(image: Labels, phases: Mapping[str, int], start: Ints, size: F
             )
 
 
-def _coarsened(labels: Labels, factor: int) -> Labels:
-    """Most frequent label of each block of `factor` voxels a side; the smallest where several are."""
+def coarsen_image(labels: Labels, factor: int) -> Labels:
+    """Most frequent label of each block of `factor` voxels a side; the smallest where several are.
+
+    Args:
+        labels: One integer a voxel, shape (nx, ny) or (nx, ny, nz).
+        factor: Edge of a block in voxels, which divides the image's shape.
+
+    Raises:
+        InputError: The factor is not a positive whole number, or does not divide the shape.
+    """
     if factor == 1:
         return labels
     if factor < 1 or int(factor) != factor:

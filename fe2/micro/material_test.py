@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import InputError, MicroSolveError
+from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def material_test(rve: RVE, path: MaterialPath, *, tolerance: float = 1e-9) -> M
         InputError: The path does not fit the cell.
         MicroSolveError: An increment failed at 1/1024 of its length.
     """
-    table = _tabulated(path, rve.kinematics.components)
+    table = _tabulated(path, rve.kinematics)
     driver = _Driver(rve, tolerance)
     driver.record(float(path.times[0]))
     for start, end, (gradient, flux) in zip(path.times[:-1], path.times[1:], table[1:], strict=True):
@@ -91,7 +92,7 @@ def material_test(rve: RVE, path: MaterialPath, *, tolerance: float = 1e-9) -> M
     return driver.result()
 
 
-def _tabulated(path: MaterialPath, components: tuple[str, ...]) -> list[tuple[Array, Array]]:
+def _tabulated(path: MaterialPath, kinematics: Kinematics) -> list[tuple[Array, Array]]:
     """Prescribed gradient and flux at each point of the path, not a number where the other rules."""
     times = np.asarray(path.times, dtype=np.float64)
     if times.ndim != 1 or len(times) < 2 or np.any(np.diff(times) <= 0):
@@ -100,7 +101,9 @@ def _tabulated(path: MaterialPath, components: tuple[str, ...]) -> list[tuple[Ar
         )
     if path.increments < 1:
         raise InputError(f"increments = {path.increments} is not admissible; it must be 1 or more")
+    components = kinematics.components
     columns = {"gradient": path.gradient, "flux": path.flux}
+    virgin = {"gradient": kinematics.origin * kinematics.scale, "flux": np.zeros(len(components))}
     values = {kind: np.full((len(times), len(components)), np.nan) for kind in columns}
     for kind, named in columns.items():
         for name, column in named.items():
@@ -110,10 +113,12 @@ def _tabulated(path: MaterialPath, components: tuple[str, ...]) -> list[tuple[Ar
                 )
             if np.shape(column) != times.shape:
                 raise InputError(f"{kind} {name!r} has {np.size(column)} values for {len(times)} times")
-            values[kind][:, components.index(name)] = column
-            if np.nan_to_num(values[kind][0, components.index(name)]):
+            number = components.index(name)
+            values[kind][:, number] = column
+            if np.isfinite(column[0]) and column[0] != virgin[kind][number]:
                 raise InputError(
-                    f"{kind} {name!r} starts at {column[0]}; a path starts from the virgin cell, at 0"
+                    f"{kind} {name!r} starts at {column[0]}; a path starts from the virgin cell, at "
+                    f"{virgin[kind][number]:g}"
                 )
     both = np.isfinite(values["gradient"]) & np.isfinite(values["flux"])
     both[0] = False

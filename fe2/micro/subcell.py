@@ -80,16 +80,13 @@ def _shares(cell: Cell, cells: npt.NDArray[np.int32], measures: Array) -> dict[s
     return dict(zip(cell.names, shares.tolist(), strict=True))
 
 
-def _restricted(
-    cell: Cell, cells: npt.NDArray[np.int32], numbers: Ints
-) -> tuple[Cell, Ints]:
+def _restricted(cell: Cell, cells: npt.NDArray[np.int32], numbers: Ints) -> tuple[Cell, Ints]:
     mesh, entities, _, _ = dmesh.create_submesh(cell.mesh, cell.dim, cells)
     parents = entities.sub_topology_to_topology(np.arange(len(cells), dtype=np.int32), inverse=False)
     indices = cell.phases.values[parents]
     present = np.unique(indices)
-    tags = dmesh.meshtags(
-        mesh, cell.dim, np.arange(len(cells), dtype=np.int32), np.searchsorted(present, indices).astype(np.int32)
-    )
+    values = np.searchsorted(present, indices).astype(np.int32)
+    tags = dmesh.meshtags(mesh, cell.dim, np.arange(len(cells), dtype=np.int32), values)
     restricted = Cell(
         mesh=mesh,
         phases=tags,

@@ -42,8 +42,8 @@ class DiffusionLaw(ExpressionLaw):
     def conducted(self, value: Expr, gradient: Expr) -> Expr:
         r"""Flux :math:`K(T)\,\nabla T`, a UFL vector."""
 
-    def enthalpy(self, value: Expr) -> Expr:
-        """What a unit of volume holds, h(T)."""
+    def stored(self, value: Expr) -> Expr:
+        """Enthalpy: what a unit of volume holds, h(T)."""
         return ufl.as_ufl(0.0)
 
     def admissible_value(self, value: Expr) -> dict[str, Expr]:
@@ -91,7 +91,7 @@ class LinearConduction(DiffusionLaw):
             return ufl.as_vector([K[i] * gradient[i] for i in range(dim)])  # type: ignore[index]
         return ufl.dot(K, gradient)
 
-    def enthalpy(self, value: Expr) -> Expr:
+    def stored(self, value: Expr) -> Expr:
         """Heat c T."""
         return self.capacity * value
 
@@ -106,31 +106,32 @@ class NonlinearConduction(DiffusionLaw):
 
     Attributes:
         conductivity: T ↦ K, a UFL scalar or matrix of the UFL scalar T. A scalar has to stay positive.
-        enthalpy_of: T ↦ h, what a unit of volume holds, or None where nothing is stored.
+        enthalpy: T ↦ h, what a unit of volume holds, or None where nothing is stored.
     """
 
     conductivity: Callable[[Expr], Expr]
-    enthalpy_of: Callable[[Expr], Expr] | None = None
+    enthalpy: Callable[[Expr], Expr] | None = None
 
     symmetric: ClassVar[bool] = False  # the flux depends on the value, the storage not on the gradient
     needs_value: ClassVar[bool] = True  # type: ignore[misc]
 
     def __post_init__(self) -> None:
-        if not all(callable(given) for given in (self.conductivity, self.enthalpy_of or abs)):
+        formulas = [self.conductivity] if self.enthalpy is None else [self.conductivity, self.enthalpy]
+        if not all(map(callable, formulas)):
             raise InputError(
-                "NonlinearConduction: conductivity and enthalpy_of are functions of the value, such as "
+                "NonlinearConduction: conductivity and enthalpy are functions of the value, such as "
                 "lambda T: 1 + 0.1 * T; numbers are for LinearConduction"
             )
-        object.__setattr__(self, "stores", self.enthalpy_of is not None)
+        object.__setattr__(self, "stores", self.enthalpy is not None)
 
     def conducted(self, value: Expr, gradient: Expr) -> Expr:
         """Flux."""
         K = ufl.as_ufl(self.conductivity(value))
         return ufl.dot(K, gradient) if K.ufl_shape else K * gradient
 
-    def enthalpy(self, value: Expr) -> Expr:
+    def stored(self, value: Expr) -> Expr:
         """The enthalpy that was given."""
-        return ufl.as_ufl(self.enthalpy_of(value) if self.enthalpy_of else 0.0)
+        return ufl.as_ufl(self.enthalpy(value) if self.enthalpy else 0.0)
 
     def admissible_value(self, value: Expr) -> dict[str, Expr]:
         """A conductivity that is a scalar is positive."""
@@ -178,12 +179,12 @@ class WithValue(ExpressionLaw):
         value, slope = _split(gradient)
         flux, stored = self.law.conducted(value, slope), ufl.as_ufl(0.0)
         if self.stores:
-            stored = (self.law.enthalpy(value) - history["enthalpy"]) * _inverse(dt)
+            stored = (self.law.stored(value) - history["enthalpy"]) * _inverse(dt)
         return ufl.as_vector([stored, *(flux[i] for i in range(flux.ufl_shape[0]))])
 
     def update(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> dict[str, Expr]:
         """Enthalpy at the end of the time step."""
-        return {"enthalpy": self.law.enthalpy(gradient[0])} if self.stores else {}
+        return {"enthalpy": self.law.stored(gradient[0])} if self.stores else {}
 
     def admissible(self, gradient: Expr) -> dict[str, Expr]:
         """What the law demands of the value."""

@@ -84,7 +84,7 @@ class MeltingConduction(DiffusionLaw):
         change = self.liquid_conductivity - self.conductivity  # type: ignore[operator]
         return (self.conductivity + change * self.liquid_fraction(value)) * gradient
 
-    def enthalpy(self, value: Expr) -> Expr:
+    def stored(self, value: Expr) -> Expr:
         """Heat that a unit of volume holds beyond the solid at its solidus."""
         part, interval = self._part(value), self.liquidus - self.solidus
         beyond = ufl.max_value(value - self.liquidus, 0.0)
