@@ -9,13 +9,14 @@ results := results/plasticity
 # One thread for each rank: the ranks are the parallelism.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test lint format types clean distclean
+.PHONY: help setup demo test test-all lint format types clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make setup      create $(VENV) and install fe2 with DOLFINx and the tools (PYTHON=... chooses the Python)'
 	@echo 'make demo       run the main demonstration on $(RANKS) ranks (RANKS=... changes it)'
-	@echo 'make test       run the tests (ARGS=... is handed to pytest)'
+	@echo 'make test       run the tests but the slow ones, two at a time (ARGS=... is handed to pytest)'
+	@echo 'make test-all   run all tests, as continuous integration does'
 	@echo 'make lint       check format and lint with ruff'
 	@echo 'make format     format and repair with ruff'
 	@echo 'make types      check types with mypy'
@@ -36,7 +37,10 @@ demo: $(stamp)
 	@find $(results) -name '*.png' -exec echo 'Picture: {}' ';'
 
 test: $(stamp)
-	@$(python) -m pytest $(ARGS)
+	@$(python) -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
+
+test-all: $(stamp)
+	@$(python) -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(stamp)
 	@$(python) -m ruff format --check .

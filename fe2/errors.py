@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class Fe2Error(Exception):
     """Base of every error that fe2 raises on purpose.
@@ -55,3 +57,8 @@ class StepSizeError(Fe2Error):
 
 class PictureError(Fe2Error):
     """A picture was not drawn: the message says what is missing, or which fields there are."""
+
+
+def place(point: Iterable[float]) -> str:
+    """Coordinates as messages give them."""
+    return "(" + ", ".join(f"{value:.6g}" for value in point) + ")"

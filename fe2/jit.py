@@ -28,7 +28,7 @@ from mpi4py import MPI
 from ufl.core.expr import Expr
 
 from fe2.errors import MissingDependencyError
-from fe2.parallel import raise_together
+from fe2.parallel import together
 
 _COMPILER_FLAGS = ["-O3", "-march=native", "-ffast-math", "-g0"]
 
@@ -52,18 +52,21 @@ def compile_expression(expression: Expr, points: npt.NDArray[np.float64], comm: 
 
 def _compile(ufl_object: Any, comm: MPI.Comm) -> None:
     # Every rank fills its own node's cache before the collective call, which then only loads.
-    error: Exception | None = None
-    try:
-        with _compiler_lock(cache_folder()):
-            dolfinx.jit.ffcx_jit(
-                MPI.COMM_SELF,
-                ufl_object,
-                form_compiler_options={"scalar_type": np.float64},
-                jit_options=_options(),
-            )
-    except Exception as reason:  # whatever the compiler raises has to reach all ranks
-        error = _explained(reason)
-    raise_together(comm, error)
+    with together(comm):
+        try:
+            with _compiler_lock(cache_folder()):
+                dolfinx.jit.ffcx_jit(
+                    MPI.COMM_SELF,
+                    ufl_object,
+                    form_compiler_options={"scalar_type": np.float64},
+                    jit_options=_options(),
+                )
+        except (FileNotFoundError, cffi.VerificationError) as error:
+            raise MissingDependencyError(
+                "fe2 compiles cell problems to machine code and found no working C compiler. Install one "
+                "with its headers and Python's, on Debian: apt-get install gcc libc6-dev libpython3-dev. "
+                f"The compiler said: {type(error).__name__}: {error}"
+            ) from error
 
 
 def _options() -> dict[str, Any]:
@@ -97,14 +100,3 @@ def _compiler_lock(folder: Path) -> Iterator[None]:
             if name.startswith("libffcx_") and name.endswith(".c") and f"{name}.cached" not in names:
                 (folder / name).unlink(missing_ok=True)
         yield
-
-
-def _explained(reason: Exception) -> Exception:
-    text = str(reason)
-    if isinstance(reason, FileNotFoundError | cffi.VerificationError):
-        return MissingDependencyError(
-            "fe2 compiles cell problems to machine code and found no working C compiler. Install one with "
-            "its headers and Python's, on Debian: apt-get install gcc libc6-dev libpython3-dev. "
-            f"The compiler said: {type(reason).__name__}: {text}"
-        )
-    return reason

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from mpi4py import MPI
@@ -38,15 +39,27 @@ def raise_together(comm: MPI.Comm, error: Exception | None) -> None:
     raise together from error
 
 
-def on_every_rank[T](comm: MPI.Comm, function: Callable[[], T]) -> T:
-    """What a function without collective calls returns on this rank; its error anywhere is raised on all."""
-    result, failure = [], None
+@contextmanager
+def together(comm: MPI.Comm) -> Iterator[None]:
+    """What goes wrong inside on one rank is raised on all of them; nothing inside may be collective."""
+    failure = None
     try:
-        result.append(function())
-    except Exception as error:  # the other ranks have to hear of any error
+        yield
+    except Exception as error:  # the other ranks wait in the same place
         failure = error
     raise_together(comm, failure)
-    return result[0]
+
+
+def on_every_rank[T](comm: MPI.Comm, function: Callable[[], T]) -> T:
+    """What a function without collective calls returns on this rank; its error anywhere is raised on all."""
+    with together(comm):
+        return function()
+
+
+def on_root[T](comm: MPI.Comm, function: Callable[[], T]) -> T | None:
+    """What a function returns on rank 0, None on the others; its error is raised on all; collective."""
+    with together(comm):
+        return function() if comm.rank == 0 else None
 
 
 def describe(error: Exception | None) -> str:

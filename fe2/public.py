@@ -31,6 +31,7 @@ from fe2.micro.material_test import MaterialPath, MaterialTest
 from fe2.micro.mesh_cell import read_cell
 from fe2.micro.model import MicroModel
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.pore_flow import pore_flow
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
 from fe2.physics.conduction import DiffusionLaw, LinearConduction, NonlinearConduction
@@ -46,6 +47,7 @@ from fe2.physics.melting import MeltingConduction
 from fe2.physics.mooney_rivlin import MooneyRivlin
 from fe2.physics.neo_hookean import NeoHookean
 from fe2.physics.plasticity import J2Plasticity
+from fe2.physics.pore_flow import Solid, StokesFlow
 from fe2.physics.small_strain import mandel_strain as strain
 from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
@@ -94,8 +96,10 @@ __all__ = [
     "Response",
     "Responses",
     "Simulation",
+    "Solid",
     "SplitHyperelasticLaw",
     "StepSizeError",
+    "StokesFlow",
     "VocePlasticity",
     "coarsen_image",
     "deformation_gradient",
@@ -105,6 +109,7 @@ __all__ = [
     "finite_strain",
     "gradient",
     "image_cell",
+    "pore_flow",
     "ramp",
     "read_cell",
     "read_history",

@@ -69,6 +69,16 @@ def closest_isotropic(stiffness: npt.ArrayLike) -> tuple[float, float]:
     return volumetric / dim, (float(np.trace(values)) - volumetric) / (2 * (size - 1))
 
 
+def is_isotropic(stiffness: npt.ArrayLike) -> bool:
+    """Whether a stiffness, shape (6, 6) or (3, 3), is its closest isotropic one, up to 1e-9 of its norm."""
+    values, dim = _in_own_dimension(stiffness)
+    bulk, shear = closest_isotropic(values)
+    identity = (np.arange(len(values)) < dim).astype(np.float64)
+    volumetric = np.outer(identity, identity) / dim
+    closest = dim * bulk * volumetric + 2.0 * shear * (np.eye(len(values)) - volumetric)
+    return bool(np.linalg.norm(values - closest) < 1e-9 * np.linalg.norm(values))
+
+
 def universal_anisotropy(stiffness: npt.ArrayLike) -> float:
     r"""Universal elastic anisotropy index, zero for isotropy and positive otherwise.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
+from .checks import require
 from .periodic_images import nearest_images
 
 FloatArray = npt.NDArray[np.float64]
@@ -16,6 +18,35 @@ FloatArray = npt.NDArray[np.float64]
 TRIALS = 2000  # positions tried for one ball before sequential addition gives up
 RESTARTS = 6  # random starts of the relaxation
 ORIGINS = 2000  # random origins among which the cell's is chosen
+
+
+def packed_centres(
+    count: int, radius: float, period: FloatArray, *, fraction: float, gap: float, seed: int, balls: str
+) -> FloatArray:
+    """Centres of `count` balls whose surfaces are at least `gap` radii apart and nearly touch no face.
+
+    Args:
+        count: Number of balls.
+        radius: Their radius.
+        period: Edge lengths of the cell, shape (dim,).
+        fraction: Their volume fraction, for the message.
+        gap: Least distance of two surfaces, in radii.
+        seed: Seed of the random positions.
+        balls: What messages call them.
+
+    Returns:
+        Shape (count, dim) in the box from 0 to `period`.
+
+    Raises:
+        ValueError: The gap is not positive, or so many balls at such a distance find no place.
+    """
+    require(0.0 < gap < math.inf, "gap", gap, "must be a positive number of radii")
+    centres = random_packing(count, (2.0 + gap) * radius, period, seed)
+    if centres is None:
+        raise ValueError(
+            f"fraction = {fraction}: {count} {balls} find no place with gap = {gap} radii; choose one lower"
+        )
+    return away_from_faces(centres, radius, period, seed)
 
 
 def random_packing(count: int, distance: float, period: FloatArray, seed: int) -> FloatArray | None:

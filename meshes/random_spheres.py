@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .checks import checked_output, checked_period, checked_size, require, require_count, require_fraction
+from .checks import checked_output, checked_period, checked_size, require_count, require_fraction
 from .command_line import run
 from .inclusions import write_inclusions
-from .packing import away_from_faces, random_packing
+from .packing import packed_centres
 
 
 def random_spheres(
@@ -60,15 +60,9 @@ def random_spheres(
     period = np.array(lengths)
     require_fraction(fraction, math.pi / (3.0 * math.sqrt(2.0)), "equal spheres touch at best")
     require_count("count", count, 1)
-    require(0.0 < gap < math.inf, "gap", gap, "must be a positive number of radii")
     radius = (3.0 * fraction * period.prod() / (4.0 * math.pi * count)) ** (1.0 / 3.0)
     size = checked_size(size if size is not None else min(radius / 2.0, min(lengths) / 12.0), lengths)
-    centres = random_packing(count, (2.0 + gap) * radius, period, seed)
-    if centres is None:
-        raise ValueError(
-            f"fraction = {fraction}: {count} spheres find no place with gap = {gap} radii; choose one lower"
-        )
-    centres = away_from_faces(centres, radius, period, seed)
+    centres = packed_centres(count, radius, period, fraction=fraction, gap=gap, seed=seed, balls="spheres")
     return write_inclusions(path, period, centres, radius, "sphere", size=size, order=order, binary=binary)
 
 

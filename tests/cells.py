@@ -17,8 +17,8 @@ from mpi4py import MPI
 from fe2.micro.cell import Cell, make_cell
 from fe2.micro.image_cell import image_cell
 from fe2.micro.mesh_cell import read_cell
-from fe2.micro.quadrature import PointEvaluator, point_weights
 from fe2.micro.rve import RVE
+from fe2.quadrature import PointEvaluator, point_weights
 
 Array = npt.NDArray[np.float64]
 

@@ -6,6 +6,7 @@ import two_scale  # isort: skip  # before dolfinx
 
 from dataclasses import dataclass
 
+import basix.ufl
 import dolfinx.fem.petsc as fem_petsc
 import numpy as np
 import ufl
@@ -21,7 +22,7 @@ from fe2.physics.diffusion import value_and_gradient
 
 Array = two_scale.Array
 
-TIGHT = {"snes_rtol": 1e-12}
+TIGHT = {"snes_rtol": 1e-11, "snes_linesearch_type": "l2"}
 
 
 @dataclass
@@ -61,8 +62,6 @@ class Strip:
 
 
 def _scalars(law: HomogenizedLaw) -> fem.FunctionSpace:
-    import basix.ufl
-
     mesh = law.flux.function_space.mesh
     return fem.functionspace(
         mesh, basix.ufl.quadrature_element(mesh.basix_cell(), degree=2, scheme="default")
@@ -101,7 +100,7 @@ class SingleScale:
             self.T,
             bcs=self.bcs,
             petsc_options_prefix="single_scale_heat_",
-            petsc_options={"snes_linesearch_type": "bt", "ksp_type": "preonly", "pc_type": "lu"},
+            petsc_options={"snes_linesearch_type": "l2", "ksp_type": "preonly", "pc_type": "lu"},
         )
         self.problem.solver.setConvergenceTest(self._converged)
 

@@ -15,7 +15,7 @@ from mpi import ROOT, python, succeeded
 PACKAGE = ROOT / "fe2"
 
 # From the top down: a unit (folder or single module) may import units of later rows, not of its own.
-# Single modules that are not named are foundations.
+# Units that are not named are foundations.
 LAYERS = (
     ("__main__",),
     ("cli",),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import basix
 import numpy as np
 import ufl
 from dolfinx import fem
@@ -23,6 +22,7 @@ from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import ExpressionLaw
+from fe2.quadrature import quadrature_points
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Subdomain:
         mesh = marked.mesh
         owned = mesh.topology.index_map(mesh.topology.dim).size_local
         cells = owned if self.group is None else np.count_nonzero(marked.cell_tags.find(self.group) < owned)
-        count = len(basix.make_quadrature(mesh.basix_cell(), quadrature_degree)[0])
-        return mesh.comm.allreduce(int(cells)) * count
+        points, _ = quadrature_points(mesh, quadrature_degree)
+        return mesh.comm.allreduce(int(cells)) * len(points)
 
 
 def build_subdomains(case: RunCase, marked: MarkedMesh, problems: Problems) -> list[Subdomain]:
@@ -106,7 +106,7 @@ def _check_cover(
 
 
 def default_quadrature_degree(marked: MarkedMesh, degree: int) -> int:
-    """Lowest degree that integrates the stiffness of straight elements with constant tangent exactly enough.
+    """Lowest degree with which no straight element loses stiffness where the tangent is constant.
 
     2 (p - 1), at least 1, on simplices; p + 1 points in each direction on quadrilaterals and hexahedra.
     """
@@ -127,7 +127,8 @@ def formula_work(
     assert material is not None
     law = material.make(case.physics_name)
     if not isinstance(law, ExpressionLaw) or law.history(kinematics.local_size):
-        text = "a law with history needs a cell: a cell file with this law in all of its phases"
+        what = "a law with history" if law.history(kinematics.local_size) else "this law"
+        text = f"{what} needs a cell: a cell file with this law in all of its phases"
         problems.add(("laws", subdomain.name, "law"), text, material.law)
         return None
     mesh = unknown.function_space.mesh

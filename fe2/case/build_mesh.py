@@ -16,8 +16,7 @@ from fe2.case.run_case import RunCase
 from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh
 from fe2.errors import InputError
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
-from fe2.mesh_distribution import on_root
-from fe2.parallel import on_every_rank
+from fe2.parallel import on_every_rank, on_root
 
 SIDES = ("left", "right", "bottom", "top", "back", "front")
 """Sides of a box: lower and upper end along x, y and z."""

@@ -73,6 +73,24 @@ PHYSICS: dict[str, Physics] = {
         vector=True,
         effective="tangent",
     ),
+    "diffusion": Physics(
+        factory="fe2.micro.diffusion:diffusion",
+        kinematics="fe2.physics.diffusion:diffusion_kinematics",
+        laws={"linear_conduction": "fe2.physics.conduction:LinearConduction"},
+        field="temperature",
+        vector=False,
+        effective="conductivity",
+        default_law="linear_conduction",
+    ),
+    "pore_flow": Physics(
+        factory="fe2.micro.pore_flow:pore_flow",
+        kinematics="fe2.physics.pore_flow:pore_flow_kinematics",
+        laws={"stokes_flow": "fe2.physics.pore_flow:stokes_flow"},
+        field="pressure",
+        vector=False,
+        effective="permeability",
+        default_law="stokes_flow",
+    ),
 }
 """Physics by name."""
 

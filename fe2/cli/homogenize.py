@@ -46,7 +46,7 @@ def command(file: Path, as_json: bool, output: Path | None, verbose: bool, quiet
     case = read_cell_case(file)
     from mpi4py import MPI
 
-    from fe2.mesh_distribution import on_root
+    from fe2.parallel import on_root
 
     def work() -> None:
         result = effective(case, verbose=verbose, quiet=quiet or as_json)

@@ -63,7 +63,7 @@ def command(
     from fe2.case.build_cell import build_rve
     from fe2.cli.material_table import read_path, response_columns, response_text
     from fe2.cli.output import stage, write_text
-    from fe2.mesh_distribution import on_root
+    from fe2.parallel import on_root
 
     def work() -> None:
         with stage("making the cell", quiet, verbose):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 
 from fe2.case.problems import suggestion
-from fe2.errors import InputError, PictureError
+from fe2.cli.curve_figure import curve_figure
+from fe2.errors import InputError
 from fe2.physics.kinematics import Kinematics
 
 Array = npt.NDArray[np.float64]
@@ -44,17 +44,7 @@ def draw(
     for name in (x, y):
         if name not in columns:
             raise InputError(f"column {name!r}: {suggestion(name, list(columns))}")
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, plane = plt.subplots(figsize=(5.0, 3.8), layout="constrained")
-    plane.plot(columns[x], columns[y], color="#1f4e79", marker=".", markersize=4, linewidth=1.2)
-    plane.set_xlabel(x.replace("_", " "))
-    plane.set_ylabel(y.replace("_", " ") + (f"  (units: {units})" if units else ""))
-    plane.grid(alpha=0.3)
-    try:
-        figure.savefig(file, dpi=150)
-    except (OSError, ValueError) as error:
-        raise PictureError(f"{file} was not drawn: {error}") from error
-    finally:
-        plt.close(figure)
+    with curve_figure(file) as plane:
+        plane.plot(columns[x], columns[y], color="#1f4e79", marker=".", markersize=4, linewidth=1.2)
+        plane.set_xlabel(x.replace("_", " "))
+        plane.set_ylabel(y.replace("_", " ") + (f"  (units: {units})" if units else ""))

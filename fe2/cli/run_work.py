@@ -23,7 +23,7 @@ from fe2.errors import Fe2Error, InputError
 from fe2.io.results import earlier_results
 from fe2.io.summary import versions
 from fe2.macro.problem import OPTIONS_PREFIX
-from fe2.mesh_distribution import on_root
+from fe2.parallel import on_root
 
 LOG, CASE = "run.log", "case_understood.json"
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib import colormaps
 from mpi4py import MPI
 
 from fe2.case.build_cell import build_rve
 from fe2.case.catalogue import resolve
 from fe2.case.run_case import RunCase
 from fe2.case.understood import read_understood
+from fe2.cli.curve_figure import curve_figure
 from fe2.cli.run_pictures import default_fields
 from fe2.cli.run_work import CASE
-from fe2.errors import InputError, PictureError
+from fe2.errors import InputError
 from fe2.io.pictures import draw_run
 from fe2.io.results import read_history, read_residuals, read_watched
 from fe2.io.summary import TEXT
@@ -100,24 +101,14 @@ def convergence(folder: Path, picture: Path) -> Path:
         PictureError: The picture could not be written.
     """
     table = read_residuals(folder)
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, plane = plt.subplots(figsize=(5.0, 3.8), layout="constrained")
     times = np.unique(table["time"])
-    for k, time in enumerate(times):
-        rows = table["time"] == time
-        colour = plt.get_cmap("viridis")(k / max(1, len(times) - 1))
-        norms = np.maximum(table["norm"][rows], np.finfo(float).tiny)
-        plane.semilogy(table["iteration"][rows], norms, marker=".", linewidth=1.0, color=colour)
-    plane.set_xlabel("iteration")
-    plane.set_ylabel("norm of the macroscopic residual")
-    plane.set_title(f"{len(times)} steps, dark to light over time", fontsize="medium")
-    plane.grid(alpha=0.3)
-    try:
-        figure.savefig(picture, dpi=150)
-    except (OSError, ValueError) as error:
-        raise PictureError(f"{picture} was not drawn: {error}") from error
-    finally:
-        plt.close(figure)
+    with curve_figure(picture) as plane:
+        for k, time in enumerate(times):
+            rows = table["time"] == time
+            colour = colormaps["viridis"](k / max(1, len(times) - 1))
+            norms = np.maximum(table["norm"][rows], np.finfo(float).tiny)
+            plane.semilogy(table["iteration"][rows], norms, marker=".", linewidth=1.0, color=colour)
+        plane.set_xlabel("iteration")
+        plane.set_ylabel("norm of the macroscopic residual")
+        plane.set_title(f"{len(times)} steps, dark to light over time", fontsize="medium")
     return picture

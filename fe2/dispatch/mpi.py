@@ -7,9 +7,9 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from fe2.dispatch.pool import Progress
-from fe2.dispatch.serial import PointError, SerialPool
+from fe2.dispatch.serial import SerialPool
 from fe2.micro.model import MicroModel
-from fe2.parallel import raise_together
+from fe2.parallel import on_every_rank
 from fe2.response import Responses
 
 Array = npt.NDArray[np.float64]
@@ -59,14 +59,7 @@ class MpiPool:
             PointError: On all ranks, where any point on any rank was not solved. On the rank that
                 owns the point the error holds its number, on the others -1.
         """
-        responses, failure = None, None
-        try:
-            responses = self._own.evaluate(gradients, dt)
-        except PointError as error:
-            failure = error
-        raise_together(self.comm, failure)
-        assert responses is not None
-        return responses
+        return on_every_rank(self.comm, lambda: self._own.evaluate(gradients, dt))
 
     def commit(self) -> None:
         """Trial states become the committed ones."""

@@ -8,14 +8,26 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fe2.errors import MicroSolveError
 from fe2.micro.model import MicroModel
 from fe2.response import Responses
 
 Array = npt.NDArray[np.float64]
 
-
 Progress = Callable[[int, int], None]
 """Called with the number of points done and the number of all points of this rank."""
+
+
+class PointError(MicroSolveError):
+    """A micro model failed at one point.
+
+    Attributes:
+        point: Number of the point among those of this rank, -1 where another rank owns it.
+    """
+
+    def __init__(self, message: str, point: int = -1) -> None:
+        super().__init__(message)
+        self.point = point
 
 
 class MicroPool(Protocol):
@@ -39,7 +51,8 @@ class MicroPool(Protocol):
         """Answers for this rank's gradients, shape (n, m); trial states are kept until the next call.
 
         Raises:
-            MicroSolveError: On all ranks, where any point on any rank was not solved.
+            PointError: On all ranks, where any point on any rank was not solved. On the rank that
+                owns the point the error holds its number, on the others -1.
         """
 
     def commit(self) -> None:

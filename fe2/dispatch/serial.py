@@ -5,25 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fe2.dispatch.pool import Progress
+from fe2.dispatch.pool import PointError, Progress
 from fe2.errors import MicroSolveError
 from fe2.micro.model import MicroModel
 from fe2.parallel import describe
 from fe2.response import Responses
 
 Array = npt.NDArray[np.float64]
-
-
-class PointError(MicroSolveError):
-    """A micro model failed at one point of this rank.
-
-    Attributes:
-        point: Number of the point among those of this rank.
-    """
-
-    def __init__(self, message: str, point: int = -1) -> None:
-        super().__init__(message)
-        self.point = point
 
 
 class SerialPool:

@@ -14,11 +14,11 @@ from dolfinx.io.utils import distribute_entity_data
 from mpi4py import MPI
 
 from fe2.errors import InputError
-from fe2.mesh_data import MeshData, Part, cells_of_file, facets_of_file
-from fe2.mesh_distribution import distribute, on_root
 from fe2.micro.cell_checks import Geometry, check_elements
-from fe2.msh_file import read_msh
-from fe2.parallel import raise_together
+from fe2.msh.distribution import distribute
+from fe2.msh.file import read_msh
+from fe2.msh.mesh_data import MeshData, Part, cells_of_file, facets_of_file
+from fe2.parallel import on_root, raise_together
 
 
 class MarkedMesh(NamedTuple):

@@ -21,6 +21,7 @@ from fe2.dispatch.pool import MicroPool
 from fe2.io.vtu import Grid
 from fe2.jit import compile_expression
 from fe2.micro.model import MicroModel
+from fe2.quadrature import point_dofs
 
 Array = npt.NDArray[np.float64]
 
@@ -60,8 +61,7 @@ class Problem(Protocol):
 
 def fluxes(law: Law) -> Array:
     """Fluxes at this rank's points, internal components, shape (n, m), cell by cell."""
-    rows = law.flux.function_space.dofmap.list[law.cells].reshape(-1)
-    values: Array = law.flux.x.array.reshape(-1, law.micro.kinematics.size)[rows]
+    values: Array = law.flux.x.array.reshape(-1, law.micro.kinematics.size)[point_dofs(law.flux, law.cells)]
     return values
 
 

@@ -27,7 +27,7 @@ from fe2.io.history import read_history
 from fe2.io.local_fields import reported_fields, von_mises, write_local_fields
 from fe2.io.results import COLLECTION
 from fe2.micro.fields import LocalFields
-from fe2.parallel import raise_together
+from fe2.parallel import on_root
 
 __all__ = ["draw_run", "reported_fields", "von_mises", "write_local_fields"]
 
@@ -85,22 +85,18 @@ def draw_run(
     Raises:
         PictureError: On all ranks: the run holds no such step, field or column, or drawing failed.
     """
-    failure: Exception | None = None
     local = _on_first_rank(local, comm)
-    try:
-        if comm.rank == 0:
-            with tempfile.TemporaryDirectory() as scratch:
-                panels = {
-                    "macro": _macro_panel(Path(folder), step, field, warp, at),
-                    "local": local and _local_panel(local, Path(scratch, "rve.vtu"), local_field, warp, at),
-                    "curve": history and _curve_panel(Path(folder), step, history),
-                }
-                _render(
-                    {**panels, "title": title, "labels": dict(labels or {})}, Path(picture), Path(scratch)
-                )
-    except Exception as error:  # the other ranks wait
-        failure = error
-    raise_together(comm, failure)
+
+    def draw() -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            panels = {
+                "macro": _macro_panel(Path(folder), step, field, warp, at),
+                "local": local and _local_panel(local, Path(scratch, "rve.vtu"), local_field, warp, at),
+                "curve": history and _curve_panel(Path(folder), step, history),
+            }
+            _render({**panels, "title": title, "labels": dict(labels or {})}, Path(picture), Path(scratch))
+
+    on_root(comm, draw)
     return Path(picture)
 
 

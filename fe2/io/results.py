@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from fe2.errors import Fe2Error, InputError
@@ -27,7 +26,7 @@ from fe2.io.macro_fields import CellFields, NodalFields, Problem
 from fe2.io.summary import JSON, TEXT, write_summary_files
 from fe2.io.vtu import write_pvd, write_pvtu, write_vtu
 from fe2.io.watched import FOLDER, WatchedPoint, find_places, gather_states, read_watched, write_states
-from fe2.parallel import raise_together
+from fe2.parallel import together
 from fe2.records import StepRecord, Summary
 
 __all__ = ["ResultsFolder", "WatchedPoint", "read_history", "read_residuals", "read_watched"]
@@ -73,12 +72,12 @@ class ResultsFolder:
         """
         self.folder = folder
         self._problem, self._comm = problem, problem.comm
-        with self._together():
+        with together(self._comm):
             if self._comm.rank == 0:
                 _prepare(folder, overwrite)
         self._nodal = NodalFields(problem.unknown)
         self._cells = CellFields(problem.unknown.function_space.mesh, problem.laws)
-        with self._together():
+        with together(self._comm):
             self._places = find_places(problem.laws, self._comm, watch)
         cells = self._comm.allgather(len(self._nodal.grid.cells))
         self._writers = [rank for rank, count in enumerate(cells) if count]
@@ -91,17 +90,17 @@ class ResultsFolder:
             Fe2Error: On all ranks, where a file could not be written on any; the message names it.
         """
         name = f"step_{len(self._steps):06d}"
-        with self._together():
+        with together(self._comm):
             if self._comm.rank in self._writers:
                 self._write_piece(name)
         if self._places:
             states = gather_states(self._problem.laws, self._places, self._comm)
-            with self._together():
+            with together(self._comm):
                 if self._comm.rank == 0:
                     write_states(self.folder / FOLDER / f"{name}.h5", time, self._places, states)
         self._steps.append((time, name))
         # the collection comes last: it lists complete steps only
-        with self._together():
+        with together(self._comm):
             if self._comm.rank == 0:
                 self._write_collection(name)
 
@@ -112,7 +111,7 @@ class ResultsFolder:
             Fe2Error: On all ranks, where a file could not be written on any; the message names it.
         """
         self.write_fields(record.time)
-        with self._together():
+        with together(self._comm):
             if self._comm.rank == 0:
                 append_history(self.folder, record)
 
@@ -127,7 +126,7 @@ class ResultsFolder:
             Fe2Error: On all ranks, where the summary of a finished run could not be written.
         """
         if summary.finished:
-            with self._together():
+            with together(self._comm):
                 if self._comm.rank == 0:
                     write_summary_files(self.folder, summary)
         elif self._comm.rank == 0:
@@ -155,16 +154,6 @@ class ResultsFolder:
 
     def _piece(self, name: str, rank: int) -> str:
         return f"{name}.vtu" if self._comm.size == 1 else f"{name}_{rank}.vtu"
-
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        """What goes wrong inside on one rank is raised on all of them."""
-        failure = None
-        try:
-            yield
-        except Exception as error:  # the other ranks wait in the same place
-            failure = error
-        raise_together(self._comm, failure)
 
 
 def earlier_results(folder: Path) -> list[Path]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import basix
-import basix.ufl
 import numpy as np
 import numpy.typing as npt
 import ufl
@@ -14,10 +12,11 @@ from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 
 from fe2.dispatch.mpi import MpiPool
-from fe2.dispatch.pool import MicroPool
-from fe2.errors import InputError, MicroSolveError
+from fe2.dispatch.pool import MicroPool, PointError
+from fe2.errors import InputError, MicroSolveError, place
 from fe2.jit import compile_expression
 from fe2.micro.model import MicroModel
+from fe2.quadrature import point_dofs, quadrature_function, quadrature_points
 
 Array = npt.NDArray[np.float64]
 
@@ -80,8 +79,8 @@ class HomogenizedLaw:
         self.gradient = gradient
         _check_components(gradient, micro)
         m = micro.kinematics.size
-        self.flux = self._quadrature_function(quadrature_degree, (m,), "flux")
-        self.tangent = self._quadrature_function(quadrature_degree, (m, m), "tangent")
+        self.flux = quadrature_function(self._mesh, quadrature_degree, (m,), "flux")
+        self.tangent = quadrature_function(self._mesh, quadrature_degree, (m, m), "tangent")
         self.cells = _cells_of(self._mesh, subdomains, subdomain)
         measure = ufl.Measure(
             "dx",
@@ -90,11 +89,11 @@ class HomogenizedLaw:
             metadata={"quadrature_degree": quadrature_degree, "quadrature_rule": "default"},
         )
         self.dx = measure if subdomains is None else measure(subdomain)
-        points, _ = basix.make_quadrature(self._mesh.basix_cell(), quadrature_degree)
+        points, _ = quadrature_points(self._mesh, quadrature_degree)
         self.points_per_cell = len(points)
         self._evaluate_gradient = compile_expression(gradient, points, self._mesh.comm)
         self._evaluate_place = compile_expression(ufl.SpatialCoordinate(self._mesh), points, self._mesh.comm)
-        self._rows = self.flux.function_space.dofmap.list[self.cells].reshape(-1)
+        self._rows = point_dofs(self.flux, self.cells)
         self._evaluated = False
         self.pool: MicroPool = MpiPool(micro, len(self._rows), self._mesh.comm)
 
@@ -122,7 +121,7 @@ class HomogenizedLaw:
         gradients = self._at_points(self._evaluate_gradient)
         try:
             responses = self.pool.evaluate(gradients, dt)
-        except MicroSolveError as error:
+        except PointError as error:
             raise self._located(error, gradients) from error
         self._evaluated = True
         self.flux.x.array.reshape(-1, m)[self._rows] = responses.flux
@@ -154,7 +153,8 @@ class HomogenizedLaw:
         tangents = self.tangents()
         if not self._evaluated and self.micro.kinematics.indicators(tangents[:0]):
             virgin = self.micro.initial_state()
-            response = self.micro.solve(np.zeros(tangents.shape[1]), virgin, 0.0, np.empty_like(virgin))
+            origin = self.micro.kinematics.origin
+            response = self.micro.solve(origin, virgin, 0.0, np.empty_like(virgin))
             tangents = np.broadcast_to(response.tangent, tangents.shape)
         return self.micro.kinematics.indicators(tangents)
 
@@ -167,31 +167,24 @@ class HomogenizedLaw:
         values = expression.eval(self._mesh, self.cells)
         return values.reshape(len(self._rows), -1 if len(self._rows) else expression.value_size)
 
-    def _located(self, error: MicroSolveError, gradients: Array) -> MicroSolveError:
+    def _located(self, error: PointError, gradients: Array) -> MicroSolveError:
         """The error of the rank that has it, with its place, on all ranks."""
         comm = self._mesh.comm
-        point = getattr(error, "point", -1)
-        text = ""
+        point, text = error.point, ""
         if point >= 0:
             cell = self.cells[point // self.points_per_cell]
             number = int(self._mesh.topology.original_cell_index[cell])
-            place = ", ".join(f"{x:.6g}" for x in self.coordinates()[point])
             names = ", ".join(self.micro.kinematics.components)
-            value = ", ".join(f"{g:.6g}" for g in gradients[point] * self.micro.kinematics.scale)
+            value = place(gradients[point] * self.micro.kinematics.scale)
             text = (
                 f"the RVE at macroscopic cell {number}, quadrature point {point % self.points_per_cell}, "
-                f"coordinates ({place}), {self.micro.kinematics.gradient_name} ({names}) = ({value}): {error}"
+                f"coordinates {place(self.coordinates()[point])}, "
+                f"{self.micro.kinematics.gradient_name} ({names}) = {value}: {error}"
             )
         texts = [text for text in comm.allgather(text) if text]
         located = MicroSolveError(texts[0])
         located.collective = True
         return located
-
-    def _quadrature_function(self, degree: int, shape: tuple[int, ...], name: str) -> fem.Function:
-        element = basix.ufl.quadrature_element(
-            self._mesh.basix_cell(), value_shape=shape, degree=degree, scheme="default"
-        )
-        return fem.Function(fem.functionspace(self._mesh, element), name=name)
 
 
 def _mesh_of(gradient: Expr) -> dmesh.Mesh:

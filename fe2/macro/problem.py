@@ -39,6 +39,10 @@ fail: a smaller load step is cheaper.
 """
 
 
+_ROUND_OFF = 1e-13
+"""Change of the unknown in an iteration that is round-off, relative to the unknown."""
+
+
 class MacroProblem:
     r"""A nonlinear variational problem F(u; v) = 0 in which homogenized fluxes stand.
 
@@ -48,7 +52,7 @@ class MacroProblem:
 
     Newton's iteration has converged where the norm of the residual is at most ``snes_rtol`` times
     the forces of the problem: the first residual of the step, or the reactions at the constrained
-    degrees of freedom, whichever is larger.
+    degrees of freedom, whichever is larger; or where an iteration changed nothing but round-off.
 
     Attributes:
         unknown: The macroscopic unknown u.
@@ -120,6 +124,7 @@ class MacroProblem:
         Raises:
             MicroSolveError: A micro model failed and the line search could not avoid it.
             MacroSolveError: Newton's iteration did not converge.
+            Fe2Error: PETSc failed on this rank, perhaps on no other.
         """
         if not self._is_set_up:
             self._set_up()
@@ -131,8 +136,9 @@ class MacroProblem:
         except PETSc.Error as error:
             self._restore(before)
             self._is_set_up = False  # not made anew here: other ranks may know nothing of the error
+            # perhaps on this rank alone: no failed step, which all ranks would have to give up together
             text = f"PETSc failed in the macroscopic problem: {error}"
-            raise (self._failure or MacroSolveError(text)) from error
+            raise (self._failure or Fe2Error(text)) from error
         reason = self.snes.getConvergedReason()
         if reason < 0:
             self._restore(before)
@@ -261,6 +267,9 @@ class MacroProblem:
             return int(PETSc.SNES.ConvergedReason.DIVERGED_FNORM_NAN)
         if norm <= max(atol, rtol * max(self._force, self.norms[0])):
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
+        if iteration and norms[1] <= _ROUND_OFF * norms[0]:
+            # where nothing acts any more there is no force to compare with, and the residual is round-off
+            return int(PETSc.SNES.ConvergedReason.CONVERGED_SNORM_RELATIVE)
         if len(refusals) > _MOST_REFUSALS:
             self._failure = refusals[-1]
             return int(PETSc.SNES.ConvergedReason.DIVERGED_LINE_SEARCH)

@@ -5,18 +5,16 @@ Errors are exchanged between the checks, so no rank leaves a collective operatio
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import dolfinx.mesh
 import numpy as np
 import numpy.typing as npt
 
-from fe2.errors import InputError
-from fe2.mesh_data import place
+from fe2.errors import InputError, place
 from fe2.micro.element_geometry import extreme_determinants, volumes
 from fe2.micro.periodicity import TOLERANCE, node_representatives
-from fe2.parallel import raise_together
+from fe2.parallel import on_every_rank
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -88,7 +86,7 @@ def check_elements(geometry: Geometry) -> None:
     """
     mesh = geometry.mesh
     lowest, highest = extreme_determinants(mesh)
-    _agree(mesh, lambda: _check_shapes(geometry, lowest, highest))
+    on_every_rank(mesh.comm, lambda: _check_shapes(geometry, lowest, highest))
     if geometry.labels is not None:
         entities, which = np.unique(geometry.labels[:, 1], return_inverse=True)
         balance = np.bincount(which, np.sign(lowest), len(entities))
@@ -97,7 +95,7 @@ def check_elements(geometry: Geometry) -> None:
             for entity, signs in part.items():
                 total[entity] = total.get(entity, 0.0) + signs
         majority = np.array([1.0 if total[entity] >= 0 else -1.0 for entity in entities.tolist()])[which]
-        _agree(mesh, lambda: _check_signs(geometry, np.sign(lowest) == majority))
+        on_every_rank(mesh.comm, lambda: _check_signs(geometry, np.sign(lowest) == majority))
     owned = mesh.topology.index_map(mesh.topology.dim).size_local
     filled, box = mesh.comm.allreduce(volumes(mesh)[:owned].sum()), np.prod(geometry.period)
     if filled > box * (1 + TOLERANCE):
@@ -135,7 +133,7 @@ def check_period(geometry: Geometry) -> None:
     mesh, dim = geometry.mesh, geometry.x.shape[1]
     faces = np.any([geometry.on_face(axis, side) for axis, side in np.ndindex(dim, 2)], axis=0)
     points = np.concatenate(mesh.comm.allgather(geometry.x[faces]))
-    _agree(mesh, lambda: node_representatives(points, geometry.period, geometry.lower))
+    on_every_rank(mesh.comm, lambda: node_representatives(points, geometry.period, geometry.lower))
     for axis in range(dim):
         check_count(axis, _elements_across(geometry, axis))
 
@@ -155,15 +153,6 @@ def check_count(axis: int, count: int) -> None:
             f"{count} element{'s' * (count != 1)} in the period along {'xyz'[axis]}: at least {_FEWEST} "
             "are needed, or an element would be its own neighbour across the period"
         )
-
-
-def _agree(mesh: dolfinx.mesh.Mesh[np.float64], check: Callable[[], object]) -> None:
-    error = None
-    try:
-        check()
-    except InputError as reason:
-        error = reason
-    raise_together(mesh.comm, error)
 
 
 def _check_shapes(geometry: Geometry, lowest: Floats, highest: Floats) -> None:

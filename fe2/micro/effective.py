@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fe2.micro.quadrature import PointEvaluator, point_weights
+from fe2.quadrature import PointEvaluator, point_weights
 
 if TYPE_CHECKING:
     from fe2.micro.rve import RVE
@@ -81,6 +81,8 @@ def _phase_tangents(rve: RVE) -> dict[str, Array]:
     k = rve.kinematics.local_size
     tangents = {}
     for term in rve.form.fluxes:
+        if term.tangent is None:
+            continue
         weights = point_weights(mesh, degree, term.cells)
         values = PointEvaluator(term.tangent, mesh, degree, term.cells)().reshape(-1, k, k)
         mean = np.einsum("q,qij->ij", weights, values) / weights.sum()

@@ -10,7 +10,7 @@ from dolfinx import fem, plot
 
 from fe2.micro.form import CellForm
 from fe2.micro.problem import CellProblem
-from fe2.micro.quadrature import PointEvaluator, point_weights
+from fe2.quadrature import PointEvaluator, point_weights
 
 Array = npt.NDArray[np.float64]
 

@@ -85,13 +85,13 @@ class Condition:
 
 @dataclass(frozen=True, eq=False)
 class PhaseFlux:
-    """Local gradient, flux and tangent of one phase, for local fields and bounds."""
+    """Local gradient and flux of one phase for local fields, and its tangent for bounds, if it has one."""
 
     phase: str
     cells: npt.NDArray[np.int32]
     gradient: Expr
     flux: Expr
-    tangent: Expr
+    tangent: Expr | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from fe2.errors import InputError
-from fe2.mesh_data import place
+from fe2.errors import InputError, place
 from fe2.micro.cell import Cell, make_cell
 
 Labels = npt.NDArray[np.integer[Any]]

@@ -9,10 +9,11 @@ import numpy as np
 from mpi4py import MPI
 
 from fe2.errors import InputError
-from fe2.mesh_data import cells_of_file
-from fe2.mesh_distribution import distribute, on_root
 from fe2.micro.cell import Cell, make_cell
-from fe2.msh_file import read_msh
+from fe2.msh.distribution import distribute
+from fe2.msh.file import read_msh
+from fe2.msh.mesh_data import cells_of_file
+from fe2.parallel import on_root
 
 
 def read_cell(

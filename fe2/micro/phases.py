@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import basix.ufl
 import numpy as np
 import numpy.typing as npt
 import ufl
@@ -20,6 +19,7 @@ from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm, Condition, HistoryVariable, PhaseFlux, PointLawTerm
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
+from fe2.quadrature import quadrature_function
 
 
 def phase_form(
@@ -154,8 +154,11 @@ class PhaseTerms:
         self._symmetric = self._symmetric and law.symmetric
         self.add_work(phase, ufl.dot(flux, self.test_gradient), flux, tangent)
 
-    def add_work(self, phase: str, work: Expr, flux: Expr, tangent: Expr) -> None:
-        """Add a virtual work by hand, linear in the test function, with the local flux and its tangent."""
+    def add_work(self, phase: str, work: Expr, flux: Expr, tangent: Expr | None) -> None:
+        """Add a virtual work by hand, linear in the test function, with the local flux and its tangent.
+
+        The tangent is None where the flux is no function of the local gradient.
+        """
         self._terms.append(work * self._dx(self.cell.names.index(phase)))
         self._fluxes.append(PhaseFlux(phase, self.cell.cells_of(phase), self.gradient, flux, tangent))
 
@@ -215,7 +218,4 @@ class PhaseTerms:
 
     def _quadrature_function(self, size: int | tuple[int, int], name: str) -> fem.Function:
         shape = size if isinstance(size, tuple) else (size,) if size > 1 else ()
-        element = basix.ufl.quadrature_element(
-            self.cell.mesh.basix_cell(), value_shape=shape, degree=self.quadrature, scheme="default"
-        )
-        return fem.Function(fem.functionspace(self.cell.mesh, element), name=name)
+        return quadrature_function(self.cell.mesh, self.quadrature, shape, name)

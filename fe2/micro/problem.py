@@ -20,7 +20,7 @@ from fe2.jit import compile_form
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm, Condition, HistoryVariable, PointLawTerm
-from fe2.micro.quadrature import PointEvaluator, point_dofs
+from fe2.quadrature import PointEvaluator, point_dofs
 
 Array = npt.NDArray[np.float64]
 

@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
 from fe2.micro.element_geometry import volumes
+from fe2.micro.facet_pairs import facet_pairs
 from fe2.micro.periodicity import node_representatives
 
 Array = npt.NDArray[np.float64]
@@ -45,18 +46,20 @@ class Subcell:
     part_of_cell: Ints
 
 
-def flowing_part(cell: Cell, phases: Sequence[str]) -> Subcell:
+def flowing_part(cell: Cell, phases: Sequence[str], *, through_facets: bool = False) -> Subcell:
     """The given phases of a cell, without the parts of them that are isolated.
 
     Args:
         cell: The whole cell, on one rank.
         phases: Names of the phases that are kept.
+        through_facets: Whether mesh cells are connected through common facets only; otherwise a
+            common node is enough.
 
     Raises:
         InputError: There is no such phase, or nothing is left.
     """
     kept = np.sort(np.concatenate([cell.cells_of(name) for name in phases]))
-    parts, loops = _parts(cell, kept)
+    parts, loops = (_parts_through_facets if through_facets else _parts)(cell, kept)
     flowing = np.any(loops, axis=1)
     stays = flowing[parts]
     measures = volumes(cell.mesh)
@@ -113,13 +116,33 @@ def _parts(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[
     masters = node_representatives(x, cell.period, partners=False)
     copies = np.flatnonzero(masters != np.arange(len(used)))
     shift = np.rint((x[copies] - x[masters[copies]]) / cell.period).astype(np.int64)
-    joints = np.unique(np.column_stack([piece[copies], piece[masters[copies]], shift]), axis=0)
+    part, loops = _joined(np.column_stack([piece[copies], piece[masters[copies]], shift]), count)
+    return part[piece[local[:, 0]]], loops
+
+
+def _parts_through_facets(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """The same where mesh cells are connected through facets."""
+    pairs = facet_pairs(cell, cells)
+    ends, within = np.searchsorted(cells, pairs.cells), ~np.any(pairs.shift, axis=1)
+    count, piece = _components(ends[within, 0], ends[within, 1], len(cells))
+    part, loops = _joined(np.column_stack([piece[ends[~within]], pairs.shift[~within]]), count)
+    return part[piece], loops
+
+
+def _joined(joints: Ints, count: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Part of each of `count` pieces joined through the faces, and the axes of loops of each part.
+
+    Args:
+        joints: Two pieces and the periods between them, shape (n, 2 + dim).
+        count: Number of pieces.
+    """
+    joints = np.unique(joints, axis=0)
     parts, part = _components(joints[:, 0], joints[:, 1], count)
-    loops = np.zeros((parts, cell.dim), dtype=bool)
+    loops = np.zeros((parts, joints.shape[1] - 2), dtype=bool)
     offset = _offsets(joints, count)
     open_ends, axes = np.nonzero(offset[joints[:, 0]] + joints[:, 2:] - offset[joints[:, 1]])
     loops[part[joints[open_ends, 0]], axes] = True
-    return part[piece[local[:, 0]]], loops
+    return part, loops
 
 
 def _components(first: Ints, second: Ints, size: int) -> tuple[int, Ints]:

@@ -50,6 +50,10 @@ class DiffusionLaw(ExpressionLaw):
         """What has to be positive, by name; see `ExpressionLaw.admissible`."""
         return {}
 
+    def observed(self, value: Expr) -> dict[str, Expr]:
+        """What else is kept and averaged for the results, by name: scalars, e.g. the share that is liquid."""
+        return {}
+
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
         """Flux, where the law does not depend on the value."""
         return self.conducted(ufl.as_ufl(0.0), gradient)
@@ -171,8 +175,9 @@ class WithValue(ExpressionLaw):
         return replace(self, law=self.law.with_constants(constant))
 
     def history(self, size: int) -> dict[str, int]:
-        """Enthalpy, where there is one."""
-        return {"enthalpy": 1} if self.stores else {}
+        """Enthalpy, where there is one, and what the law wants to be observed."""
+        kept = {"enthalpy": 1} if self.stores else {}
+        return {**kept, **dict.fromkeys(self.law.observed(ufl.as_ufl(0.0)), 1)}
 
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
         """Storage in a unit of time, and flux."""
@@ -183,8 +188,9 @@ class WithValue(ExpressionLaw):
         return ufl.as_vector([stored, *(flux[i] for i in range(flux.ufl_shape[0]))])
 
     def update(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> dict[str, Expr]:
-        """Enthalpy at the end of the time step."""
-        return {"enthalpy": self.law.stored(gradient[0])} if self.stores else {}
+        """Enthalpy at the end of the time step, and what is observed."""
+        kept = {"enthalpy": self.law.stored(gradient[0])} if self.stores else {}
+        return {**kept, **self.law.observed(gradient[0])}
 
     def admissible(self, gradient: Expr) -> dict[str, Expr]:
         """What the law demands of the value."""

@@ -53,6 +53,8 @@ class Kinematics:
         origin_size: Size of what the phase laws add to the gradient, 1 where they see F = 1 + H. The
             round-off of their flux is relative to it, however small the gradient is.
         virgin_gradient: Gradient of a virgin cell, shape (m,); zero where it is None.
+        tangent_factor: The effective tangent is reported times this: in pore flow the viscosity, so
+            that it is the permeability.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Kinematics:
     indicators: Callable[[Array], dict[str, Array]] = _no_indicators
     origin_size: float = 0.0
     virgin_gradient: Array | None = None
+    tangent_factor: float = 1.0
 
     @property
     def size(self) -> int:
@@ -93,7 +96,7 @@ class Kinematics:
 
     def reported_tangent(self, tangent: Array) -> Array:
         """Tangent between reported components, e.g. a stiffness with engineering shear strains."""
-        return tangent / np.outer(self.scale, self.scale)
+        return self.tangent_factor * tangent / np.outer(self.scale, self.scale)
 
 
 def _combine(row: Array, vector: Expr) -> Expr:

@@ -79,6 +79,10 @@ class MeltingConduction(DiffusionLaw):
         part = self._part(value)
         return part**2 * (3.0 - 2.0 * part)
 
+    def observed(self, value: Expr) -> dict[str, Expr]:
+        """The liquid fraction."""
+        return {"liquid_fraction": self.liquid_fraction(value)}
+
     def conducted(self, value: Expr, gradient: Expr) -> Expr:
         """Flux."""
         change = self.liquid_conductivity - self.conductivity  # type: ignore[operator]

@@ -11,7 +11,7 @@ from ufl.core.expr import Expr
 
 from fe2.physics.bounds import hashin_shtrikman_moduli, reuss_bound, voigt_bound
 from fe2.physics.kinematics import Kinematics
-from fe2.stiffness import closest_isotropic, universal_anisotropy
+from fe2.stiffness import closest_isotropic, is_isotropic, universal_anisotropy
 from fe2.tensors import component_indices, component_names, shear_factors, stiffness_to_voigt
 
 Array = npt.NDArray[np.float64]
@@ -86,16 +86,7 @@ def _characterize(effective: Array, phases: list[Array], fractions: list[float])
         "reuss": stiffness_to_voigt(reuss_bound(phases, fractions)),
     }
     moduli = [closest_isotropic(phase) for phase in phases]
-    if sum(fractions) > 1.0 - 1e-9 and all(map(_is_isotropic, phases)):
+    if sum(fractions) > 1.0 - 1e-9 and all(map(is_isotropic, phases)):
         dim = 3 if len(effective) == 6 else 2
         result["bounds"]["hashin_shtrikman"] = hashin_shtrikman_moduli(moduli, fractions, dim)
     return result
-
-
-def _is_isotropic(stiffness: Array) -> bool:
-    m = len(stiffness)
-    identity = np.array([float(i == j) for i, j in component_indices(m)])
-    bulk, shear = closest_isotropic(stiffness)
-    volumetric = np.outer(identity, identity) / identity.sum()
-    closest = identity.sum() * bulk * volumetric + 2.0 * shear * (np.eye(m) - volumetric)
-    return bool(np.linalg.norm(stiffness - closest) < 1e-9 * np.linalg.norm(stiffness))

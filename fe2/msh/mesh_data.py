@@ -12,8 +12,8 @@ import numpy.typing as npt
 from dolfinx import cpp
 from scipy.sparse import csr_array
 
-from fe2.errors import InputError
-from fe2.msh_file import Elements, MshFile
+from fe2.errors import InputError, place
+from fe2.msh.file import Elements, MshFile
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -136,11 +136,6 @@ def facets_of_file(file: MshFile, data: MeshData) -> Part:
         side = _describe(file, elements, chosen[int(np.argmax(stray))])
         _refuse(file, f"{side} is not a side of any {data.cell}")
     return _part(elements, chosen, nodes, names)
-
-
-def place(point: npt.ArrayLike) -> str:
-    """Coordinates as messages give them."""
-    return "(" + ", ".join(f"{value:.6g}" for value in np.asarray(point, dtype=np.float64)) + ")"
 
 
 def _highest(file: MshFile) -> Elements:

@@ -1,8 +1,9 @@
-"""Values at the quadrature points of a set of mesh cells, as flat arrays."""
+"""Quadrature functions, and values at the quadrature points of a set of mesh cells as flat arrays."""
 
 from __future__ import annotations
 
 import basix
+import basix.ufl
 import numpy as np
 import numpy.typing as npt
 import ufl
@@ -16,6 +17,14 @@ from ufl.domain import extract_domains
 from fe2.jit import compile_expression
 
 Array = npt.NDArray[np.float64]
+
+
+def quadrature_function(mesh: dmesh.Mesh, degree: int, shape: tuple[int, ...], name: str) -> fem.Function:
+    """A function with values of the given shape at the points of the default rule of that degree."""
+    element = basix.ufl.quadrature_element(
+        mesh.basix_cell(), value_shape=shape, degree=degree, scheme="default"
+    )
+    return fem.Function(fem.functionspace(mesh, element), name=name)
 
 
 def point_dofs(function: fem.Function, cells: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import basix
@@ -12,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from fe2.mesh_data import MeshData
-from fe2.parallel import raise_together
+from fe2.msh.mesh_data import MeshData
 
 
 class LocalMesh(NamedTuple):
@@ -30,18 +28,6 @@ class LocalMesh(NamedTuple):
     tags: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int64]
     names: dict[str, int]
-
-
-def on_root[T](comm: MPI.Comm, function: Callable[[], T]) -> T | None:
-    """What a function returns on rank 0, None on the others; its error is raised on all; collective."""
-    result, error = None, None
-    if comm.rank == 0:
-        try:
-            result = function()
-        except Exception as reason:  # the other ranks have to hear of any error
-            error = reason
-    raise_together(comm, error)
-    return result
 
 
 def distribute(comm: MPI.Comm, data: MeshData | None) -> LocalMesh:
