@@ -1,4 +1,4 @@
-"""The demonstration with the wall runs on one and two ranks: its own assertions hold, results are the same."""
+"""The demonstration with the wall runs on one and two ranks: its assertions hold, results are the same."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 
 import basix.ufl
 import numpy as np
@@ -105,10 +104,6 @@ def diffusion(
     )
     form = builder.form(value, part if boundary != "linear" else None)
     return RVE(cell, form, boundary=boundary, options=options)
-
-
-value_diffusion = partial(diffusion, value=True)
-"""`diffusion` in a cell that receives the value of the field as well as its gradient."""
 
 
 def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, DiffusionLaw]:

@@ -225,7 +225,8 @@ class _Algebra:
         distance = np.linalg.norm(self._nodes(pressure) + self.part.cell.period / 2, axis=1)
         for number in range(self.part.parts):
             # the node that the boundary condition would choose where there is one part
-            nodes = np.unique(pressure.dofmap.list[moves & (self.part.part_of_cell == number)])
+            nodes = np.unique(pressure.dofmap.list[self.part.part_of_cell == number])
+            nodes = nodes[driven[nodes]]
             fixed[p[nodes[np.argmin(distance[nodes])]]] = True
         return fixed
 
