@@ -17,7 +17,7 @@ with its volume-averaged flux and its consistent tangent. The workflow in twenty
 
     domain = mesh.create_rectangle(MPI.COMM_WORLD, [[0.0, 0.0], [2.0, 1.0]], [4, 2])
     V = fem.functionspace(domain, ("Lagrange", 1, (2,)))
-    u, v = fem.Function(V), ufl.TestFunction(V)
+    u, v = fem.Function(V, name="u"), ufl.TestFunction(V)
     law = fe2.HomogenizedLaw(fe2.strain(u), rve, quadrature_degree=2)
     F = ufl.dot(law.flux, fe2.strain(v)) * law.dx
 
@@ -28,7 +28,7 @@ with its volume-averaged flux and its consistent tangent. The workflow in twenty
     problem = fe2.MacroProblem(F, u, law, bcs=[clamp, grip])
 
     steps = fe2.LoadSteps(np.linspace(0.0, 1.0, 5), lambda t: np.put(pull.value, 0, 0.02 * t))
-    simulation = fe2.Simulation(problem, steps, output="results", reactions={"grip": grip})
+    simulation = fe2.Simulation(problem, steps, output="results", overwrite=True)
     summary = simulation.run()
 
 Replace `rve` by `rve.linearized()` and the same script is a hierarchical computation.

@@ -21,12 +21,13 @@ from fe2.case.build_cell import build_rve
 from fe2.case.build_run import build_model, build_problem, build_simulation
 from fe2.case.cell_case import read_cell_case
 from fe2.case.run_case import read_run_case
-from fe2.errors import InputError
+from fe2.errors import InputError, MicroSolveError
 from fe2.io.history import read_history
 from fe2.io.images import read_image
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro import pore_flow as module
+from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell, make_cell
 from fe2.micro.effective import EffectiveProperties
 from fe2.micro.image_cell import coarsen_image, image_cell
@@ -189,6 +190,31 @@ def test_simplices_at_random_agree_with_higher_degree(shape: str) -> None:
     assert relative_error(k, k.T) < ROUND_OFF
     assert np.linalg.eigvalsh(k)[0] > 0.0
     assert relative_error(k, better) < 0.25
+
+
+def test_pressure_that_the_mesh_does_not_determine_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tetrahedra with throats of one element; voxels without stabilization."""
+    mesh = box_mesh("tetrahedron", [5] * 3)
+    solid = np.random.default_rng(2).random(len(midpoints(mesh))) < 0.25
+    cell = make_cell(mesh, solid.astype(int), ("pore", "grain"))
+    with pytest.raises(MicroSolveError, match="singular"):
+        pore_flow(cell, {"pore": StokesFlow()}).homogenize()
+    labels = np.random.default_rng(0).random((7, 7, 7)) > 0.55
+    assert np.linalg.eigvalsh(permeability(labels).effective)[0] > 0.0
+    monkeypatch.setattr(module, "_STABILIZATION", 0.0)
+    with pytest.raises(MicroSolveError, match="singular"):
+        permeability(labels)
+
+
+def test_fields_of_an_image_are_in_equilibrium() -> None:
+    labels = np.random.default_rng(0).random((5, 5, 5)) > 0.55
+    rve = pore_flow(porous(labels), {"pore": StokesFlow()})
+    out = np.empty(rve.state_size)
+    rve.solve(np.array([1.0, 2.0, 3.0]), rve.initial_state(), 0.0, out)
+    rve.fields(out)
+    residual = fem.assemble_vector(fem.form(rve.form.residual)).array
+    free = boundary_map("periodic", rve.cell, rve.form).matrix
+    assert np.max(np.abs(free.T @ residual)) < 1e-12
 
 
 def test_permeability_scales_with_the_length_squared_and_not_with_viscosity() -> None:

@@ -168,7 +168,7 @@ def _prepare(folder: Path, overwrite: bool) -> None:
         if earlier and not overwrite:
             raise InputError(
                 f"{folder} holds the results of an earlier run, {earlier[0].name} among them: choose another "
-                "folder, move the results, or set overwrite=True to have them removed"
+                "folder, move the results, or set overwrite=True of Simulation to have them removed"
             )
         for path in earlier:
             path.unlink()

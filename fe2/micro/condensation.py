@@ -20,9 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fe2.errors import MicroSolveError
 from fe2.micro.newton import CellNewton
+from fe2.micro.problem import CellProblem
 
 Array = npt.NDArray[np.float64]
+
+_SOLVED = 1e-6
+"""Residual of a solved saddle point problem, relative to its forces."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,19 @@ def homogenized_tangent(newton: CellNewton) -> Condensed:
     stiffness = problem.stiffness
     sensitivity = -newton.linear_solver.solve_many(problem.restrict(stiffness @ modes))
     total = modes + problem.prolong(sensitivity)
+    if problem.form.saddle_point:
+        _check_solved(problem, modes, total)
     # where the stiffness is symmetric, total on both sides makes the error of an inexact solve quadratic
     left = total if problem.form.symmetric else modes
     return Condensed(left.T @ (stiffness @ total) / problem.cell.volume, sensitivity)
+
+
+def _check_solved(problem: CellProblem, modes: Array, total: Array) -> None:
+    """Look at the solution: a factorization of an indefinite matrix may not notice that it is singular."""
+    left = np.linalg.norm(problem.restrict(problem.stiffness @ total))
+    forces = np.linalg.norm(problem.restrict(problem.stiffness @ modes))
+    if not left <= _SOLVED * forces:
+        raise MicroSolveError(
+            f"the linearized cell problem is singular: its solution leaves the residual {left / forces:.1e}. "
+            "In pore flow the mesh is too coarse in some throat: refine it"
+        )

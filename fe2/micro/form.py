@@ -118,6 +118,8 @@ class CellForm:
         zero_mean: True where the mean of the fluctuation has to vanish because the form depends on
             the value of the unknown; otherwise a node is pinned.
         symmetric: True where the Jacobian is symmetric for every state.
+        saddle_point: True where velocities or the like constrain a pressure, which a poor mesh may leave
+            undetermined: whether the linearized problem was solved is then looked at.
         quadrature_degree: Degree of the quadrature rule at whose points history is stored.
     """
 
@@ -135,6 +137,7 @@ class CellForm:
     copies: npt.NDArray[np.int64] | None = None
     zero_mean: bool = False
     symmetric: bool = False
+    saddle_point: bool = False
     quadrature_degree: int = 2
 
     def fields(self) -> list[tuple[fem.FunctionSpace, npt.NDArray[np.int64]]]:

@@ -154,14 +154,15 @@ def _form(
     for phase in cell.names:
         terms.add_work(phase, work, -v, None)
     algebra = _Algebra(part, space)
-    form = replace(terms.form(algebra.modes, algebra.fixed), copies=algebra.copies)
+    form = replace(terms.form(algebra.modes, algebra.fixed), copies=algebra.copies, saddle_point=True)
     if mesh.topology.cell_name() != "hexahedron" or whole.grid is None:
         return form
     edge = float(np.min(cell.period / np.array(whole.grid)))
-    return replace(form, residual=form.residual + _hourglass(p, q, fem.Constant(mesh, edge**2 / viscosity)))
+    hourglass = _hourglass(cell, p, q, fem.Constant(mesh, edge**2 / viscosity))
+    return replace(form, residual=form.residual + hourglass)
 
 
-def _hourglass(p: Expr, q: Expr, scale: fem.Constant) -> ufl.Form:
+def _hourglass(cell: Cell, p: Expr, q: Expr, scale: fem.Constant) -> ufl.Form:
     r"""A small energy of the part of the pressure's gradient that is not its mean over the voxel.
 
     .. math:: \tau \int (\nabla p - \overline{\nabla p})\cdot(\nabla q - \overline{\nabla q})\,\mathrm{d}x
@@ -170,8 +171,11 @@ def _hourglass(p: Expr, q: Expr, scale: fem.Constant) -> ufl.Form:
     Affine pressures have no such part: flux and conservation of mass are left alone. The mean of the
     gradient of a trilinear pressure is its value in the centre.
     """
-    slopes = ufl.dot(ufl.grad(p), ufl.grad(q))
-    full, centre = (ufl.Measure("dx", metadata={"quadrature_degree": n}) for n in (4, 1))
+    dx = ufl.Measure("dx", domain=cell.mesh, subdomain_data=cell.phases)
+    everywhere, slopes = tuple(range(len(cell.names))), ufl.dot(ufl.grad(p), ufl.grad(q))
+    full, centre = (
+        dx(everywhere, metadata={"quadrature_degree": n, "quadrature_rule": "default"}) for n in (4, 1)
+    )
     return _STABILIZATION * scale * (slopes * full - slopes * centre)
 
 
