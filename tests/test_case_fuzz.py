@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from fe2.case.read import read_case
 from fe2.errors import InputError
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 FILES = {"image": IMAGE_CELL, "generator": GENERATOR_CELL, "run": RUN}
 
 KEYS = st.sampled_from(

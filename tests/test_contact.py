@@ -23,6 +23,8 @@ from fe2.micro.image_cell import image_cell
 from fe2.micro.rve import RVE
 from fe2.physics.conduction import LinearConduction, NonlinearConduction
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 ROUND_OFF = 1e-10
 R = 0.3
 LAWS = {"a": LinearConduction(1.0), "b": LinearConduction(20.0)}

@@ -27,6 +27,8 @@ from fe2.micro.rve import RVE
 from fe2.physics.conduction import LinearConduction, NonlinearConduction
 from fe2.physics.melting import MeltingConduction
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 ROUND_OFF = 1e-10
 NONLINEAR = NonlinearConduction(lambda T: 1.0 + 0.3 * T**2, enthalpy=lambda T: 2.0 * T + ufl.exp(0.5 * T))
 WAX = MeltingConduction(

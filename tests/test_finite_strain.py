@@ -36,6 +36,8 @@ from fe2.physics.neo_hookean import NeoHookean
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 TIGHT = NewtonOptions(tolerance=1e-12)
 SOFT, STIFF = NeoHookean(2.6, 0.3), NeoHookean(24.0, 0.2)  # shear moduli 1 and 10
 LAWS: dict[str, HyperelasticLaw] = {

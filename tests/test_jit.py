@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from mpi import run, start
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 # The integral of 5 x⁴ over the unit interval; compilation begins when the file on the command line exists.
 PROGRAM = """
 import sys, time

@@ -16,6 +16,8 @@ from fe2.micro.small_strain import small_strain
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.law import PhaseLaw
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 COARSE, FINE = (16, 32), (32, 64)
 """Elements along the edge of a cell, before the edge is halved and after."""
 ASYMPTOTIC = 0.15
