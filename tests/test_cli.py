@@ -21,6 +21,8 @@ from mpi import run as run_process
 from fe2.cli.main import run
 from fe2.io.history import read_history
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 Command = Callable[..., "Result"]
 
 

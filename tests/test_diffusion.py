@@ -30,6 +30,8 @@ from fe2.micro.image_cell import image_cell
 from fe2.physics.conduction import LinearConduction
 from fe2.physics.elasticity import LinearElastic
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 ROUND_OFF = 1e-11
 
 

@@ -26,6 +26,8 @@ from fe2.physics.mooney_rivlin import MooneyRivlin
 from fe2.physics.neo_hookean import NeoHookean
 from fe2.stiffness import bulk_modulus, isotropic_stiffness, shear_modulus
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 YOUNG, POISSON = 10.0, 0.3
 MU = shear_modulus(YOUNG, POISSON)
 LAMBDA = bulk_modulus(YOUNG, POISSON) - 2.0 / 3.0 * MU

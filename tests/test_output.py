@@ -49,6 +49,8 @@ from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps, ramp
 from fe2.tensors import from_matrix
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 WORLD = MPI.COMM_WORLD
 WATCHED = ((1.0, 0.5), (0.0, 1.0))  # the first has four quadrature points at the same distance
 CYCLE = ramp([(0.0, 0.0), (2.0, 0.01), (3.0, 0.004)])

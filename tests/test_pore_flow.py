@@ -36,6 +36,8 @@ from fe2.physics.conduction import LinearConduction
 from fe2.physics.diffusion import gradient
 from fe2.physics.pore_flow import Solid, StokesFlow, stokes_flow
 
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
 ROUND_OFF = 1e-10
 FIBRES = Path(__file__).parents[2] / "shared/data/fibres_100x100x10.raw"
 ODD = np.arange(1, 200, 2)
