@@ -70,11 +70,11 @@ class CellNewton:
         self._constraints = problem.boundary.constraints
         self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
         self._weights, self._elastic_forces = self._virgin_forces()
+        kept = problem.boundary.free >= 0
         self._free_weights = np.ones(problem.boundary.size)
+        self._free_weights[problem.boundary.free[kept]] = self._weights[kept]
         origin = problem.form.kinematics.origin_size
         self._round_off = _ROUND_OFF * origin * float(np.linalg.norm(self._elastic_forces))
-        kept = problem.boundary.free >= 0
-        self._free_weights[problem.boundary.free[kept]] = self._weights[kept]
 
     def linearize(self) -> None:
         """Assemble and factorize the stiffness at the field of the last residual."""
@@ -154,23 +154,30 @@ class CellNewton:
         problem.load(np.zeros(problem.layout.size), 0.0)
         self._residual_at(problem.form.kinematics.origin, np.zeros(problem.boundary.size))
         problem.assemble_stiffness()
-        modes, stiffness = problem.form.modes, problem.stiffness
-        forces: Array = stiffness @ modes
-        weights = np.ones(len(forces))
-        fields = [dofs for _, dofs in problem.form.fields()]
-        if len(fields) > 1:
-            summands = abs(stiffness) @ np.abs(modes)
-            sizes = [
-                norm
-                if (norm := np.linalg.norm(forces[dofs])) > 1e-10 * np.linalg.norm(summands[dofs])
-                else 0.0
-                for dofs in fields
-            ]
-            for dofs, size in zip(fields, sizes, strict=True):
-                weights[dofs] = sizes[0] / size if size and sizes[0] else 1.0
-                if np.all(problem.boundary.free[dofs] < 0):
-                    weights[dofs] = 0.0  # the field is given: its residual is not to be solved for
+        forces: Array = problem.stiffness @ problem.form.modes
+        weights = _field_weights(problem, forces)
         return weights, weights[:, None] * forces
+
+
+def _field_weights(problem: CellProblem, forces: Array) -> Array:
+    """Weights (N,) that make the forces of every field of the unknown as large as those of the first."""
+    weights = np.ones(len(forces))
+    fields = [dofs for _, dofs in problem.form.fields()]
+    if len(fields) == 1:
+        return weights
+    summands = abs(problem.stiffness) @ np.abs(problem.form.modes)
+    sizes = [_size(forces[dofs], summands[dofs]) for dofs in fields]
+    for dofs, size in zip(fields, sizes, strict=True):
+        weights[dofs] = sizes[0] / size if size and sizes[0] else 1.0
+        if np.all(problem.boundary.free[dofs] < 0):
+            weights[dofs] = 0.0  # the field is given: its residual is not to be solved for
+    return weights
+
+
+def _size(forces: Array, summands: Array) -> float:
+    """Norm of the forces, or zero where they are the round-off of their summands."""
+    norm = float(np.linalg.norm(forces))
+    return norm if norm > 1e-10 * float(np.linalg.norm(summands)) else 0.0
 
 
 def _not_converged(point: Equilibrium, wanted: float) -> str:

@@ -36,23 +36,34 @@ def value_and_gradient(field: Expr) -> Expr:
     return ufl.as_vector([field, *(slope[i] for i in range(slope.ufl_shape[0]))])
 
 
-def diffusion_kinematics(dim: int) -> Kinematics:
-    """The cell receives the gradient of the field."""
+def scalar_gradient_kinematics(name: str, gradient_name: str, dim: int) -> Kinematics:
+    """The cell receives the gradient of a scalar field.
+
+    Args:
+        name: Name of the physics.
+        gradient_name: What the gradient is called in it.
+        dim: Geometric dimension.
+    """
     names = tuple("xyz"[:dim])
     return Kinematics(
-        name="diffusion",
+        name=name,
         dim=dim,
         field_shape=(),
         components=names,
-        gradient_name="gradient",
+        gradient_name=gradient_name,
         flux_name="flux",
         gradient=gradient,
         modes=lambda x: x[:, None, :],
         embedding=np.eye(dim),
         local_components=names,
         scale=np.ones(dim),
-        characterize=characterize_diffusion,
     )
+
+
+def diffusion_kinematics(dim: int) -> Kinematics:
+    """The cell receives the gradient of the field."""
+    kinematics = scalar_gradient_kinematics("diffusion", "gradient", dim)
+    return replace(kinematics, characterize=characterize_diffusion)
 
 
 def value_diffusion_kinematics(dim: int, initial_value: float = 0.0) -> Kinematics:

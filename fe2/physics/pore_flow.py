@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.physics.checks import POSITIVE, check_fields
-from fe2.physics.diffusion import gradient
+from fe2.physics.diffusion import scalar_gradient_kinematics
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
 
@@ -61,20 +61,7 @@ def stokes_flow(viscosity: float = 1.0, solid: bool = False) -> StokesFlow | Sol
 
 def pore_flow_kinematics(dim: int) -> Kinematics:
     """The cell receives the gradient of the macroscopic pressure."""
-    names = tuple("xyz"[:dim])
-    return Kinematics(
-        name="pore_flow",
-        dim=dim,
-        field_shape=(),
-        components=names,
-        gradient_name="pressure_gradient",
-        flux_name="flux",
-        gradient=gradient,
-        modes=lambda x: x[:, None, :],
-        embedding=np.eye(dim),
-        local_components=names,
-        scale=np.ones(dim),
-    )
+    return scalar_gradient_kinematics("pore_flow", "pressure_gradient", dim)
 
 
 def with_pore_space(
