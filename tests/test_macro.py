@@ -332,7 +332,7 @@ def test_step_that_cannot_succeed_is_given_up_soon():
     )
     evaluations = []
     evaluate = strip.law.pool.evaluate
-    strip.law.pool.evaluate = lambda gradients, dt: evaluations.append(dt) or evaluate(gradients, dt)
+    strip.law.pool.evaluate = lambda *given: evaluations.append(given) or evaluate(*given)
     strip.displacement.value = (0.03, 0.01)
     with pytest.raises(MicroSolveError, match="too large"):
         strip.problem.solve()
@@ -373,7 +373,7 @@ def test_other_exceptions_within_the_solver_come_out_as_they_are(kind):
     strip = two_scale.clamped(two_scale.rectangle(WORLD), two_scale.elastic_rve())
     evaluate = strip.law.pool.evaluate
 
-    def broken(gradients, dt):
+    def broken(*given):
         raise kind("a table without this entry")
 
     strip.law.pool.evaluate = broken

@@ -77,7 +77,7 @@ class Maxwell:
     r"""A closed formula with memory: :math:`s = C (g - q)`, :math:`\tau \dot q = g - q`, backward Euler."""
 
     kinematics = small_strain_kinematics(2)
-    state_size = 3
+    state_size = lasting_size = 3
 
     def __init__(self, stiffness: Array, relaxation_time: float = 2.0) -> None:
         self.stiffness, self.relaxation_time = stiffness, relaxation_time
@@ -105,7 +105,7 @@ class Locking:
     limit: float = 1.0
     failure: str = "error"
     kinematics = small_strain_kinematics(2)
-    state_size = 3
+    state_size = lasting_size = 3
     failures: int = field(default=0, init=False)
 
     def initial_state(self) -> Array:
@@ -148,6 +148,10 @@ class Guarded:
     @property
     def state_size(self) -> int:
         return self.model.state_size
+
+    @property
+    def lasting_size(self) -> int:
+        return self.model.lasting_size
 
     def initial_state(self) -> Array:
         return self.model.initial_state()

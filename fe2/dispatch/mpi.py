@@ -8,7 +8,7 @@ from mpi4py import MPI
 
 from fe2.dispatch.pool import Progress
 from fe2.dispatch.serial import SerialPool
-from fe2.micro.model import MicroModel
+from fe2.micro.model import EXACT, MicroModel, Request
 from fe2.parallel import on_every_rank
 from fe2.response import Responses
 
@@ -52,14 +52,14 @@ class MpiPool:
     def progress(self, progress: Progress | None) -> None:
         self._own.progress = progress
 
-    def evaluate(self, gradients: Array, dt: float) -> Responses:
+    def evaluate(self, gradients: Array, dt: float, request: Request = EXACT) -> Responses:
         """Answers for this rank's gradients, shape (n, m); collective.
 
         Raises:
             PointError: On all ranks, where any point on any rank was not solved. On the rank that
                 owns the point the error holds its number, on the others -1.
         """
-        return on_every_rank(self.comm, lambda: self._own.evaluate(gradients, dt))
+        return on_every_rank(self.comm, lambda: self._own.evaluate(gradients, dt, request))
 
     def commit(self) -> None:
         """Trial states become the committed ones."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import MicroSolveError
-from fe2.micro.model import MicroModel
+from fe2.micro.model import EXACT, MicroModel, Request
 from fe2.response import Responses
 
 Array = npt.NDArray[np.float64]
@@ -47,8 +47,11 @@ class MicroPool(Protocol):
     def states(self) -> Array:
         """Committed states, shape (n, state_size); not to be modified."""
 
-    def evaluate(self, gradients: Array, dt: float) -> Responses:
+    def evaluate(self, gradients: Array, dt: float, request: Request = EXACT) -> Responses:
         """Answers for this rank's gradients, shape (n, m); trial states are kept until the next call.
+
+        Each micro model finds in its trial state the row of the last evaluation since the last commit
+        or rollback.
 
         Raises:
             PointError: On all ranks, where any point on any rank was not solved. On the rank that

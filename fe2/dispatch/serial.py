@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from fe2.dispatch.pool import PointError, Progress
 from fe2.errors import MicroSolveError
-from fe2.micro.model import MicroModel
+from fe2.micro.model import EXACT, MicroModel, Request, answer
 from fe2.parallel import describe
 from fe2.response import Responses
 
@@ -39,7 +39,7 @@ class SerialPool:
         """Committed states, shape (n, state_size); not to be modified."""
         return self._committed
 
-    def evaluate(self, gradients: Array, dt: float) -> Responses:
+    def evaluate(self, gradients: Array, dt: float, request: Request = EXACT) -> Responses:
         """Answers for gradients of shape (n, m); trial states are kept until the next call.
 
         Raises:
@@ -48,7 +48,9 @@ class SerialPool:
         responses = Responses.empty(len(self._committed), self._model.kinematics.size)
         for point, gradient in enumerate(gradients):
             try:
-                response = self._model.solve(gradient, self._committed[point], dt, self._trial[point])
+                response = answer(
+                    self._model, gradient, self._committed[point], dt, self._trial[point], request
+                )
                 if not (np.all(np.isfinite(response.flux)) and np.all(np.isfinite(response.tangent))):
                     raise MicroSolveError("the micro model gave a flux or a tangent that is not finite")
             except Exception as error:  # a micro model may fail in any way; the point is named

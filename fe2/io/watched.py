@@ -36,7 +36,8 @@ class WatchedPoint:
         point: Number of the quadrature point in that cell.
         law: Number of its law in the problem.
         times: Times of the stored steps, shape (n,).
-        states: States, shape (n, state_size): ``rve.fields(states[-1])`` are the last local fields.
+        states: Lasting parts of the states, shape (n, lasting_size): ``rve.fields(states[-1])`` are the
+            last local fields.
         gradients: Macroscopic gradients in internal components, shape (n, m).
         fluxes: Homogenized fluxes in internal components, shape (n, m).
     """
@@ -169,7 +170,8 @@ def _place(law: Law, number: int, row: int, coordinates: Array, target: Array, r
 
 
 def _values(law: Law, row: int) -> dict[str, Array]:
-    return {"state": law.pool.states[row], "gradient": law.gradients()[row], "flux": fluxes(law)[row]}
+    state = law.pool.states[row, : law.micro.lasting_size]
+    return {"state": state, "gradient": law.gradients()[row], "flux": fluxes(law)[row]}
 
 
 def _read_step(path: Path) -> tuple[float, list[dict[str, Array]]]:

@@ -42,6 +42,11 @@ class LinearModel:
         """Numbers that one quadrature point remembers: its gradient."""
         return self.kinematics.size
 
+    @property
+    def lasting_size(self) -> int:
+        """All of the state lasts."""
+        return self.state_size
+
     def initial_state(self) -> Array:
         """No gradient."""
         return np.zeros(self.state_size)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,26 @@ from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
 
 Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of the micro models in one evaluation.
+
+    Attributes:
+        kind: "exact" solves to the full tolerance, from the committed state, with the consistent
+            tangent. "approach" starts from the last evaluation and stops at `accuracy`. "anticipate"
+            stays at the gradient of the last evaluation, and gives the tangent for the way to the one
+            that is handed over. "polish" brings the last evaluation, whose gradient is handed over, to
+            the full tolerance; it has to come before a commit.
+        accuracy: Norm of a cell's residual, relative to the forces in it, that an approach may leave.
+    """
+
+    kind: Literal["exact", "approach", "anticipate", "polish"] = "exact"
+    accuracy: float = 0.0
+
+
+EXACT = Request()
 
 
 class MicroModel(Protocol):
@@ -23,6 +44,13 @@ class MicroModel(Protocol):
     @property
     def state_size(self) -> int:
         """Numbers that one quadrature point remembers."""
+
+    @property
+    def lasting_size(self) -> int:
+        """Length of the leading part of a state that has to be stored to continue from it later.
+
+        The rest, if any, only saves work: a restored state takes it from `initial_state()`.
+        """
 
     def initial_state(self) -> Array:
         """State of the virgin material, shape (state_size,)."""
@@ -42,3 +70,41 @@ class MicroModel(Protocol):
 
     def averages(self, states: Array) -> dict[str, Array]:
         """Volume averages of the history variables for states (n, state_size), by name, each (n, c)."""
+
+
+@runtime_checkable
+class AdaptiveModel(MicroModel, Protocol):
+    """A micro model that saves work where less than an exact answer is wanted."""
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether it does so as it is set up."""
+
+    def answer(self, gradient: Array, state: Array, dt: float, out: Array, request: Request) -> Response:
+        """As `solve`, for any request.
+
+        Args:
+            gradient: Macroscopic gradient, shape (m,).
+            state: Committed state, shape (state_size,); not modified.
+            dt: Length of the time step.
+            out: On entry the row of the last evaluation since the last commit or rollback, at first
+                the committed one; receives the trial state, and stays as it is on failure.
+            request: What is wanted.
+
+        Raises:
+            MicroSolveError: No equilibrium was found.
+        """
+
+
+def is_adaptive(model: MicroModel) -> bool:
+    """Whether a micro model tells requests apart."""
+    return isinstance(model, AdaptiveModel) and model.adaptive
+
+
+def answer(
+    model: MicroModel, gradient: Array, state: Array, dt: float, out: Array, request: Request
+) -> Response:
+    """Answer of any micro model; one that is not adaptive is solved, whatever the request."""
+    if request.kind != "exact" and isinstance(model, AdaptiveModel):
+        return model.answer(gradient, state, dt, out, request)
+    return model.solve(gradient, state, dt, out)

@@ -7,7 +7,6 @@ is solved, and its new state is copied out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,21 +19,10 @@ from fe2.jit import compile_form
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm, Condition, HistoryVariable, PointLawTerm
+from fe2.micro.state import StateLayout
 from fe2.quadrature import PointEvaluator, point_dofs
 
 Array = npt.NDArray[np.float64]
-
-
-class StateLayout:
-    """Where the parts of a state stand in its flat array: gradient, free fluctuations, history variables."""
-
-    def __init__(self, gradient: int, fluctuation: int, history: list[int]) -> None:
-        """Lay out a state with that many gradient components, fluctuations, and numbers of each variable."""
-        ends = np.cumsum([gradient, fluctuation, *history]).tolist()
-        self.gradient = slice(0, gradient)
-        self.fluctuation = slice(gradient, ends[1])
-        self.history = [slice(a, b) for a, b in pairwise(ends[1:])]
-        self.size = int(ends[-1])
 
 
 class _StoredVariable:

@@ -82,6 +82,11 @@ class RVE:
         """Numbers that one quadrature point remembers."""
         return self._layout.size
 
+    @property
+    def lasting_size(self) -> int:
+        """Numbers of the state that a checkpoint has to store."""
+        return self._layout.lasting_size
+
     def initial_state(self) -> Array:
         """The virgin state: no gradient, no fluctuation, no history.
 
