@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -88,3 +89,11 @@ def end_all_ranks_on_error() -> None:
 
     if MPI.COMM_WORLD.size > 1 and sys.excepthook is sys.__excepthook__:
         sys.excepthook = report
+
+
+def threads() -> int:
+    """Threads that this process may use: OMP_NUM_THREADS, or all its cores where it is the only rank."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    return len(os.sched_getaffinity(0)) if MPI.COMM_WORLD.size == 1 else 1

@@ -74,8 +74,10 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
     start = time.perf_counter()
     with stage("making the cell", quiet, verbose):
         rve = build_rve(case)
-    with stage(f"solving for {rve.unknowns} unknowns", quiet, verbose):
+    with stage(f"solving for {rve.unknowns} unknowns", quiet, verbose) as rve.progress:
         found = rve.homogenize()
+    if verbose and not quiet:
+        click.echo(f"{found.solver.name}: {found.solver.reason}", err=True)
     properties = dict(found.properties)
     result = {
         "physics": found.physics,
@@ -87,6 +89,7 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
         **properties,
         "boundary": found.boundary,
+        "solver": {"name": found.solver.name, "reason": found.solver.reason, "iterations": found.iterations},
         "units": case.units,
     }
     plain_result: dict[str, Any] = plain(result)
@@ -116,5 +119,9 @@ def show(result: dict[str, Any], name: str) -> None:
         table.add_row(f"volume fraction of {phase}:", number(fraction))
     table.add_row("boundary condition:", result["boundary"])
     table.add_row("unknowns:", str(result["unknowns"]))
+    table.add_row("solver:", result["solver"]["name"])
+    table.add_row("because:", result["solver"]["reason"])
+    if result["solver"]["iterations"]:
+        table.add_row("iterations:", " ".join(map(str, result["solver"]["iterations"])))
     table.add_row("seconds:", f"{result['seconds']:.2f}")
     out.print(table)

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,19 @@ from fe2.errors import Fe2Error
 
 
 @contextmanager
-def stage(text: str, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
-    """Tell on the standard error output what is done: a spinner on a terminal, a line where `verbose`."""
+def stage(text: str, quiet: bool = False, verbose: bool = False) -> Iterator[Callable[[str], None]]:
+    """Tell on the standard error output what is done: a spinner on a terminal, a line where `verbose`.
+
+    What it yields takes details of the progress, which stand beside the spinner.
+    """
     start = time.perf_counter()
     if sys.stderr.isatty() and not quiet:
         from rich.console import Console
 
-        with Console(stderr=True).status(text):
-            yield
+        with Console(stderr=True).status(text) as status:
+            yield lambda detail: status.update(f"{text}: {detail}, {time.perf_counter() - start:.0f} s")
     else:
-        yield
+        yield lambda detail: None
     if verbose and not quiet:
         click.echo(f"{text}: {time.perf_counter() - start:.2f} s", err=True)
 

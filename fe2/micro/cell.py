@@ -46,6 +46,11 @@ class Cell:
         return len(self.period)
 
     @property
+    def geometry_degree(self) -> int:
+        """Polynomial degree of the mesh's geometry."""
+        return int(self.mesh.geometry.cmaps[0].degree)
+
+    @property
     def volume(self) -> float:
         """Volume of the box, pores included; area in two dimensions."""
         return float(np.prod(self.period))

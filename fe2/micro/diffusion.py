@@ -27,6 +27,9 @@ from fe2.errors import InputError
 from fe2.micro.cell import Cell
 from fe2.micro.contact import Contact, contact_copies, contact_term, resisting_interfaces
 from fe2.micro.form import CellForm
+from fe2.micro.grid_parts import flowing_voxels
+from fe2.micro.image_cell import ImageCell
+from fe2.micro.image_rve import ImageRVE, answers_on_grid
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.phases import (
     PhaseTerms,
@@ -91,6 +94,9 @@ def diffusion(
     degree = element_degree(cell, degree)
     check_phases(cell, kinematics, laws, degree)
     interfaces = resisting_interfaces(cell, contact or {})
+    if not value and not interfaces and answers_on_grid(cell, laws, boundary, degree):
+        assert isinstance(cell, ImageCell)
+        return _image_rve(cell, kinematics, diffusion_laws, degree, quadrature_degree, options)
     part = _conducting_part(cell, diffusion_laws)
     if part is not None:
         kinematics = with_structure(
@@ -104,6 +110,55 @@ def diffusion(
     )
     form = builder.form(value, part if boundary != "linear" else None)
     return RVE(cell, form, boundary=boundary, options=options)
+
+
+def _image_rve(
+    cell: ImageCell,
+    kinematics: Kinematics,
+    laws: Mapping[str, DiffusionLaw],
+    degree: int,
+    quadrature_degree: int | None,
+    options: NewtonOptions | None,
+) -> ImageRVE:
+    """The RVE of a periodic image: the mesh is made when more than effective properties is asked for."""
+    insulators = _insulators(cell, laws)
+    conductors = {name: law for name, law in laws.items() if name not in insulators}
+    flowing = None
+    if insulators:
+        indices = [cell.names.index(name) for name in conductors]
+        flowing = flowing_voxels(np.isin(cell.phase_of_voxel, indices), list(conductors))
+        cut_off = np.bincount(cell.phase_of_voxel[~flowing.mask], minlength=len(cell.names))
+        isolated = {name: cut_off[cell.names.index(name)] / cell.phase_of_voxel.size for name in conductors}
+        isolated = {name: float(share) for name, share in isolated.items() if share > 0.0}
+        kinematics = with_structure(kinematics, isolated=isolated, percolates=flowing.percolates)
+
+    def make() -> tuple[Cell, CellForm]:
+        part = _conducting_part(cell, laws)
+        own = cell if part is None else part.cell
+        builder = _Builder(own, kinematics, laws, degree, quadrature_degree, {}, True)
+        return own, builder.form(False, part)
+
+    return ImageRVE(
+        cell,
+        kinematics,
+        conductors,
+        make,
+        quadrature_degree=quadrature_degree,
+        flowing=flowing,
+        options=options,
+    )
+
+
+def _insulators(cell: Cell, laws: Mapping[str, DiffusionLaw]) -> list[str]:
+    """Names of the phases that conduct nothing.
+
+    Raises:
+        InputError: All of them are.
+    """
+    insulators = [name for name in cell.names if laws[name].insulates]
+    if len(insulators) == len(cell.names):
+        raise InputError(f"nothing conducts in the cell: the conductivity of {', '.join(insulators)} is zero")
+    return insulators
 
 
 def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, DiffusionLaw]:
@@ -125,13 +180,10 @@ def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, Diffus
 
 def _conducting_part(cell: Cell, laws: Mapping[str, DiffusionLaw]) -> Subcell | None:
     """What conducts, where that is not the whole box."""
-    insulators = [name for name in cell.names if laws[name].insulates]
+    insulators = _insulators(cell, laws)
     if not insulators and sum(cell.volume_fractions.values()) > 1.0 - 1e-9:
         return None
-    conductors = [name for name in cell.names if name not in insulators]
-    if not conductors:
-        raise InputError(f"nothing conducts in the cell: the conductivity of {', '.join(insulators)} is zero")
-    return flowing_part(cell, conductors)
+    return flowing_part(cell, [name for name in cell.names if name not in insulators])
 
 
 class _Builder:

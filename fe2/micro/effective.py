@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fe2.micro.linear_solver import SolverChoice
 from fe2.quadrature import PointEvaluator, point_weights
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class EffectiveProperties:
         boundary: Boundary condition of the cell.
         unknowns: Number of free fluctuations.
         seconds: Time that it took.
+        solver: How the linear systems were solved, and why so.
+        iterations: Iterations of the linear solver, one number for each load case; none where it is direct.
     """
 
     physics: str
@@ -44,6 +47,8 @@ class EffectiveProperties:
     boundary: str
     unknowns: int
     seconds: float
+    solver: SolverChoice
+    iterations: tuple[int, ...] = ()
 
 
 def effective_properties(rve: RVE) -> EffectiveProperties:
@@ -72,6 +77,7 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
         boundary=rve.boundary,
         unknowns=rve.unknowns,
         seconds=time.perf_counter() - start,
+        solver=rve.solver,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from fe2.micro.cell import Cell
 from fe2.micro.displacement_pressure import displacement_pressure_form
 from fe2.micro.newton import NewtonOptions
-from fe2.micro.phases import phase_form
+from fe2.micro.phase_rve import phase_rve
 from fe2.micro.rve import RVE
 from fe2.physics.finite_strain import finite_strain_kinematics
 from fe2.physics.law import PhaseLaw
@@ -58,6 +58,13 @@ def finite_strain(
             degree=degree,
             quadrature_degree=quadrature_degree,
         )
-    else:
-        form = phase_form(cell, kinematics, laws, degree=degree, quadrature_degree=quadrature_degree)
-    return RVE(cell, form, boundary=boundary, options=options)
+        return RVE(cell, form, boundary=boundary, options=options)
+    return phase_rve(
+        cell,
+        kinematics,
+        laws,
+        boundary=boundary,
+        degree=degree,
+        quadrature_degree=quadrature_degree,
+        options=options,
+    )

@@ -6,6 +6,8 @@ symmetric. PETSc options with the prefix ``fe2_micro_`` override it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
@@ -17,6 +19,14 @@ from fe2.micro.folding import FoldedMatrix
 Array = npt.NDArray[np.float64]
 
 OPTIONS_PREFIX = "fe2_micro_"
+
+
+@dataclass(frozen=True)
+class SolverChoice:
+    """How linear systems are solved, and why so."""
+
+    name: str
+    reason: str
 
 
 class LinearSolver:
@@ -34,6 +44,7 @@ class LinearSolver:
             symmetric: Whether the matrix is symmetric for every state.
         """
         self.free = free
+        self.choice = SolverChoice("sparse factorization (MUMPS)", f"{free} unknowns are few")
         shape = (folded.size, folded.size)
         csr = (folded.indptr, folded.indices, folded.data)
         self.matrix = PETSc.Mat().createAIJWithArrays(shape, csr, comm=MPI.COMM_SELF)

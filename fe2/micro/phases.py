@@ -68,7 +68,7 @@ def default_quadrature_degree(cell: Cell, degree: int) -> int:
     a constant flux on a geometry of degree q needs (p - 1) + (d - 1)(q - 1). Quadrilaterals and
     hexahedra take p + 1 points in each direction.
     """
-    order = cell.mesh.geometry.cmaps[0].degree
+    order = cell.geometry_degree
     if cell.mesh.topology.cell_name() in ("triangle", "tetrahedron"):
         return max(1, 2 * (degree - 1), degree - 1 + (cell.dim - 1) * (order - 1))
     return 2 * degree + (order - 1)
@@ -76,7 +76,7 @@ def default_quadrature_degree(cell: Cell, degree: int) -> int:
 
 def element_degree(cell: Cell, degree: int | None) -> int:
     """The degree that is asked for, or that of the cell's geometry, the lowest with affine fields."""
-    return cell.mesh.geometry.cmaps[0].degree if degree is None else degree
+    return cell.geometry_degree if degree is None else degree
 
 
 def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw], degree: int) -> None:
@@ -93,7 +93,7 @@ def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw
         raise InputError(
             f"the kinematics is {kinematics.dim}-dimensional and the cell {cell.dim}-dimensional"
         )
-    order = cell.mesh.geometry.cmaps[0].degree
+    order = cell.geometry_degree
     if degree < order:
         raise InputError(
             f"degree = {degree} is not admissible on a mesh whose geometry has degree {order}: affine fields "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,7 @@ from fe2.micro.effective import EffectiveProperties, effective_properties
 from fe2.micro.fields import LocalFields, local_fields
 from fe2.micro.form import CellForm
 from fe2.micro.linear_model import LinearModel
+from fe2.micro.linear_solver import SolverChoice
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
 from fe2.micro.newton import CellNewton, NewtonOptions
 from fe2.micro.problem import CellProblem
@@ -36,7 +38,10 @@ class RVE:
     Attributes:
         cell: The geometry.
         form: The cell's form and its macroscopic modes.
+        progress: Told what is being done where homogenization takes long, or None.
     """
+
+    progress: Callable[[str], None] | None = None
 
     def __init__(
         self,
@@ -76,6 +81,11 @@ class RVE:
     def unknowns(self) -> int:
         """Number of free fluctuations."""
         return self._problem.boundary.size
+
+    @property
+    def solver(self) -> SolverChoice:
+        """How linear systems are solved, and why so."""
+        return self._newton.linear_solver.choice
 
     @property
     def state_size(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fe2.micro.cell import Cell
 from fe2.micro.newton import NewtonOptions
-from fe2.micro.phases import phase_form
+from fe2.micro.phase_rve import phase_rve
 from fe2.micro.rve import RVE
 from fe2.physics.law import PhaseLaw
 from fe2.physics.small_strain import small_strain_kinematics
@@ -36,7 +36,12 @@ def small_strain(
     Raises:
         InputError: Laws and phases do not match, or an option is not admissible.
     """
-    form = phase_form(
-        cell, small_strain_kinematics(cell.dim), laws, degree=degree, quadrature_degree=quadrature_degree
+    return phase_rve(
+        cell,
+        small_strain_kinematics(cell.dim),
+        laws,
+        boundary=boundary,
+        degree=degree,
+        quadrature_degree=quadrature_degree,
+        options=options,
     )
-    return RVE(cell, form, boundary=boundary, options=options)

@@ -116,7 +116,7 @@ def _parts(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[
     masters = node_representatives(x, cell.period, partners=False)
     copies = np.flatnonzero(masters != np.arange(len(used)))
     shift = np.rint((x[copies] - x[masters[copies]]) / cell.period).astype(np.int64)
-    part, loops = _joined(np.column_stack([piece[copies], piece[masters[copies]], shift]), count)
+    part, loops = joined_parts(np.column_stack([piece[copies], piece[masters[copies]], shift]), count)
     return part[piece[local[:, 0]]], loops
 
 
@@ -125,11 +125,11 @@ def _parts_through_facets(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Int
     pairs = facet_pairs(cell, cells)
     ends, within = np.searchsorted(cells, pairs.cells), ~np.any(pairs.shift, axis=1)
     count, piece = _components(ends[within, 0], ends[within, 1], len(cells))
-    part, loops = _joined(np.column_stack([piece[ends[~within]], pairs.shift[~within]]), count)
+    part, loops = joined_parts(np.column_stack([piece[ends[~within]], pairs.shift[~within]]), count)
     return part[piece], loops
 
 
-def _joined(joints: Ints, count: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def joined_parts(joints: Ints, count: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Part of each of `count` pieces joined through the faces, and the axes of loops of each part.
 
     Args:

@@ -1,0 +1,71 @@
+"""Which voxels of an image something flows through; the twin of `subcell` without a mesh."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from fe2.errors import InputError
+from fe2.micro.subcell import joined_parts
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class FlowingVoxels:
+    """The voxels that flow is possible through.
+
+    Attributes:
+        mask: Those of a part that is connected with its own periodic images, shape (nx, ny[, nz]).
+        percolates: For each axis, whether a part is connected from one face to the other.
+        parts: Number of parts that are not connected with each other.
+    """
+
+    mask: Mask
+    percolates: tuple[bool, ...]
+    parts: int
+
+
+def flowing_voxels(conducting: Mask, names: Sequence[str]) -> FlowingVoxels:
+    """Conducting voxels without isolated ones; voxels with a common corner are connected.
+
+    Args:
+        conducting: The voxels of conducting phases.
+        names: Names of these phases, for messages.
+
+    Raises:
+        InputError: Nothing is left.
+    """
+    pieces, count = ndimage.label(conducting, np.ones((3,) * conducting.ndim))
+    parts, loops = joined_parts(_joints(pieces), count)
+    flowing = np.any(loops, axis=1)
+    if not np.any(flowing):
+        phases = ", ".join(map(repr, names))
+        raise InputError(f"nothing flows in the cell: {phases} is not connected with its periodic images")
+    mask = np.concatenate([[False], flowing[parts]])[pieces]
+    return FlowingVoxels(mask, tuple(np.any(loops[flowing], axis=0).tolist()), int(flowing.sum()))
+
+
+def _joints(pieces: npt.NDArray[np.int32]) -> Ints:
+    """Pairs of pieces that touch across the faces of the image, and the periods between them."""
+    shape = np.array(pieces.shape)
+    joints = [np.zeros((0, 2 + pieces.ndim), dtype=np.int64)]
+    for step in itertools.product((-1, 0, 1), repeat=pieces.ndim):
+        for axis in range(pieces.ndim):
+            if step[axis] != 1:
+                continue  # the opposite step joins the same voxels
+            voxels = np.argwhere(np.take(pieces, [shape[axis] - 1], axis=axis))
+            voxels[:, axis] = shape[axis] - 1
+            neighbours = voxels + step
+            shift = neighbours // shape
+            ends = [pieces[tuple(at.T)] for at in (voxels, neighbours - shift * shape)]
+            # the neighbour belongs to the next period: it is reached by leaving this one
+            touching = ends[1] > 0
+            joints.append(np.column_stack([ends[0] - 1, ends[1] - 1, shift])[touching])
+    return np.concatenate(joints)

@@ -1,0 +1,186 @@
+r"""The linear problem of a periodic label image, without a mesh and without a matrix.
+
+Voxels of one phase are alike, so the stiffness differs from that of a homogeneous grid only where the
+material differs from the reference material:
+
+.. math:: K = K_0 + \sum_{v:\,C_v \ne C_0} T_v^T\,(k_v - k_0)\,T_v.
+
+A homogeneous grid balances every macroscopic gradient, so the residual is zero at all nodes that touch
+no such voxel, and stays so in the conjugate gradients preconditioned with :math:`K_0^{-1}`: their search
+directions are :math:`K_0^{-1}` times a vector of this kind, whose product with :math:`K_0` is known
+without computing it. All that is done on the whole grid is the Fourier transform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.errors import MicroSolveError
+from fe2.micro.green_operator import GreenOperator, element_stencil
+from fe2.micro.voxel import VoxelStiffness, corners
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_VOXELS_AT_ONCE = 4096  # their forces fit into the processor's cache
+
+
+@dataclass(frozen=True)
+class GridSolution:
+    """Effective tangent of shape (m, m), and iterations of each load case."""
+
+    tangent: Array
+    iterations: tuple[int, ...]
+
+
+def grid_memory(phase_of_voxel: npt.NDArray[np.int32], voxel: VoxelStiffness) -> float:
+    """Bytes that the problem takes at its peak, or somewhat less where the reference is a rare phase."""
+    nodes, c, m = phase_of_voxel.size, voxel.components, voxel.modes.shape[1]
+    differing = nodes - int(np.bincount(phase_of_voxel.reshape(-1)).max())
+    corner_numbers = 4 * 8 * 2**phase_of_voxel.ndim  # with those that sorting them takes
+    grid = nodes * (1.5 * 8 * c * c + 4 * 8 * c + 16)
+    return grid + differing * (corner_numbers + 8 * c * (3 * m + 8))
+
+
+class GridProblem:
+    """Conjugate gradients on the nodes of the voxels that differ from the reference material."""
+
+    def __init__(
+        self, phase_of_voxel: npt.NDArray[np.int32], voxel: VoxelStiffness, reference: Array
+    ) -> None:
+        """Find the voxels that differ, and invert the reference.
+
+        Args:
+            phase_of_voxel: Phase of each voxel of the periodic image, shape (nx, ny[, nz]).
+            voxel: Stiffness of a voxel for each phase.
+            reference: Stiffness of a voxel of the reference material, shape (k, k).
+        """
+        shape, dim = phase_of_voxel.shape, phase_of_voxel.ndim
+        self._voxel, self._shape = voxel, shape
+        self._counts = np.bincount(phase_of_voxel.reshape(-1), minlength=len(voxel.stiffness))
+        self._green = GreenOperator(element_stencil(reference, voxel.components, dim), shape)
+        differences = voxel.stiffness - reference
+        differing = [p for p, difference in enumerate(differences) if np.any(difference)]
+        found = [_nodes(phase_of_voxel == phase) for phase in differing]
+        self._active, numbers = np.unique(
+            np.concatenate([np.zeros(0, np.int64), *(nodes.reshape(-1) for nodes in found)]),
+            return_inverse=True,
+        )
+        ends = np.cumsum([nodes.size for nodes in found])[:-1]
+        self._parts: list[tuple[Array, Ints]] = [
+            (differences[phase], part.reshape(nodes.shape))
+            for phase, nodes, part in zip(differing, found, np.split(numbers, ends), strict=True)
+        ]
+
+    def effective_tangent(
+        self, tolerance: float, max_iterations: int, progress: Callable[[str], None] | None = None
+    ) -> GridSolution:
+        r"""Effective tangent, with an error that is the square of the fluctuations' error.
+
+        .. math:: A_{ij} = \langle C_{ij} \rangle - (b_i\cdot w_j + w_i\cdot r_j)/|Y|, \qquad b = -K X
+
+        Args:
+            tolerance: Of the residual in the norm of the Green operator, relative to that without
+                fluctuations.
+            max_iterations: Iterations of one load case after which it is given up.
+            progress: Receives what is being done.
+
+        Raises:
+            MicroSolveError: The iteration did not converge.
+        """
+        m = self._voxel.modes.shape[1]
+        forces, fields, residuals, iterations = [], [], [], []
+        for case in range(m):
+            right = self._imposed(-self._voxel.modes[:, case])
+
+            def tell(iteration: int, case: int = case) -> None:
+                if progress is not None:
+                    progress(f"load case {case + 1} of {m}, iteration {iteration}")
+
+            field, residual, count = self._solve(right, tolerance, max_iterations, tell)
+            forces.append(right.reshape(-1))
+            fields.append(field.reshape(-1))
+            residuals.append(residual.reshape(-1))
+            iterations.append(count)
+        b, w, r = np.array(forces), np.array(fields), np.array(residuals)
+        mean = np.tensordot(self._counts / self._counts.sum(), self._voxel.tangents, 1)
+        volume = self._voxel.volume * self._counts.sum()
+        tangent = mean - (b @ w.T + w @ r.T) / volume
+        return GridSolution(0.5 * (tangent + tangent.T), tuple(iterations))
+
+    def _solve(
+        self, right: Array, tolerance: float, max_iterations: int, tell: Callable[[int], None]
+    ) -> tuple[Array, Array, int]:
+        """Fluctuation and residual on the active nodes, shape (c, n), and the number of iterations."""
+        field, residual = np.zeros_like(right), right.copy()
+        preconditioned = self._precondition(residual)
+        product = float(np.vdot(residual, preconditioned))
+        goal = tolerance**2 * product
+        direction, reference_forces = preconditioned, residual.copy()  # K₀ times the direction
+        iterations = 0
+        while product > goal:
+            if iterations == max_iterations:
+                raise MicroSolveError(
+                    f"conjugate gradients on the image did not converge in {iterations} iterations: the "
+                    f"residual fell to {np.sqrt(product / goal) * tolerance:.2g} of what it was, and "
+                    f"{tolerance:.2g} is wanted"
+                )
+            iterations += 1
+            tell(iterations)
+            forces = reference_forces + self._difference_forces(direction)
+            length = product / float(np.vdot(direction, forces))
+            field += length * direction
+            residual -= length * forces
+            preconditioned = self._precondition(residual)
+            previous, product = product, float(np.vdot(residual, preconditioned))
+            direction = preconditioned + product / previous * direction
+            reference_forces = residual + product / previous * reference_forces
+        return field, residual, iterations
+
+    def _precondition(self, residual: Array) -> Array:
+        whole = np.zeros((len(residual), int(np.prod(self._shape))))
+        whole[:, self._active] = residual
+        field = self._green(whole.reshape(-1, *self._shape))
+        result: Array = field.reshape(len(residual), -1)[:, self._active]
+        return result
+
+    def _imposed(self, corner_field: Array) -> Array:
+        """Forces on the active nodes, where all voxels have the same displacements at their corners."""
+        result = np.zeros((self._voxel.components, len(self._active)))
+        for difference, nodes in self._parts:
+            _add(result, nodes, np.repeat((difference @ corner_field)[:, None], nodes.shape[1], axis=1))
+        return result
+
+    def _difference_forces(self, field: Array) -> Array:
+        """Forces of the differences of stiffness in a field on the active nodes."""
+        result = np.zeros_like(field)
+        for difference, nodes in self._parts:
+            for start in range(0, nodes.shape[1], _VOXELS_AT_ONCE):
+                part = nodes[:, start : start + _VOXELS_AT_ONCE]
+                local = field[:, part].reshape(-1, part.shape[1])
+                _add(result, part, difference @ local)
+        return result
+
+
+def _nodes(mask: npt.NDArray[np.bool_]) -> Ints:
+    """Nodes at the corners of the voxels of a mask on the periodic grid, shape (corners, voxels)."""
+    lower = np.array(np.nonzero(mask))
+    shape = np.array(mask.shape)[:, None]
+    return np.array(
+        [
+            np.ravel_multi_index(tuple((lower + corner[:, None]) % shape), mask.shape)
+            for corner in corners(mask.ndim)
+        ]
+    )
+
+
+def _add(forces: Array, nodes: Ints, local: Array) -> None:
+    """Add the forces at the corners; voxels have different nodes at the same corner."""
+    by_corner = local.reshape(len(forces), *nodes.shape)
+    for corner, numbers in enumerate(nodes):
+        for component, row in enumerate(forces):
+            row[numbers] += by_corner[component, corner]

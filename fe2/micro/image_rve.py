@@ -1,0 +1,190 @@
+"""A periodic image as a representative volume element: its effective properties need no mesh."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from petsc4py import PETSc
+
+from fe2.memory import check_memory
+from fe2.micro.cell import Cell
+from fe2.micro.effective import EffectiveProperties
+from fe2.micro.form import CellForm
+from fe2.micro.grid_parts import FlowingVoxels
+from fe2.micro.grid_problem import GridProblem, grid_memory
+from fe2.micro.image_cell import ImageCell
+from fe2.micro.linear_model import LinearModel
+from fe2.micro.linear_solver import OPTIONS_PREFIX, SolverChoice
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.reference import contrast, reference_stiffness
+from fe2.micro.rve import RVE
+from fe2.micro.voxel import VoxelStiffness, voxel_problems, voxel_stiffness
+from fe2.physics.kinematics import Kinematics
+from fe2.physics.law import PhaseLaw
+
+Array = npt.NDArray[np.float64]
+
+MAX_ITERATIONS = 2000
+"""Conjugate gradients of one load case; tens are usual, and hundreds where a phase is nearly void."""
+
+
+def answers_on_grid(cell: Cell, laws: Mapping[str, PhaseLaw], boundary: str, degree: int | None) -> bool:
+    """Whether the effective properties of a cell can be computed on its regular grid.
+
+    They can for one-rank periodic images with elements of degree 1 and symmetric tangents, unless PETSc
+    options with the prefix ``fe2_micro_`` choose a solver for the assembled matrix.
+    """
+    options = PETSc.Options(OPTIONS_PREFIX)
+    return (
+        isinstance(cell, ImageCell)
+        and cell.comm.size == 1
+        and boundary == "periodic"
+        and degree in (None, 1)
+        and all(law.symmetric for law in laws.values())
+        and not any(options.hasName(name) for name in ("pc_type", "ksp_type"))
+    )
+
+
+class ImageRVE(RVE):
+    """An RVE that makes mesh and matrix when something else than its virgin tangent is asked for."""
+
+    def __init__(
+        self,
+        cell: ImageCell,
+        kinematics: Kinematics,
+        laws: Mapping[str, PhaseLaw],
+        make: Callable[[], tuple[Cell, CellForm]],
+        *,
+        quadrature_degree: int | None = None,
+        flowing: FlowingVoxels | None = None,
+        options: NewtonOptions | None = None,
+    ) -> None:
+        """Prepare the forms of single voxels.
+
+        Args:
+            cell: The image.
+            kinematics: The operator field ↦ gradient.
+            laws: Laws of the phases that flux goes through, by name.
+            make: Makes mesh and form.
+            quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
+            flowing: The voxels that count, where not all do; the others are voids.
+            options: When the cell counts as solved.
+
+        Raises:
+            InputError: A law does not fit the dimension.
+        """
+        self._image, self._kinematics, self._make, self._options = (
+            cell,
+            kinematics,
+            make,
+            options or NewtonOptions(),
+        )
+        self._flowing = flowing
+        if flowing is None:
+            self.cell = cell
+        self._laws = {name: laws[name] for name in cell.names if name in laws}
+        self._voxels = voxel_problems(kinematics, self._laws, cell.voxel_size, quadrature_degree)
+
+    def __getattr__(self, name: str) -> Any:
+        """What only an RVE with a mesh has; the mesh is made at its first use."""
+        if "form" in self.__dict__ or name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        cell, form = self._make()
+        super().__init__(cell, form, boundary="periodic", options=self._options)
+        return getattr(self, name)
+
+    @property
+    def kinematics(self) -> Kinematics:
+        """Names and sizes of gradient and flux."""
+        return self._kinematics
+
+    @property
+    def boundary(self) -> str:
+        """Name of the boundary condition."""
+        return "periodic"
+
+    @property
+    def unknowns(self) -> int:
+        """Number of free fluctuations: those of the grid's nodes, of which each part has one pinned."""
+        components = int(np.prod(self._kinematics.field_shape))
+        if self._flowing is None:
+            return (self._image.phase_of_voxel.size - 1) * components
+        nodes = self._flowing.mask
+        for axis in range(nodes.ndim):
+            nodes = nodes | np.roll(nodes, 1, axis)
+        return (int(nodes.sum()) - self._flowing.parts) * components
+
+    def homogenize(self) -> EffectiveProperties:
+        """Effective properties of the virgin cell: tangent, bounds, anisotropy and fractions.
+
+        Raises:
+            InputError: There is not enough memory.
+            MicroSolveError: The iteration did not converge.
+        """
+        start = time.perf_counter()
+        voxel = self._voxel
+        if not voxel.at_rest:
+            return super().homogenize()
+        phases, counts = self._phases_and_counts
+        check_memory(
+            grid_memory(phases, voxel), f"the image of {self._image.grid} voxels", "crop or coarsen it"
+        )
+        fractions = counts[: len(self._laws)] / counts.sum()
+        with_void = voxel if self._flowing is None else voxel.with_void()
+        reference = reference_stiffness(voxel, fractions)
+        solution = GridProblem(phases, with_void, reference).effective_tangent(
+            self._options.tolerance, MAX_ITERATIONS, self.progress
+        )
+        kinematics = self._kinematics
+        present = [k for k, fraction in enumerate(fractions) if fraction > 0.0]
+        names = list(self._laws)
+        return EffectiveProperties(
+            physics=kinematics.name,
+            components=kinematics.components,
+            effective=kinematics.reported_tangent(solution.tangent),
+            tangent=solution.tangent,
+            volume_fractions={names[k]: float(fractions[k]) for k in present},
+            properties=kinematics.characterize(
+                solution.tangent, [voxel.tangents[k] for k in present], [float(fractions[k]) for k in present]
+            ),
+            boundary="periodic",
+            unknowns=self.unknowns,
+            seconds=time.perf_counter() - start,
+            solver=_choice(voxel, reference, self._flowing is not None),
+            iterations=solution.iterations,
+        )
+
+    def linearized(self, state: Array | None = None) -> LinearModel:
+        """Micro model with the constant tangent of this cell at a state, the virgin one by default."""
+        if state is None and self._voxel.at_rest:
+            return LinearModel(self._kinematics, self.homogenize().tangent)
+        return super().linearized(state)
+
+    @cached_property
+    def _voxel(self) -> VoxelStiffness:
+        return voxel_stiffness(self._voxels)
+
+    @cached_property
+    def _phases_and_counts(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Phase of each voxel as an index into the laws, the next one for voids; voxels of each."""
+        kept = {name: k for k, name in enumerate(self._laws)}
+        void = len(kept)
+        numbers = np.array([kept.get(name, void) for name in self._image.names], dtype=np.int32)
+        phases = numbers[self._image.phase_of_voxel]
+        if self._flowing is not None:
+            phases[~self._flowing.mask] = void
+        return phases, np.bincount(phases.reshape(-1), minlength=void + 1)
+
+
+def _choice(voxel: VoxelStiffness, reference: Array, void: bool) -> SolverChoice:
+    tangent = voxel.modes.T @ reference @ voxel.modes / voxel.volume
+    size = f"contrast {contrast(voxel.tangents, tangent):.3g}" + (" beside voids" if void else "")
+    return SolverChoice(
+        "conjugate gradients, discrete Green operator",
+        f"periodic image: the number of iterations depends on the contrast ({size}), not on the resolution",
+    )

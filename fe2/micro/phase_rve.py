@@ -1,0 +1,40 @@
+"""The RVE of a kinematics and one law for each phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fe2.micro.cell import Cell
+from fe2.micro.form import CellForm
+from fe2.micro.image_cell import ImageCell
+from fe2.micro.image_rve import ImageRVE, answers_on_grid
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.phases import check_phases, element_degree, phase_form
+from fe2.micro.rve import RVE
+from fe2.physics.kinematics import Kinematics
+from fe2.physics.law import PhaseLaw
+
+
+def phase_rve(
+    cell: Cell,
+    kinematics: Kinematics,
+    laws: Mapping[str, PhaseLaw],
+    *,
+    boundary: str,
+    degree: int | None,
+    quadrature_degree: int | None,
+    options: NewtonOptions | None,
+) -> RVE:
+    """The RVE; that of a periodic image has a mesh only where its effective properties are not enough.
+
+    Raises:
+        InputError: Laws and phases do not match, or an option is not admissible.
+    """
+
+    def make() -> tuple[Cell, CellForm]:
+        return cell, phase_form(cell, kinematics, laws, degree=degree, quadrature_degree=quadrature_degree)
+
+    check_phases(cell, kinematics, laws, element_degree(cell, degree))
+    if isinstance(cell, ImageCell) and answers_on_grid(cell, laws, boundary, degree):
+        return ImageRVE(cell, kinematics, laws, make, quadrature_degree=quadrature_degree, options=options)
+    return RVE(*make(), boundary=boundary, options=options)
