@@ -46,6 +46,7 @@ def command(file: Path, as_json: bool, output: Path | None, verbose: bool, quiet
     case = read_cell_case(file)
     from mpi4py import MPI
 
+    import fe2.case.build_cell  # noqa: F401  # on all ranks: PETSc starts on all of them
     from fe2.parallel import on_root
 
     def work() -> None:

@@ -26,6 +26,9 @@ from fe2.micro.voxel import VoxelStiffness, corners
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_ROUND_OFF = 1e-12
+"""Residual that is round-off, in the norm of the Green operator, relative to the cell's own stiffness."""
+
 _VOXELS_AT_ONCE = 4096  # their forces fit into the processor's cache
 
 
@@ -73,7 +76,9 @@ class GridProblem:
         ends = np.cumsum([nodes.size for nodes in found])[:-1]
         self._parts: list[tuple[Array, Ints]] = [
             (differences[phase], part.reshape(nodes.shape))
-            for phase, nodes, part in zip(differing, found, np.split(numbers, ends), strict=True)
+            for phase, nodes, part in zip(
+                differing, found, np.split(numbers, ends)[: len(found)], strict=True
+            )
         ]
 
     def effective_tangent(
@@ -93,6 +98,9 @@ class GridProblem:
             MicroSolveError: The iteration did not converge.
         """
         m = self._voxel.modes.shape[1]
+        mean = np.tensordot(self._counts / self._counts.sum(), self._voxel.tangents, 1)
+        volume = self._voxel.volume * self._counts.sum()
+        round_off = _ROUND_OFF**2 * float(np.abs(mean).max()) * volume
         forces, fields, residuals, iterations = [], [], [], []
         for case in range(m):
             right = self._imposed(-self._voxel.modes[:, case])
@@ -101,33 +109,35 @@ class GridProblem:
                 if progress is not None:
                     progress(f"load case {case + 1} of {m}, iteration {iteration}")
 
-            field, residual, count = self._solve(right, tolerance, max_iterations, tell)
+            field, residual, count = self._solve(right, tolerance, round_off, max_iterations, tell)
             forces.append(right.reshape(-1))
             fields.append(field.reshape(-1))
             residuals.append(residual.reshape(-1))
             iterations.append(count)
         b, w, r = np.array(forces), np.array(fields), np.array(residuals)
-        mean = np.tensordot(self._counts / self._counts.sum(), self._voxel.tangents, 1)
-        volume = self._voxel.volume * self._counts.sum()
         tangent = mean - (b @ w.T + w @ r.T) / volume
         return GridSolution(0.5 * (tangent + tangent.T), tuple(iterations))
 
     def _solve(
-        self, right: Array, tolerance: float, max_iterations: int, tell: Callable[[int], None]
+        self,
+        right: Array,
+        tolerance: float,
+        round_off: float,
+        max_iterations: int,
+        tell: Callable[[int], None],
     ) -> tuple[Array, Array, int]:
         """Fluctuation and residual on the active nodes, shape (c, n), and the number of iterations."""
         field, residual = np.zeros_like(right), right.copy()
         preconditioned = self._precondition(residual)
         product = float(np.vdot(residual, preconditioned))
-        goal = tolerance**2 * product
+        goal = max(tolerance**2 * product, round_off)
         direction, reference_forces = preconditioned, residual.copy()  # K₀ times the direction
         iterations = 0
         while product > goal:
             if iterations == max_iterations:
                 raise MicroSolveError(
                     f"conjugate gradients on the image did not converge in {iterations} iterations: the "
-                    f"residual fell to {np.sqrt(product / goal) * tolerance:.2g} of what it was, and "
-                    f"{tolerance:.2g} is wanted"
+                    f"residual is {np.sqrt(product / goal):.2g} times what it has to be"
                 )
             iterations += 1
             tell(iterations)

@@ -183,8 +183,8 @@ class ImageRVE(RVE):
 
 def _choice(voxel: VoxelStiffness, reference: Array, void: bool) -> SolverChoice:
     tangent = voxel.modes.T @ reference @ voxel.modes / voxel.volume
-    size = f"contrast {contrast(voxel.tangents, tangent):.3g}" + (" beside voids" if void else "")
+    size = f"{contrast(voxel.tangents, tangent):.3g}" + (" beside voids" if void else "")
     return SolverChoice(
         "conjugate gradients, discrete Green operator",
-        f"periodic image: the number of iterations depends on the contrast ({size}), not on the resolution",
+        f"the iterations on a periodic image depend on the contrast, {size}, not on the resolution",
     )

@@ -89,8 +89,9 @@ def voxel_stiffness(problems: Sequence[tuple[Cell, CellForm]]) -> VoxelStiffness
         space = form.unknown.function_space
         order = _in_order(space.tabulate_dof_coordinates()[:, : cell.dim], space.dofmap.index_map_bs)
         matrices.append(problem.stiffness.toarray()[np.ix_(order, order)])
-        round_off = _ROUND_OFF * form.kinematics.origin_size * np.abs(matrices[-1]).max()
-        at_rest = at_rest and bool(np.abs(residual).max() <= round_off)
+        flux, tangent = form.modes.T @ residual, form.modes.T @ (problem.stiffness @ form.modes)
+        round_off = _ROUND_OFF * form.kinematics.origin_size * np.abs(tangent).max()
+        at_rest = at_rest and bool(np.abs(flux).max() <= round_off)
     return VoxelStiffness(
         stiffness=np.array(matrices),
         modes=np.asarray(form.modes)[order],
