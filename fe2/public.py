@@ -2,6 +2,7 @@
 
 from fe2 import _dependencies as _dependencies  # isort: skip  # first: orders HDF5, MPI and DOLFINx
 
+from fe2.dispatch.options import Parallel
 from fe2.errors import (
     Fe2Error,
     InputError,
@@ -89,6 +90,7 @@ __all__ = [
     "NewtonOptions",
     "NonlinearConduction",
     "NortonPerzyna",
+    "Parallel",
     "PhaseLaw",
     "PictureError",
     "PointLaw",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from fe2.dispatch.rows import Rows
 from fe2.errors import MicroSolveError
-from fe2.micro.model import EXACT, MicroModel, Request
+from fe2.micro.model import EXACT, MicroModel, Request, answer
 from fe2.response import Responses
 
 Array = npt.NDArray[np.float64]
@@ -45,7 +47,13 @@ class MicroPool(Protocol):
 
     @property
     def states(self) -> Array:
-        """Committed states, shape (n, state_size); not to be modified."""
+        """Committed states of this rank's points, shape (n, state_size); not to be modified."""
+
+    def fetch(self, points: npt.NDArray[np.int64]) -> Array:
+        """Committed states of some of this rank's points, by their numbers, shape (k, state_size)."""
+
+    def averages(self) -> dict[str, Array]:
+        """Volume averages of the history variables of this rank's points, by name, each (n, c)."""
 
     def evaluate(self, gradients: Array, dt: float, request: Request = EXACT) -> Responses:
         """Answers for this rank's gradients, shape (n, m); trial states are kept until the next call.
@@ -63,3 +71,22 @@ class MicroPool(Protocol):
 
     def rollback(self) -> None:
         """Trial states are forgotten."""
+
+
+def solved(model: MicroModel, rows: Rows, point: int, dt: float, request: Request) -> None:
+    """Solve a point where it lies in its tables.
+
+    Raises:
+        Exception: Whatever the micro model raises; a MicroSolveError where its answer is not finite.
+    """
+    start = time.perf_counter()
+    try:
+        trial = rows.begin(point)
+        response = answer(model, rows.gradients[point], rows.committed[point], dt, trial, request)
+        if not (np.all(np.isfinite(response.flux)) and np.all(np.isfinite(response.tangent))):
+            raise MicroSolveError("the micro model gave a flux or a tangent that is not finite")
+    except BaseException:
+        if request.kind == "exact":
+            rows.forget(point)
+        raise
+    rows.put(point, response, time.perf_counter() - start)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fe2.dispatch.pool import PointError, Progress
-from fe2.errors import MicroSolveError
-from fe2.micro.model import EXACT, MicroModel, Request, answer
+from fe2.dispatch.pool import PointError, Progress, solved
+from fe2.dispatch.rows import Rows, Shape, responses_of
+from fe2.micro.model import EXACT, MicroModel, Request
 from fe2.parallel import describe
 from fe2.response import Responses
 
@@ -25,8 +25,8 @@ class SerialPool:
             points: Number of points.
         """
         self._model = model
-        self._committed = np.tile(model.initial_state(), (points, 1))
-        self._trial = self._committed.copy()
+        self._rows = Rows.private(Shape(points, model.state_size, model.kinematics.size))
+        self._rows.committed[:] = model.initial_state()
         self.progress: Progress | None = None
 
     @property
@@ -37,7 +37,7 @@ class SerialPool:
     @property
     def states(self) -> Array:
         """Committed states, shape (n, state_size); not to be modified."""
-        return self._committed
+        return self._rows.committed
 
     def evaluate(self, gradients: Array, dt: float, request: Request = EXACT) -> Responses:
         """Answers for gradients of shape (n, m); trial states are kept until the next call.
@@ -45,25 +45,35 @@ class SerialPool:
         Raises:
             PointError: A point was not solved; the points after it were not tried.
         """
-        responses = Responses.empty(len(self._committed), self._model.kinematics.size)
-        for point, gradient in enumerate(gradients):
+        self._rows.gradients[:] = gradients
+        for point in range(len(gradients)):
             try:
-                response = answer(
-                    self._model, gradient, self._committed[point], dt, self._trial[point], request
-                )
-                if not (np.all(np.isfinite(response.flux)) and np.all(np.isfinite(response.tangent))):
-                    raise MicroSolveError("the micro model gave a flux or a tangent that is not finite")
+                solved(self._model, self._rows, point, dt, request)
             except Exception as error:  # a micro model may fail in any way; the point is named
                 raise PointError(describe(error), point) from error
-            responses.put(point, response)
             if self.progress is not None:
                 self.progress(point + 1, len(gradients))
-        return responses
+        return responses_of(self._rows.answers, self._model.kinematics.size)
 
     def commit(self) -> None:
         """Trial states become the committed ones."""
-        self._committed[:] = self._trial
+        self._rows.complete()
+        self._rows.exchange()
 
     def rollback(self) -> None:
         """Trial states are forgotten."""
-        self._trial[:] = self._committed
+        self._rows.rollback()
+
+    def fetch(self, points: npt.NDArray[np.int64]) -> Array:
+        """Committed states of some points, shape (k, state_size)."""
+        return self._rows.committed[points]
+
+    def averages(self) -> dict[str, Array]:
+        """Volume averages of the history variables, by name, each (n, c)."""
+        return self._model.averages(self._rows.committed)
+
+    def restore(self, states: Array) -> None:
+        """Let points go on from stored states, shape (n, lasting size of the model)."""
+        self._rows.committed[:] = self._model.initial_state()
+        self._rows.committed[:, : states.shape[1]] = states
+        self._rows.rollback()

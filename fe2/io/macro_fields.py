@@ -134,7 +134,7 @@ class CellFields:
         self.names = list(dict.fromkeys(["cell", *(name for law in self._laws for name in law.names)]))
 
     def values(self) -> dict[str, Array]:
-        """Present values in this rank's own cells, by name, each of shape (cells,)."""
+        """Present values in this rank's own cells, by name, each of shape (cells,); collective."""
         result = {name: np.zeros(len(self._numbers)) for name in self.names}
         result["cell"] = self._numbers
         for law in self._laws:
@@ -168,7 +168,7 @@ class _LawMeans:
 
     def _cell_means(self) -> Array:
         law, scale = self._law, self._law.micro.kinematics.scale
-        averages = law.micro.averages(law.pool.states)
+        averages = law.pool.averages()
         columns = [law.gradients() * scale, fluxes(law) / scale, *(averages[name] for name in self._history)]
         values = np.column_stack(columns).reshape(*self._weights.shape, self._means)
         return np.einsum("eq,eqc->ec", self._weights, values)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from fe2.errors import Fe2Error, InputError
 from fe2.io.history import HISTORY, RESIDUALS, append_history, read_history, read_residuals
-from fe2.io.macro_fields import CellFields, NodalFields, Problem
+from fe2.io.macro_fields import Array, CellFields, NodalFields, Problem
 from fe2.io.summary import JSON, TEXT, write_summary_files
 from fe2.io.vtu import write_pvd, write_pvtu, write_vtu
 from fe2.io.watched import FOLDER, WatchedPoint, find_places, gather_states, read_watched, write_states
@@ -90,9 +90,10 @@ class ResultsFolder:
             Fe2Error: On all ranks, where a file could not be written on any; the message names it.
         """
         name = f"step_{len(self._steps):06d}"
+        cells = self._cells.values()
         with together(self._comm):
             if self._comm.rank in self._writers:
-                self._write_piece(name)
+                self._write_piece(name, cells)
         if self._places:
             states = gather_states(self._problem.laws, self._places, self._comm)
             with together(self._comm):
@@ -135,10 +136,10 @@ class ResultsFolder:
             except Fe2Error as error:
                 print(f"fe2: {error}", file=sys.stderr, flush=True)
 
-    def _write_piece(self, name: str) -> None:
+    def _write_piece(self, name: str, cells: dict[str, Array]) -> None:
         grid = self._nodal.grid
         path = self.folder / PIECES / self._piece(name, self._comm.rank)
-        write_vtu(path, grid, self._nodal.values(), self._cells.values())
+        write_vtu(path, grid, self._nodal.values(), cells)
 
     def _write_collection(self, name: str) -> None:
         ending = "vtu" if self._comm.size == 1 else "pvtu"

@@ -84,9 +84,10 @@ def find_places(laws: Sequence[Law], comm: MPI.Comm, watch: Sequence[Sequence[fl
 
 def gather_states(laws: Sequence[Law], places: Sequence[Place], comm: MPI.Comm) -> list[dict[str, Array]]:
     """State, gradient and flux of every watched point at present on rank 0, nothing elsewhere; collective."""
-    own = {
-        k: _values(laws[place.law], place.row) for k, place in enumerate(places) if place.rank == comm.rank
-    }
+    own: dict[int, dict[str, Array]] = {}
+    for number, law in enumerate(laws):
+        here = [k for k, place in enumerate(places) if (place.law, place.rank) == (number, comm.rank)]
+        own |= zip(here, _values(law, [places[k].row for k in here]), strict=True)
     gathered = comm.gather(own, root=0)
     if gathered is None:
         return []
@@ -169,9 +170,11 @@ def _place(law: Law, number: int, row: int, coordinates: Array, target: Array, r
     return Place(target, coordinates, int(cell), point, number, rank, row)
 
 
-def _values(law: Law, row: int) -> dict[str, Array]:
-    state = law.pool.states[row, : law.micro.lasting_size]
-    return {"state": state, "gradient": law.gradients()[row], "flux": fluxes(law)[row]}
+def _values(law: Law, rows: list[int]) -> list[dict[str, Array]]:
+    """What is stored of some of this rank's points; collective."""
+    states = law.pool.fetch(np.array(rows, dtype=np.int64))[:, : law.micro.lasting_size]
+    values = {"state": states, "gradient": law.gradients()[rows], "flux": fluxes(law)[rows]}
+    return [{name: array[k] for name, array in values.items()} for k in range(len(rows))]
 
 
 def _read_step(path: Path) -> tuple[float, list[dict[str, Array]]]:

@@ -12,6 +12,7 @@ from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 
 from fe2.dispatch.mpi import MpiPool
+from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import MicroPool, PointError
 from fe2.errors import InputError, MicroSolveError, place
 from fe2.jit import compile_expression
@@ -62,6 +63,7 @@ class HomogenizedLaw:
         quadrature_degree: int,
         subdomains: dmesh.MeshTags | None = None,
         subdomain: int | None = None,
+        parallel: Parallel | None = None,
     ) -> None:
         """Create flux and tangent, and a micro model's state for each quadrature point; collective.
 
@@ -71,6 +73,7 @@ class HomogenizedLaw:
             quadrature_degree: Degree of the quadrature rule of the macroscopic mesh.
             subdomains: Tags of the mesh cells, where the law holds in one subdomain only.
             subdomain: Tag of that subdomain.
+            parallel: How the micro models are spread over the ranks.
 
         Raises:
             InputError: The gradient does not fit the micro model, or the subdomain has no cells.
@@ -95,7 +98,7 @@ class HomogenizedLaw:
         self._evaluate_place = compile_expression(ufl.SpatialCoordinate(self._mesh), points, self._mesh.comm)
         self._rows = point_dofs(self.flux, self.cells)
         self._evaluated = False
-        self.pool: MicroPool = MpiPool(micro, len(self._rows), self._mesh.comm)
+        self.pool: MicroPool = MpiPool(micro, len(self._rows), self._mesh.comm, parallel)
 
     @property
     def micro(self) -> MicroModel:

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+from mpi4py import MPI
 
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
@@ -94,6 +95,29 @@ class AdaptiveModel(MicroModel, Protocol):
         Raises:
             MicroSolveError: No equilibrium was found.
         """
+
+
+class PartialModel(MicroModel, Protocol):
+    """One rank's part of a micro model that several ranks solve together: all of them call every method.
+
+    Its states are this rank's parts of whole states.
+    """
+
+    @property
+    def share(self) -> npt.NDArray[np.int64]:
+        """Which numbers of a whole state this rank holds, shape (state_size,)."""
+
+
+@runtime_checkable
+class DivisibleModel(MicroModel, Protocol):
+    """A micro model that several ranks can solve together."""
+
+    @property
+    def unknowns(self) -> int:
+        """Size of the problem."""
+
+    def distributed(self, comm: MPI.Comm) -> PartialModel:
+        """This rank's part of the same model, solved by all ranks of a communicator; collective."""
 
 
 def is_adaptive(model: MicroModel) -> bool:

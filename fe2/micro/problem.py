@@ -182,7 +182,8 @@ class CellProblem:
     def history_of(self, states: Array) -> Iterator[tuple[HistoryVariable, Array]]:
         """History variables of states (n, size), each with its values of shape (n, points, components)."""
         for stored, part in zip(self._history, self.layout.history, strict=True):
-            yield stored.variable, states[:, part].reshape(len(states), len(stored.rows), -1)
+            shape = len(states), len(stored.rows), stored.variable.components
+            yield stored.variable, states[:, part].reshape(shape)
 
 
 def _is_affine(form: CellForm, jacobian: ufl.Form) -> bool:

@@ -1,0 +1,121 @@
+"""Groups of ranks, each of which solves its cells together, and which of them share a node."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from mpi4py import MPI
+
+from fe2.dispatch.shared_memory import SharedBlock
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The ranks of a communicator in groups of equal size; group g holds the ranks g k, ..., g k + k - 1.
+
+    Attributes:
+        comm: The communicator.
+        size: Number k of ranks of a group.
+        count: Number of groups.
+        number: This rank's group.
+        lane: This rank's number in its group.
+        members: Communicator of this rank's group.
+        neighbours: Communicator of the ranks with this lane in the groups of this node, whose memory can
+            be shared, or None where there are no others.
+        node: For each group the number of its node, shape (count,); different for groups that cannot
+            share memory with others.
+    """
+
+    comm: MPI.Comm
+    size: int
+    count: int
+    number: int
+    lane: int
+    members: MPI.Comm
+    neighbours: MPI.Comm | None
+    node: Indices
+
+    @property
+    def leads(self) -> bool:
+        """Whether this rank speaks for its group."""
+        return self.lane == 0
+
+    def ranks_of(self, groups: Indices) -> Indices:
+        """First rank of each of some groups."""
+        return groups * self.size
+
+
+def _free(comm: MPI.Comm, key: int, groups: dict[int, Groups]) -> None:
+    """Free what was split from a communicator that is itself freed."""
+    for found in groups.values():
+        for part in (found.members, found.neighbours):
+            if part is not None and part not in (MPI.COMM_SELF, comm):
+                part.Free()
+
+
+_KEY = MPI.Comm.Create_keyval(delete_fn=_free)
+"""Groups are remembered at their communicator: many pools share them, and they are freed with it."""
+
+
+def groups_of(comm: MPI.Comm, size: int) -> Groups:
+    """Groups of `size` ranks of a communicator, which that number divides; collective."""
+    known = cast(dict[int, Groups], comm.Get_attr(_KEY) or {})
+    if size not in known:
+        known[size] = _split(comm, size)
+        comm.Set_attr(_KEY, known)
+    return known[size]
+
+
+def _split(comm: MPI.Comm, size: int) -> Groups:
+    number, lane = divmod(comm.rank, size)
+    count = comm.size // size
+    members = MPI.COMM_SELF if size == 1 else comm.Split(number, comm.rank)
+    if count == 1:
+        return Groups(comm, size, count, number, lane, members, None, np.zeros(1, dtype=np.int64))
+    node_of_rank = _nodes(comm)
+    of_group = node_of_rank.reshape(count, size)
+    whole = np.all(of_group == of_group[:, :1], axis=1)
+    # a group that reaches over two nodes is a node of its own: nobody can take points from it
+    node = np.where(whole, of_group[:, 0], comm.size + np.arange(count))
+    color = int(node[number]) * size + lane
+    neighbours = comm.Split(color, comm.rank)
+    if not comm.allreduce(_can_share(neighbours), op=MPI.LAND):
+        node = np.arange(count)
+    node = np.unique(node, return_inverse=True)[1].astype(np.int64)
+    if np.count_nonzero(node == node[number]) == 1:
+        neighbours.Free()
+        return Groups(comm, size, count, number, lane, members, None, node)
+    return Groups(comm, size, count, number, lane, members, neighbours, node)
+
+
+def _nodes(comm: MPI.Comm) -> Indices:
+    """The lowest rank of the node of each rank."""
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    first = node.allreduce(comm.rank, op=MPI.MIN)
+    node.Free()
+    return np.array(comm.allgather(first), dtype=np.int64)
+
+
+def _can_share(neighbours: MPI.Comm) -> bool:
+    """Whether these processes can map each other's memory, which containers may forbid; collective."""
+    block: SharedBlock | None = None
+
+    def attempt(step: Callable[[], SharedBlock]) -> SharedBlock | None:
+        try:
+            return step()
+        except OSError:
+            return None
+
+    block = attempt(lambda: SharedBlock.create(os.sysconf("SC_PAGE_SIZE")))
+    places = neighbours.allgather(None if block is None else block.place)
+    first = places[0]
+    opened = None if first is None else attempt(lambda: SharedBlock.open(first, os.sysconf("SC_PAGE_SIZE")))
+    neighbours.Barrier()
+    return block is not None and opened is not None

@@ -1,0 +1,167 @@
+"""Where points live: the state rows of a rank's group, and how rows travel to other groups and home."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+from mpi4py import MPI
+
+from fe2.dispatch.groups import Groups
+from fe2.dispatch.routes import Routes, send_rows
+from fe2.dispatch.rows import Shape
+from fe2.dispatch.work import Work, work_of
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+class Placement:
+    """The rows of the points that a group holds, for one assignment of points to groups.
+
+    Points are numbered through all ranks, those of a rank one after the other. Of a whole state, each
+    rank of a group holds the numbers that its lane says: all of them in a group of one.
+
+    Attributes:
+        where: Group of each point of all ranks.
+        routes: Messages between the owners of points and their holders.
+        work: Hands out the points of this rank's group.
+        bytes_sent: Bytes of rows sent to make this placement.
+    """
+
+    def __init__(
+        self,
+        groups: Groups,
+        starts: Indices,
+        where: Indices,
+        lanes: list[Indices],
+        gradient: int,
+        *,
+        shared: bool,
+    ) -> None:
+        """Make room for the rows; collective.
+
+        Args:
+            groups: The groups.
+            starts: Number of the first point of each rank, and the number of all points, shape (ranks + 1,).
+            where: Group of each point.
+            lanes: The numbers of a whole state that each rank of a group holds.
+            gradient: Number of gradient components.
+            shared: Whether groups of a node may take points from each other.
+        """
+        self._groups, self._starts, self.where, self._lanes = groups, starts, where, lanes
+        self._gradient, self._shared = gradient, shared
+        self.routes = Routes(groups, starts, where)
+        shape = Shape(len(self.routes.held), len(lanes[groups.lane]), gradient)
+        self.work: Work = work_of(groups, shape, shared=shared)
+        self.work.rows.numbers[:] = self.routes.held
+        self.bytes_sent = 0
+
+    @property
+    def committed(self) -> Array:
+        """Committed rows of the points held here, this rank's part of them."""
+        return self.work.rows.committed
+
+    @property
+    def own(self) -> Indices:
+        """Numbers of the points that this rank owns."""
+        rank = self._groups.comm.rank
+        return np.arange(self._starts[rank], self._starts[rank + 1])
+
+    def moved(self, where: Indices) -> Placement:
+        """The same rows under another assignment; collective. This placement is not to be used any more."""
+        groups, held = self._groups, self.routes.held
+        new = Placement(groups, self._starts, where, self._lanes, self._gradient, shared=self._shared)
+        stay = self.where[new.routes.held] == groups.number
+        new.committed[stay] = self.committed[self._rows_of(new.routes.held[stay])]
+        gone, come = held[where[held] != groups.number], new.routes.held[~stay]
+        targets = groups.ranks_of(where[gone]) + groups.lane
+        sources = groups.ranks_of(self.where[come]) + groups.lane
+        new.bytes_sent = send_rows(
+            groups.comm,
+            zip((self.committed[row] for row in self._rows_of(gone)), targets.tolist(), strict=True),
+            zip((new.committed[row] for row in new._rows_of(come)), sources.tolist(), strict=True),
+        )
+        return new
+
+    def of_all(self, values: Array) -> Array:
+        """Values of the points held here, shape (held,), as those of all points on all ranks; collective."""
+        comm = self._groups.comm
+        own = values if self._groups.leads else values[:0]
+        counts = np.bincount(self._groups.ranks_of(self.where), minlength=comm.size)
+        gathered = np.empty(len(self.where))
+        comm.Allgatherv(own, (gathered, counts.tolist()))
+        result = np.empty_like(gathered)
+        result[np.argsort(self.where, kind="stable")] = gathered
+        return result
+
+    def states(self) -> Array:
+        """Whole committed states of all points that this rank owns; collective."""
+        if self._groups.comm.size == 1:
+            return self.committed
+        return self._fetch(self.own, enumerate(self._owners()))
+
+    def states_of(self, points: Indices) -> Array:
+        """Whole committed states of some of the points that this rank owns, by their numbers; collective."""
+        asked = [
+            (int(row), rank)
+            for rank, numbers in enumerate(self._groups.comm.allgather(points))
+            for row in self._rows_of(numbers[self.where[numbers] == self._groups.number])
+        ]
+        return self._fetch(points, asked)
+
+    def set_states(self, states: Array) -> None:
+        """Give the points that this rank owns whole committed states; collective."""
+        parts = [np.ascontiguousarray(states[:, lane]) for lane in self._lanes]
+        holders = self._groups.ranks_of(self.where[self.own]).tolist()
+        send_rows(
+            self._groups.comm,
+            ((part[k], holder + j) for k, holder in enumerate(holders) for j, part in enumerate(parts)),
+            zip(self.committed, self._owners(), strict=True),
+        )
+
+    def _fetch(self, points: Indices, asked: Iterable[tuple[int, int]]) -> Array:
+        """Whole states of points, by number; `asked` are rows held here, with the ranks that want them."""
+        parts = [np.empty((len(points), len(lane))) for lane in self._lanes]
+        holders = self._groups.ranks_of(self.where[points]).tolist()
+        send_rows(
+            self._groups.comm,
+            ((self.committed[row], rank) for row, rank in asked),
+            ((part[k], holder + j) for k, holder in enumerate(holders) for j, part in enumerate(parts)),
+        )
+        states = np.empty((len(points), 1 + max(int(lane.max()) for lane in self._lanes)))
+        for lane, part in zip(self._lanes, parts, strict=True):
+            states[:, lane] = part
+        return states
+
+    def _rows_of(self, numbers: Indices) -> Indices:
+        """Rows in this rank's tables of points that its group holds."""
+        return np.searchsorted(self.routes.held, numbers)
+
+    def _owners(self) -> list[int]:
+        """Rank that owns each point that is held here."""
+        owners: list[int] = (np.searchsorted(self._starts, self.routes.held, side="right") - 1).tolist()
+        return owners
+
+
+class MoveTimer:
+    """Measures how long a group takes to send or receive a row.
+
+    Attributes:
+        seconds_per_row: The measured time, at first that of a usual network.
+    """
+
+    def __init__(self, row_bytes: int, bandwidth: float = 1e9) -> None:
+        """Guess from the length of a row and bytes a second."""
+        self.seconds_per_row = row_bytes / bandwidth
+
+    def move(self, placement: Placement, where: Indices, comm: MPI.Comm) -> Placement:
+        """Move points to the groups of another assignment, and measure; collective."""
+        start = time.perf_counter()
+        out = np.bincount(placement.where[placement.where != where])
+        new = placement.moved(where)
+        seconds = comm.allreduce(time.perf_counter() - start, op=MPI.MAX)
+        self.seconds_per_row = seconds / int(out.max())
+        return new
