@@ -13,6 +13,8 @@ from fe2.errors import (
     PictureError,
     StepSizeError,
 )
+from fe2.hierarchical.size_study import SizeStudy, mean_tangent, size_study
+from fe2.hierarchical.windows import Windows
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
 from fe2.io.history import read_history
 from fe2.io.images import read_image
@@ -98,11 +100,13 @@ __all__ = [
     "Response",
     "Responses",
     "Simulation",
+    "SizeStudy",
     "Solid",
     "SplitHyperelasticLaw",
     "StepSizeError",
     "StokesFlow",
     "VocePlasticity",
+    "Windows",
     "coarsen_image",
     "deformation_gradient",
     "diffusion",
@@ -111,6 +115,7 @@ __all__ = [
     "finite_strain",
     "gradient",
     "image_cell",
+    "mean_tangent",
     "pore_flow",
     "ramp",
     "read_cell",
@@ -118,6 +123,7 @@ __all__ = [
     "read_image",
     "read_mesh",
     "read_watched",
+    "size_study",
     "small_strain",
     "smallest_acoustic_determinant",
     "smallest_acoustic_eigenvalue",

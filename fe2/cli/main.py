@@ -14,7 +14,7 @@ import click
 from fe2.cli.ranks import first_rank, single_rank
 from fe2.errors import Fe2Error
 
-_COMMANDS = ("homogenize", "run", "check", "material", "mesh", "show", "new", "schema", "info")
+_COMMANDS = ("homogenize", "run", "check", "material", "size-study", "mesh", "show", "new", "schema", "info")
 
 _EPILOG = """\b
 Start here:
@@ -45,7 +45,7 @@ class _Commands(click.Group):
         """The command of a name."""
         if cmd_name not in _COMMANDS:
             return None
-        return importlib.import_module(f"fe2.cli.{cmd_name}").command
+        return importlib.import_module(f"fe2.cli.{cmd_name.replace('-', '_')}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

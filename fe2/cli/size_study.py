@@ -1,0 +1,154 @@
+"""`fe2 size-study`: is there a representative volume, and how large is it?"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fe2.cli.options import as_json, file_argument, volume
+
+_EPILOG = """\b
+Examples:
+  fe2 size-study iron.toml --sizes 8,16,32
+  mpirun -n 4 fe2 size-study fibres.toml --sizes 5,10,20,40 --samples 30 -o study.json --plot study.png
+
+\b
+An image gives disjoint windows of so many voxels a side (after coarsening); a generator with a seed
+(random_fibres, random_spheres) cells of so many inclusions. The property is the mean of the tangent's
+diagonal; its variance is fitted by V^-b. With b = 1 correlations have a finite reach and there are
+representative volumes; b < 1 is a warning that there are none."""
+
+
+@click.command("size-study", short_help="Effective property against the size of the cell.", epilog=_EPILOG)
+@file_argument("file", "CELL.toml")
+@click.option("--sizes", required=True, metavar="N,N,...", help="Voxels a side, or numbers of inclusions.")
+@click.option("--samples", default=20, show_default=True, type=click.IntRange(3), help="Cells of each size.")
+@click.option(
+    "--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the choice of cells."
+)
+@click.option(
+    "--error",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    help="Relative error for which a volume is told.",
+)
+@click.option("-o", "--output", metavar="OUT.json", type=click.Path(path_type=Path), help="Write the JSON.")
+@click.option("--csv", "table", metavar="OUT.csv", type=click.Path(path_type=Path), help="Write all samples.")
+@click.option("--plot", metavar="OUT.png", type=click.Path(path_type=Path), help="Draw values and variances.")
+@as_json
+@volume
+def command(
+    file: Path,
+    sizes: str,
+    samples: int,
+    seed: int,
+    error: float,
+    output: Path | None,
+    table: Path | None,
+    plot: Path | None,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Effective property of many cells of several sizes, its variance and whether it falls like 1/volume."""
+    from mpi4py import MPI
+
+    from fe2 import _dependencies as _dependencies  # says what is missing
+    from fe2.case.build_samples import build_samples
+    from fe2.case.cell_case import read_cell_case
+    from fe2.cli.output import plain, stage, write_json, write_text
+    from fe2.hierarchical.size_study import size_study
+    from fe2.parallel import on_every_rank, on_root
+
+    comm = MPI.COMM_WORLD
+    asked = _numbers(sizes)
+    case = on_every_rank(comm, lambda: read_cell_case(file))
+    found = on_every_rank(comm, lambda: build_samples(case, asked, samples, seed))
+    first = comm.rank == 0
+    with stage("solving cells", quiet or as_json or not first, verbose and first):
+        study = size_study(found.build, asked, samples=found.counts, volumes=found.volumes, comm=comm)
+    result = {
+        "sizes_in": found.unit,
+        **study.as_dict(),
+        "units": case.units,
+        "volume_for": _volumes(study, error),
+    }
+
+    def report() -> None:
+        if output is not None:
+            write_json(output, result)
+        if table is not None:
+            write_text(table, _table(study))
+        if plot is not None:
+            from fe2.cli.size_study_plot import draw
+
+            draw(study, plot, found.unit, case.units)
+        if as_json:
+            click.echo(json.dumps(plain(result)))
+        elif not quiet:
+            _show(result)
+
+    on_root(comm, report)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(entry) for entry in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r}: whole numbers are needed, such as 8,16,32", param_hint="--sizes"
+        ) from error
+
+
+def _volumes(study: Any, error: float) -> dict[str, float]:
+    """Volume for a relative error with one sample and with ten, where there is one."""
+    if study.exponent is not None and (study.exponent <= 0.0 or study.representative is False):
+        return {}
+    volumes = {
+        f"{count} samples" if count > 1 else "1 sample": study.volume_for(error, count) for count in (1, 10)
+    }
+    return {"relative_error": error, **volumes}
+
+
+def _table(study: Any) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["size", "volume", "sample", "value"])
+    for size, space, values in zip(study.sizes, study.volumes, study.values, strict=True):
+        writer.writerows([repr(size), repr(float(space)), k, repr(float(v))] for k, v in enumerate(values))
+    return text.getvalue()
+
+
+def _show(result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from fe2.cli.output import console, number
+
+    units = f"  (units: {result['units']})" if result["units"] else ""
+    table = Table(title=f"{result['quantity']}{units}", title_justify="left", title_style="bold")
+    for name in (
+        f"size, {result['sizes_in']}",
+        "volume",
+        "samples",
+        "mean",
+        "standard deviation",
+        "of the mean",
+    ):
+        table.add_column(name, justify="right")
+    rows = zip(*(result[key] for key in ("sizes", "volumes", "samples", "means", "variances")), strict=True)
+    for size, space, count, mean, variance in rows:
+        deviation = float(variance) ** 0.5
+        relative = f"{100.0 * deviation / abs(mean):.3g} %" if mean else ""
+        table.add_row(f"{size:g}", number(space), str(count), number(mean), number(deviation), relative)
+    out = console()
+    out.print(table)
+    out.print(result["verdict"])
+    if wanted := result["volume_for"]:
+        volumes = ", ".join(f"{number(v)} with {k}" for k, v in wanted.items() if k != "relative_error")
+        out.print(f"volume for an error of {100.0 * wanted['relative_error']:g} %: {volumes}")

@@ -1,0 +1,1 @@
+"""Micro models that are made beforehand from solved cells, and know how wrong they are."""
