@@ -55,6 +55,13 @@ class StepSizeError(Fe2Error):
     """A load step failed at the smallest step size; everything up to the last accepted step is kept."""
 
 
+class RunInterruptedError(Fe2Error):
+    """The run was asked to stop by a signal, and did so in good order.
+
+    Everything up to the last accepted step is kept, in a checkpoint where the run writes any.
+    """
+
+
 class PictureError(Fe2Error):
     """A picture was not drawn: the message says what is missing, or which fields there are."""
 

@@ -11,10 +11,12 @@ from fe2.errors import (
     MicroSolveError,
     MissingDependencyError,
     PictureError,
+    RunInterruptedError,
     StepSizeError,
 )
 from fe2.hierarchical.size_study import SizeStudy, mean_tangent, size_study
 from fe2.hierarchical.windows import Windows
+from fe2.io.checkpoint_schedule import Checkpoints
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
 from fe2.io.history import read_history
 from fe2.io.images import read_image
@@ -62,6 +64,7 @@ __all__ = [
     "RVE",
     "Cell",
     "CellForm",
+    "Checkpoints",
     "DiffusionLaw",
     "EffectiveProperties",
     "ExpressionLaw",
@@ -99,6 +102,7 @@ __all__ = [
     "PointResponse",
     "Response",
     "Responses",
+    "RunInterruptedError",
     "Simulation",
     "SizeStudy",
     "Solid",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,3 +74,23 @@ class Summary:
     micro_iterations: int
     micro_seconds: float
     seconds: float
+
+
+def as_plain(record: StepRecord) -> dict[str, Any]:
+    """A record as JSON has it."""
+    named = {name: _plain(getattr(record, name)) for name in ("loads", "reactions")}
+    return {**asdict(record), **named, "residuals": list(record.residuals)}
+
+
+def from_plain(content: Mapping[str, Any]) -> StepRecord:
+    """The record that :func:`as_plain` made plain."""
+    named = {name: _arrays(content[name]) for name in ("loads", "reactions")}
+    return StepRecord(**{**content, **named, "residuals": tuple(content["residuals"])})
+
+
+def _plain(columns: Mapping[str, Array]) -> dict[str, Any]:
+    return {name: np.asarray(values).tolist() for name, values in columns.items()}
+
+
+def _arrays(columns: Mapping[str, Any]) -> dict[str, Array]:
+    return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}

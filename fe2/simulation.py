@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from dolfinx import fem
 
-from fe2.errors import MacroSolveError, MicroSolveError
+from fe2.errors import MacroSolveError, MicroSolveError, RunInterruptedError, StepSizeError
+from fe2.interruption import Interruption
+from fe2.io.checkpoint import Remembered
+from fe2.io.checkpoint_schedule import Checkpoints, Saving
 from fe2.io.progress import Progress
 from fe2.io.results import ResultsFolder
 from fe2.macro.problem import MacroProblem
-from fe2.records import StepRecord, Summary
+from fe2.parallel import together
+from fe2.records import StepRecord, Summary, as_plain, from_plain
 from fe2.stepping import LoadSteps, StepControl
 
 Array = npt.NDArray[np.float64]
@@ -46,6 +51,9 @@ class Simulation:
         after_step: Callable[[float], None] | None = None,
         overwrite: bool = False,
         quiet: bool = False,
+        checkpoint: Checkpoints | None = None,
+        remember: Mapping[str, Remembered] | None = None,
+        resume: bool = False,
     ) -> None:
         """Prepare the run; collective.
 
@@ -63,18 +71,35 @@ class Simulation:
                 remembers between steps.
             overwrite: Replace results that exist in `output`.
             quiet: Print nothing.
+            checkpoint: When checkpoints are written; none are where it is None.
+            remember: Functions and constants that `after_step` changes, by name: checkpoints hold them
+                beside the unknown and the states of the micro models.
+            resume: Go on from the checkpoint of an earlier run. Where there is none, and no results
+                either, the run begins at its start.
 
         Raises:
-            InputError: The output folder holds results and `overwrite` is not set.
+            InputError: The output folder holds results and `overwrite` is not set, or checkpoints have
+                no folder.
         """
         self.problem, self.steps = problem, steps
         self._reactions, self._loads = dict(reactions or {}), dict(loads or {})
         self._after_step = after_step
         self.records: list[StepRecord] = []
         self._progress = Progress(problem.comm, len(steps.times) - 1, quiet=quiet)
+        self._saving: Saving | None = None
+        if checkpoint is not None or resume:
+            self._saving = Saving(checkpoint or Checkpoints(), output, problem, remember or {})
+        self._position: dict[str, Any] | None = None
+        if self._saving is not None and resume and self._saving.exists():
+            self._position = self._saving.look()
+            with together(problem.comm):
+                StepControl(steps).restore(self._position["control"])
+        self._before = 0.0
         self._results: ResultsFolder | None = None
         if output is not None:
-            self._results = ResultsFolder(Path(output), problem, watch=watch, overwrite=overwrite)
+            self._results = ResultsFolder(
+                Path(output), problem, watch=watch, overwrite=overwrite, resume=self._position is not None
+            )
         for law in problem.laws:
             law.pool.progress = self._progress.points
 
@@ -87,23 +112,74 @@ class Simulation:
         Raises:
             StepSizeError: A step failed at its smallest size. Results up to the last accepted step
                 are on disk.
+            RunInterruptedError: A signal asked the run to stop, which writes checkpoints.
         """
-        control, start = StepControl(self.steps), time.perf_counter()
+        control, self._start = StepControl(self.steps), time.perf_counter()
         finished = False
         try:
-            with self._progress:
-                self._write_start()
-                while not control.finished:
-                    self._take_step(control)
+            with self._progress, self._noticing_signals():
+                self._begin(control)
+                self._take_steps(control)
             finished = True
         finally:
-            summary = self._summary(control, time.perf_counter() - start, finished)
+            summary = self._summary(control, self._seconds(), finished)
             if self._results is not None:
                 self._results.write_summary(summary)
             self._progress.summary(summary)
         return summary
 
-    def _take_step(self, control: StepControl) -> None:
+    def _begin(self, control: StepControl) -> None:
+        """Stand at the start, or where the run stood that this one goes on from."""
+        if self._saving is None or self._position is None:
+            self._write_start()
+            return
+        self._saving.read()
+        control.restore(self._position["control"])
+        self.records = [from_plain(record) for record in self._position["records"]]
+        self._before = float(self._position["seconds"])
+        self.steps.apply(control.time)
+        if self._results is not None:
+            self._results.go_on(float(self.steps.times[0]), self.records)
+        self._progress.resumed(control.number, control.time)
+
+    def _take_steps(self, control: StepControl) -> None:
+        """Take all steps, with checkpoints in between and at the end, whatever the end is."""
+        try:
+            while not control.finished:
+                if self._take_step(control) and self._saving is not None and self._saving.is_due():
+                    self._save(control)
+        except (RunInterruptedError, StepSizeError) as error:
+            self._save(control)
+            if self._saving is not None and isinstance(error, RunInterruptedError):
+                error.args = (f"{error} at time {control.time:.6g}; {self._saving.how_to_go_on}",)
+            raise
+        self._save(control)
+
+    @contextmanager
+    def _noticing_signals(self) -> Iterator[None]:
+        """Where checkpoints are written, a signal gives up the present step at its next evaluation."""
+        if self._saving is None:
+            yield
+            return
+        with Interruption(self.problem.comm) as interruption:
+            self.problem.before_evaluation = interruption.check
+            try:
+                yield
+            finally:
+                self.problem.before_evaluation = None
+
+    def _save(self, control: StepControl) -> None:
+        if self._saving is not None:
+            records = [as_plain(record) for record in self.records]
+            position = {"control": control.position(), "records": records, "seconds": self._seconds()}
+            self._saving.write(position)
+
+    def _seconds(self) -> float:
+        """Wall time, with that of the runs that this one goes on from."""
+        return self._before + time.perf_counter() - self._start
+
+    def _take_step(self, control: StepControl) -> bool:
+        """Try a step; whether it was accepted."""
         start, target = time.perf_counter(), control.target
         self._progress.begin(control.number, target)
         self.steps.apply(target)
@@ -113,13 +189,17 @@ class Simulation:
             self.problem.rollback()
             self._progress.rejected(error)
             control.reject(error)
-            return
+            return False
+        except RunInterruptedError:
+            self.problem.rollback()
+            raise
         self.problem.commit()
         step = control.number
         control.accept()
         self._record(step, target, iterations, time.perf_counter() - start, control)
         if self._after_step is not None:
             self._after_step(target)
+        return True
 
     def _write_start(self) -> None:
         self.steps.apply(float(self.steps.times[0]))

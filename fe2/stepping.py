@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,6 +85,37 @@ class StepControl:
     def on_plan(self) -> bool:
         """True where the last accepted step ended at a planned time."""
         return self._done == 0.0
+
+    def position(self) -> dict[str, Any]:
+        """Where the run stands, to be stored and handed to :meth:`restore` later."""
+        passed = self._steps.times[: self._interval + 1 + (not self.on_plan)]
+        return {
+            "times": [float(time) for time in passed],
+            "done": self._done,
+            "part": self._part,
+            "rejected": self.rejected,
+        }
+
+    def restore(self, position: Mapping[str, Any]) -> None:
+        """Stand where another run of this plan stood; what lies ahead may be another plan.
+
+        Raises:
+            InputError: The times that lie behind are not those of this plan.
+        """
+        passed = position["times"]
+        own = [float(time) for time in self._steps.times[: len(passed)]]
+        if own != passed:
+            wrong = next(
+                (k for k, pair in enumerate(zip(own, passed, strict=False)) if len(set(pair)) > 1), len(own)
+            )
+            here = f"is {own[wrong]:.10g}" if wrong < len(own) else "does not exist"
+            raise InputError(
+                f"the run took its steps at other times: planned time {wrong} was {passed[wrong]:.10g} "
+                f"and {here} in this plan"
+            )
+        self._done, self._part = float(position["done"]), float(position["part"])
+        self._interval = len(passed) - 1 - (not self.on_plan)
+        self.rejected = int(position["rejected"])
 
     def accept(self) -> None:
         """The step to `target` succeeded; the next one may be twice as large."""

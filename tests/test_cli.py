@@ -379,6 +379,31 @@ def test_interrupt_ends_with_a_word(tmp_path: Path) -> None:
     assert err.strip() == "fe2: interrupted"
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_run_that_a_signal_stops_is_resumed(fe2: Command, tmp_path: Path, name: str) -> None:
+    import signal
+
+    from mpi import start
+
+    file = write(tmp_path, changed(RUN, steps__increments=400, output__pictures=None))
+    process = start([sys.executable, "-m", "fe2", "run", str(file)])
+    deadline = time.monotonic() + 60.0
+    while not (tmp_path / "results/history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert f"fe2: stopped by {name} at time " in err
+    done = read_history(tmp_path / "results")["time"]
+    assert 1 <= len(done) < 400
+    # the steps that lie ahead may change: only two more
+    end = float(2.0 * done[-1] + 0.01)
+    times = [0.0, *done.tolist(), end, end + 0.01]
+    shorter = changed(RUN, output__pictures=None, steps={"times": times})
+    well(fe2("run", write(tmp_path, shorter), "--resume", "-q"))
+    assert read_history(tmp_path / "results")["time"].tolist() == times[1:]
+
+
 def test_show_draws_a_run_from_its_folder_alone(fe2: Command, tmp_path: Path) -> None:
     file = write(tmp_path, changed(RUN, output__pictures=None))
     well(fe2("run", file, "-q"))

@@ -192,6 +192,13 @@ def boundary_dofs(space: fem.FunctionSpace, axis: int, value: float, component: 
     return fem.locate_dofs_topological(space if component is None else space.sub(component), 1, facets)
 
 
+def boundary_dofs_of(spaces: tuple[Any, Any], axis: int, value: float) -> Any:
+    """Degrees of freedom on a side of a rectangle, of a part of a mixed space and of that part alone."""
+    mesh = spaces[1].mesh
+    facets = dmesh.locate_entities_boundary(mesh, 1, lambda x: np.isclose(x[axis], value))
+    return fem.locate_dofs_topological(spaces, 1, facets)
+
+
 @dataclass
 class Specimen:
     """A macroscopic problem with a clamped left and a displaced right end."""

@@ -24,7 +24,9 @@ from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase
 from fe2.case.run_checks import boundary_names, end_times
 from fe2.case.run_tables import StepsTable
+from fe2.case.understood import decisive
 from fe2.errors import InputError
+from fe2.io.checkpoint_schedule import Checkpoints
 from fe2.io.gmsh_mesh import MarkedMesh
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
@@ -151,22 +153,26 @@ def build_problem(model: Model) -> MacroProblem:
     )
 
 
-def build_simulation(model: Model, problem: MacroProblem, *, overwrite: bool, quiet: bool) -> Simulation:
+def build_simulation(
+    model: Model, problem: MacroProblem, *, overwrite: bool, quiet: bool, resume: bool = False
+) -> Simulation:
     """The simulation, with its folder of results; collective.
 
     Raises:
         InputError: The folder holds results and `overwrite` is not set.
     """
-    case = model.case
+    case, output = model.case, model.case.tables.output
     constants = {name: constant for name, (constant, _) in model.conditions.constants.items()}
     return Simulation(
         problem,
         model.steps,
-        output=case.path(case.tables.output.folder),
+        output=case.path(output.folder),
         loads={**constants, **_reactions(model, problem)},
-        watch=case.tables.output.watch,
+        watch=output.watch,
         overwrite=overwrite,
         quiet=quiet,
+        checkpoint=Checkpoints(output.checkpoint_every, output.checkpoint_seconds, case=decisive(case)),
+        resume=resume,
     )
 
 

@@ -189,6 +189,10 @@ class OutputTable(Table):
     """Names of boundaries whose reactions become columns of the history."""
     pictures: Annotated[tuple[PictureTable, ...], Field(strict=False)] = ()
     """Pictures that are drawn at the end."""
+    checkpoint_every: int | None = Field(None, ge=1)
+    """Accepted steps between two checkpoints, beside those by the clock and the one at the end."""
+    checkpoint_seconds: float = Field(900.0, gt=0.0)
+    """Seconds after which the next accepted step is followed by a checkpoint."""
 
 
 class MicroSolver(Table):

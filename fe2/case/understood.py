@@ -32,6 +32,22 @@ def understood(case: RunCase) -> dict[str, Any]:
     return {**tables, "physics": case.physics_name, "mesh": mesh, "laws": laws, "output": output}
 
 
+def decisive(case: RunCase) -> dict[str, Any]:
+    """What a run can only be resumed with: all but output, solvers and the steps, which lie ahead in part.
+
+    Files count by their names, not by the folder they lie in: what they hold is compared by itself.
+    """
+    tables = understood(case)
+    return {name: _moved(tables[name]) for name in tables if name not in ("output", "solver", "steps")}
+
+
+def _moved(content: Any) -> Any:
+    if isinstance(content, dict):
+        files = {name for name in ("file", "image", "mesh") if isinstance(content.get(name), str)}
+        return {name: Path(v).name if name in files else _moved(v) for name, v in content.items()}
+    return [_moved(entry) for entry in content] if isinstance(content, list) else content
+
+
 def read_understood(file: Path) -> RunCase:
     """The case of a run, from the file in its folder of results.
 

@@ -12,9 +12,12 @@ from typing import NoReturn
 import click
 
 from fe2.cli.ranks import first_rank, single_rank
-from fe2.errors import Fe2Error
+from fe2.errors import Fe2Error, RunInterruptedError
 
 _COMMANDS = ("homogenize", "run", "check", "material", "size-study", "mesh", "show", "new", "schema", "info")
+
+STOPPED = 75
+"""Exit status of a run that a signal stopped and that can be resumed: EX_TEMPFAIL, try again later."""
 
 _EPILOG = """\b
 Start here:
@@ -31,7 +34,8 @@ Completion of commands and options in the shell (put the line into its start-up 
   zsh    eval "$(_FE2_COMPLETE=zsh_source fe2)"
   fish   _FE2_COMPLETE=fish_source fe2 | source
 
-The exit status is 0 only for success: 1 where a file or a run failed, 2 where the command line is wrong."""
+The exit status is 0 only for success: 1 where a file or a run failed, 2 where the command line is wrong, 75
+where a signal stopped a run that can be resumed."""
 
 
 class _Commands(click.Group):
@@ -114,7 +118,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if not (error.collective or single_rank()):
             raise  # the other ranks would wait for ever: the excepthook ends them
         _say(str(error))
-        return 1
+        return STOPPED if isinstance(error, RunInterruptedError) else 1
 
 
 def _say(text: str) -> None:

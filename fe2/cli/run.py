@@ -13,11 +13,16 @@ Examples:
   fe2 run case.toml --dry-run         sizes, memory and time, before any long work
   fe2 run case.toml
   mpirun -n 8 fe2 run case.toml --force
+  mpirun -n 4 fe2 run case.toml --resume
   PETSC_OPTIONS="-fe2_macro_ksp_view" fe2 run case.toml
 
 PETSc's options reach the macroscopic solver under the prefix fe2_macro_ and the solver of the cells under
 fe2_micro_. The folder of results holds macro.pvd for ParaView, history.csv, summary.txt, run.log and the case
-as it was understood; it never replaces another without --force."""
+as it was understood; it never replaces another without --force.
+
+A checkpoint is written every 15 minutes (output.checkpoint_seconds, output.checkpoint_every), at the end, and
+when SIGTERM or SIGUSR1 asks the run to stop. The exit status is 0 for a run that reached its end, 1 for one
+that failed, 75 for one that was stopped by a signal and can be resumed."""
 
 
 @click.command("run", short_help="A two-scale analysis.", epilog=_EPILOG)
@@ -26,9 +31,16 @@ as it was understood; it never replaces another without --force."""
     "--dry-run", is_flag=True, help="Check everything, make meshes and cells, and say how large the run is."
 )
 @click.option("--force", is_flag=True, help="Replace the results of an earlier run.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from the last checkpoint; without one and without results, begin at the start.",
+)
 @as_json
 @volume
-def command(file: Path, dry_run: bool, force: bool, as_json: bool, verbose: bool, quiet: bool) -> None:
+def command(
+    file: Path, dry_run: bool, force: bool, resume: bool, as_json: bool, verbose: bool, quiet: bool
+) -> None:
     """A two-scale analysis; with -v also the residuals of PETSc's Newton iteration."""
     from mpi4py import MPI
 
@@ -43,4 +55,4 @@ def command(file: Path, dry_run: bool, force: bool, as_json: bool, verbose: bool
     if dry_run:
         run.rehearse()
     else:
-        run.carry_out(force)
+        run.carry_out(force, resume)

@@ -20,6 +20,8 @@ from fe2.cli.output import plain, stage, write_json
 from fe2.cli.rehearsal import rehearsal, rehearsal_text
 from fe2.cli.run_pictures import draw_pictures
 from fe2.errors import Fe2Error, InputError
+from fe2.io.checkpoint import INDEX
+from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
 from fe2.io.results import earlier_results
 from fe2.io.summary import versions
 from fe2.macro.problem import OPTIONS_PREFIX
@@ -56,21 +58,22 @@ class Run:
         if self._first:
             click.echo(json.dumps(plain(facts)) if self._as_json else rehearsal_text(facts))
 
-    def carry_out(self, force: bool) -> None:
+    def carry_out(self, force: bool, resume: bool) -> None:
         """Run; collective.
 
         Args:
             force: Replace the results of an earlier run.
+            resume: Go on from its checkpoint, if there is one.
         """
         output = self.case.path(self.case.tables.output.folder)
-        on_root(self.comm, lambda: _refuse_results(output, force))
+        on_root(self.comm, lambda: _refuse_results(output, force, resume))
         if self._verbose:
             _show_residuals()
         model = self._model()
         problem = build_problem(model)
-        simulation = build_simulation(model, problem, overwrite=force, quiet=self._quiet)
+        simulation = build_simulation(model, problem, overwrite=force, quiet=self._quiet, resume=resume)
         on_root(self.comm, lambda: self._write_case(output))
-        with self._logging(output / LOG):
+        with self._logging(output / LOG, "a" if resume else "w"):
             summary = simulation.run()
             draw_pictures(model, output, self.comm)
         if self._first and self._as_json:
@@ -92,14 +95,14 @@ class Run:
         write_json(output / CASE, content)
 
     @contextmanager
-    def _logging(self, file: Path) -> Iterator[None]:
+    def _logging(self, file: Path, mode: str) -> Iterator[None]:
         """Let rank 0 write the lines of the progress, and the error that ends the run, to a file."""
         if not self._first:
             yield
             return
         log = logging.getLogger("fe2")
         try:
-            handler = logging.FileHandler(file, mode="w", encoding="utf-8")
+            handler = logging.FileHandler(file, mode=mode, encoding="utf-8")
         except OSError as error:
             raise Fe2Error(f"cannot write {file}: {error.strerror or error}") from error
         handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
@@ -117,13 +120,17 @@ class Run:
             handler.close()
 
 
-def _refuse_results(folder: Path, force: bool) -> None:
+def _refuse_results(folder: Path, force: bool, resume: bool) -> None:
     earlier = earlier_results(folder)
-    if earlier and not force:
-        raise InputError(
-            f"{folder} holds the results of an earlier run, {earlier[0].name} among them: --force replaces "
-            "them; or choose another output.folder, or move them"
-        )
+    if not earlier or force or (resume and (folder / CHECKPOINT / INDEX).exists()):
+        return
+    ways = "--force replaces them; or choose another output.folder, or move them"
+    if resume:
+        raise InputError(f"{folder} holds results but no checkpoint to resume from: {ways}")
+    raise InputError(
+        f"{folder} holds the results of an earlier run, {earlier[0].name} among them: --resume goes on from "
+        f"its checkpoint; {ways}"
+    )
 
 
 def _show_residuals() -> None:

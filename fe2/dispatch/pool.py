@@ -72,6 +72,14 @@ class MicroPool(Protocol):
     def rollback(self) -> None:
         """Trial states are forgotten."""
 
+    def restore(self, states: Array) -> None:
+        """Let points go on from stored states: they become the committed ones, and trial states too.
+
+        Args:
+            states: Leading parts of the states of this rank's points, shape (n, lasting size of the
+                model); the rest, if any, is that of the virgin state.
+        """
+
 
 def solved(model: MicroModel, rows: Rows, point: int, dt: float, request: Request) -> None:
     """Solve a point where it lies in its tables.

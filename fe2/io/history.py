@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import InputError
-from fe2.io.vtu import naming
+from fe2.io.vtu import naming, write_whole
 from fe2.records import StepRecord
 
 Array = npt.NDArray[np.float64]
@@ -30,21 +30,23 @@ def append_history(folder: Path, record: StepRecord) -> None:
         InputError: Two columns have the same name.
         Fe2Error: A file could not be written.
     """
-    loads = [column for name, value in record.loads.items() for column in _numbered(name, value)]
-    reactions = [column for name, value in record.reactions.items() for column in _directed(name, value)]
-    columns: list[tuple[str, float]] = [
-        ("step", record.step),
-        ("time", record.time),
-        *loads,
-        *reactions,
-        *((name, getattr(record, name)) for name in _COUNTS),
-    ]
-    names = [name for name, _ in columns]
-    if repeated := {name for name in names if names.count(name) > 1}:
-        raise InputError(f"{', '.join(sorted(repeated))}: columns of the history need different names")
-    _append(folder / HISTORY, names, [[value for _, value in columns]])
-    norms = [[record.step, record.time, k, norm] for k, norm in enumerate(record.residuals)]
-    _append(folder / RESIDUALS, ["step", "time", "iteration", "norm"], norms)
+    for path, header, rows in _tables(folder, record):
+        with naming(path), path.open("a", encoding="utf-8") as file:
+            file.write(_text([] if path.exists() and path.stat().st_size else [header], rows))
+
+
+def write_history(folder: Path, records: Sequence[StepRecord]) -> None:
+    """Write both tables anew, with these steps and no others.
+
+    Raises:
+        Fe2Error: A file could not be written; what stood in it is untouched.
+    """
+    texts: dict[Path, str] = {folder / HISTORY: "", folder / RESIDUALS: ""}
+    for record in records:
+        for path, header, rows in _tables(folder, record):
+            texts[path] += _text([] if texts[path] else [header], rows)
+    for path, text in texts.items():
+        path.unlink(missing_ok=True) if not text else write_whole(path, text)
 
 
 def read_history(folder: str | Path) -> dict[str, Array]:
@@ -81,14 +83,33 @@ def _directed(name: str, value: Array) -> list[tuple[str, float]]:
     return _numbered(name, value)
 
 
-def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+def _tables(folder: Path, record: StepRecord) -> list[tuple[Path, list[str], list[list[float]]]]:
+    """Path, header and rows of a step in both tables."""
+    loads = [column for name, value in record.loads.items() for column in _numbered(name, value)]
+    reactions = [column for name, value in record.reactions.items() for column in _directed(name, value)]
+    columns: list[tuple[str, float]] = [
+        ("step", record.step),
+        ("time", record.time),
+        *loads,
+        *reactions,
+        *((name, getattr(record, name)) for name in _COUNTS),
+    ]
+    names = [name for name, _ in columns]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"{', '.join(sorted(repeated))}: columns of the history need different names")
+    norms = [[record.step, record.time, k, norm] for k, norm in enumerate(record.residuals)]
+    return [
+        (folder / HISTORY, names, [[value for _, value in columns]]),
+        (folder / RESIDUALS, ["step", "time", "iteration", "norm"], norms),
+    ]
+
+
+def _text(headers: Sequence[Sequence[str]], rows: Sequence[Sequence[float]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if not path.exists():
-        writer.writerow(header)
+    writer.writerows(headers)
     writer.writerows([[repr(number) for number in row] for row in rows])
-    with naming(path), path.open("a", encoding="utf-8") as file:
-        file.write(text.getvalue())
+    return text.getvalue()
 
 
 def _read(path: Path) -> dict[str, Array]:

@@ -48,6 +48,7 @@ class Progress:
         self._live: Live | None = None
         self._start = self._last_refresh = time.perf_counter()
         self._accepted = 0.0  # share of the plan
+        self._accepted_before = 0.0  # by the run that this one goes on from
         self._accepted_at = 0.0  # seconds after the start
         self._number, self._target, self._halved = 0, 0.0, False
         self._evaluations, self._done, self._total = 0, 0, 0
@@ -70,6 +71,11 @@ class Progress:
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def resumed(self, number: int, time: float) -> None:
+        """The run goes on from a checkpoint: number of the planned step that comes next, and time."""
+        self._accepted = self._accepted_before = (number - 1) / self._steps
+        self._say(f"resumed at time {time:.6g}")
 
     def begin(self, number: int, target: float) -> None:
         """A step is tried: number of the planned step, and time at the end of the try."""
@@ -122,8 +128,11 @@ class Progress:
     def _left(self) -> float:
         if not 0.0 < self._accepted < 1.0:
             return 0.0
-        estimate = self._accepted_at / self._accepted
-        return max(0.0, estimate - (time.perf_counter() - self._start))
+        share = self._accepted - self._accepted_before
+        if share <= 0.0:
+            return 0.0
+        end = self._accepted_at * (1.0 - self._accepted_before) / share
+        return max(0.0, end - (time.perf_counter() - self._start))
 
     def _say(self, line: str) -> None:
         if self._first:

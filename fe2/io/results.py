@@ -5,6 +5,7 @@
 ``history.csv``    one row for each accepted step: loads, reactions, iterations, counts, seconds
 ``residuals.csv``  norms of the macroscopic residual in every iteration
 ``rve/``           the states of watched points, one HDF5 file for each step
+``checkpoint/``    what the run needs to go on later, see :mod:`~fe2.io.checkpoint`
 ``summary.json``   counts, rates and versions of the run; ``summary.txt`` is the same for people
 ================== ==============================================================================
 
@@ -21,7 +22,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fe2.errors import Fe2Error, InputError
-from fe2.io.history import HISTORY, RESIDUALS, append_history, read_history, read_residuals
+from fe2.io.checkpoint import INDEX, remove_checkpoint
+from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
+from fe2.io.history import (
+    HISTORY,
+    RESIDUALS,
+    append_history,
+    read_history,
+    read_residuals,
+    write_history,
+)
 from fe2.io.macro_fields import Array, CellFields, NodalFields, Problem
 from fe2.io.summary import JSON, TEXT, write_summary_files
 from fe2.io.vtu import write_pvd, write_pvtu, write_vtu
@@ -37,6 +47,7 @@ _OURS = (
     *(COLLECTION, HISTORY, RESIDUALS, JSON, TEXT),
     *(f"{PIECES}/step_*.{ending}" for ending in ("vtu", "pvtu")),
     f"{FOLDER}/step_*.h5",
+    f"{CHECKPOINT}/{INDEX}",
 )
 
 
@@ -57,6 +68,7 @@ class ResultsFolder:
         *,
         watch: Sequence[Sequence[float]] = (),
         overwrite: bool = False,
+        resume: bool = False,
     ) -> None:
         """Make the folder; collective.
 
@@ -65,6 +77,7 @@ class ResultsFolder:
             problem: The macroscopic problem.
             watch: Coordinates; the quadrature point nearest to each has its state stored at every step.
             overwrite: Remove the results of an earlier run; other files stay.
+            resume: Keep them: :meth:`go_on` follows.
 
         Raises:
             InputError: The folder holds results and `overwrite` is not set, it cannot be made or
@@ -74,7 +87,7 @@ class ResultsFolder:
         self._problem, self._comm = problem, problem.comm
         with together(self._comm):
             if self._comm.rank == 0:
-                _prepare(folder, overwrite)
+                _prepare(folder, overwrite, resume)
         self._nodal = NodalFields(problem.unknown)
         self._cells = CellFields(problem.unknown.function_space.mesh, problem.laws)
         with together(self._comm):
@@ -99,7 +112,7 @@ class ResultsFolder:
             with together(self._comm):
                 if self._comm.rank == 0:
                     write_states(self.folder / FOLDER / f"{name}.h5", time, self._places, states)
-        self._steps.append((time, name))
+        self._steps.append((time, self._file(name)))
         # the collection comes last: it lists complete steps only
         with together(self._comm):
             if self._comm.rank == 0:
@@ -115,6 +128,27 @@ class ResultsFolder:
         with together(self._comm):
             if self._comm.rank == 0:
                 append_history(self.folder, record)
+
+    def go_on(self, start: float, records: Sequence[StepRecord]) -> None:
+        """Let the results end with the given steps, and go on from there; collective.
+
+        What a run wrote after the checkpoint that it is resumed from is removed: it will be written again.
+
+        Args:
+            start: Time of the start.
+            records: The steps that were accepted.
+
+        Raises:
+            Fe2Error: On all ranks, where a file could not be written.
+        """
+        with together(self._comm):
+            files = [self._stored_file(f"step_{k:06d}") for k in range(1 + len(records))]
+        self._steps = list(zip([start, *(record.time for record in records)], files, strict=True))
+        with together(self._comm):
+            if self._comm.rank == 0:
+                write_history(self.folder, records)
+                self._write_series()
+                _remove_later(self.folder, len(self._steps))
 
     def write_summary(self, summary: Summary) -> None:
         """Write the summary.
@@ -142,7 +176,6 @@ class ResultsFolder:
         write_vtu(path, grid, self._nodal.values(), cells)
 
     def _write_collection(self, name: str) -> None:
-        ending = "vtu" if self._comm.size == 1 else "pvtu"
         if self._comm.size > 1:
             write_pvtu(
                 self.folder / PIECES / f"{name}.pvtu",
@@ -150,8 +183,19 @@ class ResultsFolder:
                 self._nodal.components,
                 dict.fromkeys(self._cells.names, 1),
             )
-        steps = [(time, f"{PIECES}/{step}.{ending}") for time, step in self._steps]
-        write_pvd(self.folder / COLLECTION, steps)
+        self._write_series()
+
+    def _write_series(self) -> None:
+        there = [(time, file) for time, file in self._steps if (self.folder / file).exists()]
+        write_pvd(self.folder / COLLECTION, there)
+
+    def _file(self, name: str) -> str:
+        return f"{PIECES}/{name}.{'vtu' if self._comm.size == 1 else 'pvtu'}"
+
+    def _stored_file(self, name: str) -> str:
+        """File of a step that was perhaps written on another number of ranks."""
+        pieced = f"{PIECES}/{name}.pvtu"
+        return pieced if (self.folder / pieced).exists() else f"{PIECES}/{name}.vtu"
 
     def _piece(self, name: str, rank: int) -> str:
         return f"{name}.vtu" if self._comm.size == 1 else f"{name}_{rank}.vtu"
@@ -162,17 +206,27 @@ def earlier_results(folder: Path) -> list[Path]:
     return [path for pattern in _OURS for path in sorted(folder.glob(pattern))]
 
 
-def _prepare(folder: Path, overwrite: bool) -> None:
+def _remove_later(folder: Path, count: int) -> None:
+    """Remove the files of all steps but the first `count`."""
+    for pattern in (f"{PIECES}/step_*", f"{FOLDER}/step_*"):
+        for path in folder.glob(pattern):
+            if int(path.name[5:11]) >= count:
+                path.unlink()
+
+
+def _prepare(folder: Path, overwrite: bool, resume: bool) -> None:
     """Make the folder and its subfolders, without results of an earlier run."""
     try:
-        earlier = earlier_results(folder)
+        earlier = [] if resume else earlier_results(folder)
         if earlier and not overwrite:
             raise InputError(
                 f"{folder} holds the results of an earlier run, {earlier[0].name} among them: choose another "
                 "folder, move the results, or set overwrite=True of Simulation to have them removed"
             )
+        if earlier:
+            remove_checkpoint(folder / CHECKPOINT)
         for path in earlier:
-            path.unlink()
+            path.unlink(missing_ok=True)
         for subfolder in (PIECES, FOLDER):
             (folder / subfolder).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

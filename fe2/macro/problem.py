@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dolfinx.fem.petsc as fem_petsc
@@ -64,6 +64,8 @@ class MacroProblem:
         dt: Length of the present step.
         snes: PETSc's nonlinear solver, with the options prefix ``fe2_macro_``.
         norms: Norms of the residual in the last solve.
+        before_evaluation: Called on all ranks before the micro models are evaluated; collective. An error
+            that it raises ends the solve.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class MacroProblem:
         self._counts = Evaluation(0, 0, 0.0)
         self.dt = 0.0
         self.norms: list[float] = []
+        self.before_evaluation: Callable[[], None] | None = None
         self._failure: BaseException | None = None
         self._refusals: list[MicroSolveError] = []
         self._force = 0.0
@@ -225,6 +228,8 @@ class MacroProblem:
     def _assemble_residual(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
         try:
             self._copy_to_unknown(x)
+            if self.before_evaluation is not None:
+                self.before_evaluation()
             for law in self.laws:
                 self._counts += law.evaluate(self.dt)
         except MicroSolveError as error:

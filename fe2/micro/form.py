@@ -6,7 +6,8 @@ Nothing of the macroscopic scale enters the form. The built-in physics are short
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -121,6 +122,7 @@ class CellForm:
         saddle_point: True where velocities or the like constrain a pressure, which a poor mesh may leave
             undetermined: whether the linearized problem was solved is then looked at.
         quadrature_degree: Degree of the quadrature rule at whose points history is stored.
+        laws: The phase laws that the form was made of, by phase, where it was made of laws.
     """
 
     kinematics: Kinematics
@@ -139,6 +141,7 @@ class CellForm:
     symmetric: bool = False
     saddle_point: bool = False
     quadrature_degree: int = 2
+    laws: Mapping[str, object] = field(default_factory=dict)
 
     def fields(self) -> list[tuple[fem.FunctionSpace, npt.NDArray[np.int64]]]:
         """The fields of the unknown: their spaces and where their degrees of freedom stand among all N."""

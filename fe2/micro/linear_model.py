@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -46,6 +48,11 @@ class LinearModel:
     def lasting_size(self) -> int:
         """All of the state lasts."""
         return self.state_size
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Tangent and offset."""
+        return {"tangent": self.tangent.tolist(), "offset": self.offset.tolist()}
 
     def initial_state(self) -> Array:
         """No gradient."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -132,3 +132,9 @@ def answer(
     if request.kind != "exact" and isinstance(model, AdaptiveModel):
         return model.answer(gradient, state, dt, out, request)
     return model.solve(gradient, state, dt, out)
+
+
+def description(model: MicroModel) -> dict[str, Any]:
+    """What a micro model is, as facts that can be stored and compared: its own, or its name and sizes."""
+    sizes = {"components": list(model.kinematics.components), "state": model.lasting_size}
+    return {"model": type(model).__name__, **sizes, **getattr(model, "description", {})}

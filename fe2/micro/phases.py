@@ -133,6 +133,7 @@ class PhaseTerms:
         self._fluxes: list[PhaseFlux] = []
         self._conditions: list[Condition] = []
         self._symmetric = True
+        self._laws: dict[str, object] = {}
         self.gradient = self.kinematics.local_gradient(self.field)
         self.test_gradient = self.kinematics.local_gradient(self.test)
         self._dx = ufl.Measure(
@@ -145,6 +146,7 @@ class PhaseTerms:
     def add(self, phase: str, law: PhaseLaw) -> None:
         """Add the virtual work of one phase."""
         cells = self.cell.cells_of(phase)
+        self._laws[phase] = law
         if isinstance(law, ExpressionLaw):
             flux, tangent = self._expression_law(phase, law, cells)
         elif isinstance(law, PointLaw):
@@ -177,10 +179,12 @@ class PhaseTerms:
             fixed=fixed,
             symmetric=self._symmetric,
             quadrature_degree=self.quadrature,
+            laws=self._laws,
         )
 
     def symbolic[L: ExpressionLaw](self, phase: str, law: L) -> L:
         """The law with constants for its numbers; its conditions are added."""
+        self._laws[phase] = law
         symbolic = law.with_constants(self._constant)
         if conditions := symbolic.admissible(self.gradient):
             values = ufl.as_vector(list(conditions.values()))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import InputError, MicroSolveError
+from fe2.identity import facts, mesh_facts
 from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell
 from fe2.micro.condensation import homogenized_flux, homogenized_tangent
@@ -96,6 +98,24 @@ class RVE:
     def lasting_size(self) -> int:
         """Numbers of the state that a checkpoint has to store."""
         return self._layout.lasting_size
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """Cell, form, laws and boundary condition as facts that can be stored and compared; collective."""
+        form = self.form
+        constants = [
+            facts(constant.value) for constant in form.residual.constants() if constant is not form.dt
+        ]
+        return {
+            "kinematics": self.kinematics.name,
+            "boundary": self.boundary,
+            "element": str(form.unknown.function_space.ufl_element()),
+            "quadrature_degree": form.quadrature_degree,
+            "phases": list(self.cell.names),
+            "laws": facts(form.laws),
+            "constants": constants,
+            "cell": mesh_facts(self.cell.mesh, self.cell.phases),
+        }
 
     def initial_state(self) -> Array:
         """The virgin state: no gradient, no fluctuation, no history.

@@ -1,0 +1,262 @@
+"""Checkpoints: what a run needs to go on later, on any number of ranks.
+
+================== ==============================================================================
+``index.h5``       where the run stands, what it is, which of its cells are in which part; written last
+``000012/3.h5``    part of rank 3 of the twelfth checkpoint: states of its points, values in its cells
+================== ==============================================================================
+
+Every rank writes its own part, and nothing passes through one rank but the numbers of the cells. The index
+is replaced when all parts are on the disk, and only then are the parts of the checkpoint before removed: a
+run that ends at any moment leaves a complete one. States are found by law, mesh cell and quadrature point,
+functions by mesh cell, so that another number of ranks can read them. Nothing in the files is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+from dolfinx import fem
+
+from fe2.errors import InputError
+from fe2.identity import difference, mesh_facts
+from fe2.io.cell_values import (
+    all_cell_numbers,
+    cell_numbers,
+    cell_values,
+    check_element,
+    set_cell_values,
+)
+from fe2.io.hdf5_file import opened, put, sync_folder, written_whole
+from fe2.io.macro_fields import Law, Problem
+from fe2.io.vtu import naming
+from fe2.micro.model import description
+from fe2.parallel import on_every_rank, together
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+INDEX = "index.h5"
+_FORMAT = 1
+_ROWS = 256
+"""Rows that are read at a time where not all of them are wanted."""
+
+type Remembered = fem.Function[Any] | fem.Constant
+
+
+class CheckpointFolder:
+    """Writes and reads the checkpoints of one run; every method is collective.
+
+    Attributes:
+        folder: The folder, which holds one complete checkpoint at a time.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        problem: Problem,
+        remembered: Mapping[str, Remembered],
+        identity: Mapping[str, Any],
+    ) -> None:
+        """Find out what there is to be stored.
+
+        Args:
+            folder: Where checkpoints go.
+            problem: The macroscopic problem, whose unknown and states are stored.
+            remembered: Functions and constants that the user's form remembers between steps, by name.
+            identity: What the run is, beside mesh and micro models: compared when it is read.
+
+        Raises:
+            InputError: A function cannot be stored.
+        """
+        self.folder = folder
+        self._comm, self._laws = problem.comm, problem.laws
+        self._mesh = problem.unknown.function_space.mesh
+        functions = {name: f for name, f in remembered.items() if isinstance(f, fem.Function)}
+        self._constants = {name: c for name, c in remembered.items() if isinstance(c, fem.Constant)}
+        self._functions = {"unknown": problem.unknown, **functions}
+        for name, function in self._functions.items():
+            check_element(name, function)
+            if function.function_space.mesh is not self._mesh:
+                raise InputError(f"{name} cannot be stored in a checkpoint: it lives on a mesh of its own")
+        self._identity = {
+            **identity,
+            "mesh": mesh_facts(self._mesh),
+            "laws": [{"points": law.points_per_cell, **description(law.micro)} for law in self._laws],
+            "functions": {name: str(f.function_space.ufl_element()) for name, f in self._functions.items()},
+            "constants": {name: list(c.value.shape) for name, c in self._constants.items()},
+        }
+
+    def exists(self) -> bool:
+        """True where there is a checkpoint."""
+        return on_every_rank(self._comm, (self.folder / INDEX).exists)
+
+    def write(self, position: Mapping[str, Any]) -> None:
+        """Write a checkpoint, and remove the one before when it is complete.
+
+        Args:
+            position: Where the run stands, as JSON has it.
+
+        Raises:
+            Fe2Error: On all ranks, where a part could not be written; the checkpoint before is untouched.
+        """
+        number = self._comm.bcast(_last_number(self.folder) + 1 if self._comm.rank == 0 else 0, root=0)
+        parts = self.folder / f"{number:06d}"
+        with together(self._comm):
+            if self._comm.rank == 0:
+                _make_empty(parts)
+        states = [law.pool.states for law in self._laws]
+        with together(self._comm), written_whole(parts / f"{self._comm.rank}.h5") as file:
+            self._write_part(file, states)
+        cells = self._comm.gather(cell_numbers(self._mesh), root=0)
+        with together(self._comm):
+            if cells is not None:
+                sync_folder(self.folder)
+                self._write_index(number, position, cells)
+                _remove_others(self.folder, parts)
+
+    def look(self) -> dict[str, Any]:
+        """Where the run stood that wrote the checkpoint, which has to be of this one.
+
+        Raises:
+            InputError: On all ranks: the checkpoint belongs to another run, the difference is named; or its
+                index is missing or damaged.
+        """
+        position: dict[str, Any] = on_every_rank(self._comm, self._read_index)["position"]
+        return position
+
+    def read(self) -> None:
+        """Set states, unknown and remembered functions and constants from the checkpoint.
+
+        Raises:
+            InputError: On all ranks: as :meth:`look`, or a part is missing or damaged.
+        """
+        index = on_every_rank(self._comm, self._read_index)
+        known = all_cell_numbers(self._mesh)
+        with together(self._comm):
+            parts = _Parts(self.folder / f"{index['number']:06d}", index["cells"], index["parts"])
+            states = [self._read_states(k, law, parts) for k, law in enumerate(self._laws)]
+            values = {name: parts.read(f"functions/{name}", "cells", known) for name in self._functions}
+        for law, rows in zip(self._laws, states, strict=True):
+            law.pool.restore(rows)
+        for name, function in self._functions.items():
+            set_cell_values(function, values[name])
+        for name, constant in self._constants.items():
+            constant.value = np.asarray(index["constants"][name])
+
+    def _write_part(self, file: h5py.File, states: list[Array]) -> None:
+        put(file, "cells", cell_numbers(self._mesh))
+        for name, function in self._functions.items():
+            put(file, f"functions/{name}", cell_values(function))
+        for k, (law, rows) in enumerate(zip(self._laws, states, strict=True)):
+            put(file, f"laws/{k}/cells", self._cells_of(law))
+            put(file, f"laws/{k}/states", _by_cell(rows[:, : law.micro.lasting_size], law))
+
+    def _write_index(self, number: int, position: Mapping[str, Any], cells: list[Integers]) -> None:
+        content = {
+            "format": _FORMAT,
+            "number": number,
+            "identity": self._identity,
+            "position": position,
+            "constants": {name: np.asarray(c.value).tolist() for name, c in self._constants.items()},
+        }
+        with written_whole(self.folder / INDEX) as file:
+            file.attrs["format"] = _FORMAT
+            put(file, "content", np.frombuffer(json.dumps(content).encode(), dtype=np.uint8))
+            put(file, "cells", np.concatenate(cells))
+            put(file, "parts", np.repeat(np.arange(len(cells)), [len(part) for part in cells]))
+
+    def _read_index(self) -> dict[str, Any]:
+        with opened(self.folder / INDEX, "the index of a checkpoint") as file:
+            if file.attrs["format"] != _FORMAT:
+                raise InputError(
+                    f"{self.folder / INDEX} has the format {file.attrs['format']} and not {_FORMAT}: it is "
+                    "of another version of fe2"
+                )
+            content = json.loads(file["content"][:].tobytes())
+            if text := difference(content["identity"], json.loads(json.dumps(self._identity))):
+                raise InputError(f"{self.folder} is the checkpoint of another run: {text}")
+            return {**content, "cells": file["cells"][:], "parts": file["parts"][:]}
+
+    def _cells_of(self, law: Law) -> Integers:
+        return all_cell_numbers(self._mesh)[law.cells]
+
+    def _read_states(self, number: int, law: Law, parts: _Parts) -> Array:
+        rows = parts.read(f"laws/{number}/states", f"laws/{number}/cells", self._cells_of(law))
+        return rows.reshape(len(law.cells) * law.points_per_cell, law.micro.lasting_size)
+
+
+class _Parts:
+    """The parts of a checkpoint, of which only those are opened that hold something wanted."""
+
+    def __init__(self, folder: Path, cells: Integers, parts: Integers) -> None:
+        self._folder = folder
+        order = np.argsort(cells)
+        self._cells, self._parts = cells[order], parts[order]
+
+    def read(self, name: str, cells_name: str, wanted: Integers) -> Array:
+        """Rows of a table for the wanted cells, whose numbers stand beside it under another name."""
+        if not len(wanted):
+            return np.zeros((0, 0))
+        owners = self._parts[np.searchsorted(self._cells, wanted)]
+        pieces = [(owners == part, part) for part in np.unique(owners).tolist()]
+        result: Array | None = None
+        for mine, part in pieces:
+            with opened(self._folder / f"{part}.h5", "a part of a checkpoint") as file:
+                table = file[name]
+                result = np.empty((len(wanted), table.shape[1])) if result is None else result
+                _fill(result, mine, table, file[cells_name][:], wanted)
+        assert result is not None
+        return result
+
+
+def _fill(
+    result: Array, mine: npt.NDArray[np.bool_], table: h5py.Dataset, cells: Integers, wanted: Integers
+) -> None:
+    """Copy the rows of the wanted cells, some rows at a time: the whole part may not be needed."""
+    order = np.argsort(cells)
+    targets = np.flatnonzero(mine)
+    rows = order[np.searchsorted(cells, wanted[targets], sorter=order)]
+    for start in range(0, len(cells), _ROWS):
+        inside = (rows >= start) & (rows < start + _ROWS)
+        if np.any(inside):
+            block = table[start : start + _ROWS]
+            result[targets[inside]] = block[rows[inside] - start]
+
+
+def _by_cell(rows: Array, law: Law) -> Array:
+    """States of a law's points, one row for each cell."""
+    return rows.reshape(len(law.cells), law.points_per_cell * rows.shape[1])
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove a checkpoint, its index first; what is not there need not be removed."""
+    (folder / INDEX).unlink(missing_ok=True)
+    for path in _part_folders(folder):
+        shutil.rmtree(path)
+
+
+def _part_folders(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.glob("[0-9]" * 6)) if path.is_dir())
+
+
+def _last_number(folder: Path) -> int:
+    return max((int(path.name) for path in _part_folders(folder)), default=0)
+
+
+def _make_empty(folder: Path) -> None:
+    with naming(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+
+def _remove_others(folder: Path, kept: Path) -> None:
+    for path in _part_folders(folder):
+        if path != kept:
+            shutil.rmtree(path, ignore_errors=True)
