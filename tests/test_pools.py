@@ -247,3 +247,18 @@ def test_solve_reads_the_state_and_fills_the_new_one(model):
 def test_linear_model_refuses_a_tangent_that_does_not_fit():
     with pytest.raises(ValueError, match=r"\(2, 2\).*3 components"):
         LinearModel(two_scale.Maxwell.kinematics, np.eye(2))
+
+
+@pytest.mark.parametrize("name", WITH_MEMORY)
+def test_points_go_on_from_stored_states(make_pool, name):
+    pool = make_pool(MODELS[name](), POINTS)
+    pool.evaluate(gradients(4.0), DT)
+    pool.commit()
+    stored = pool.states[:, : pool.model.lasting_size].copy()
+    other = make_pool(MODELS[name](), POINTS)
+    other.evaluate(gradients(-1.0), DT)
+    other.restore(stored)
+    other.commit()  # trial states are forgotten
+    np.testing.assert_array_equal(other.states[:, : pool.model.lasting_size], stored)
+    expected = pool.evaluate(gradients(0.5), DT)
+    np.testing.assert_allclose(other.evaluate(gradients(0.5), DT).flux, expected.flux, rtol=1e-9, atol=0.0)
