@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fe2.micro.linear_solver import SolverChoice
+from fe2.micro.solver_choice import SolverChoice
 from fe2.quadrature import PointEvaluator, point_weights
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
         unknowns=rve.unknowns,
         seconds=time.perf_counter() - start,
         solver=rve.solver,
+        iterations=rve.solver_iterations,
     )
 
 

@@ -19,10 +19,10 @@ from fe2.micro.grid_parts import FlowingVoxels
 from fe2.micro.grid_problem import GridProblem, grid_memory
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.linear_model import LinearModel
-from fe2.micro.linear_solver import OPTIONS_PREFIX, SolverChoice
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.reference import contrast, reference_stiffness
 from fe2.micro.rve import RVE
+from fe2.micro.solver_choice import OPTIONS_PREFIX, SolverChoice
 from fe2.micro.voxel import VoxelStiffness, voxel_problems, voxel_stiffness
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
@@ -45,7 +45,7 @@ def answers_on_grid(cell: Cell, laws: Mapping[str, PhaseLaw], boundary: str, deg
         and cell.comm.size == 1
         and boundary == "periodic"
         and degree in (None, 1)
-        and all(law.symmetric for law in laws.values())
+        and all(isinstance(law, PhaseLaw) and law.symmetric for law in laws.values())
         and not any(options.hasName(name) for name in ("pc_type", "ksp_type"))
     )
 
