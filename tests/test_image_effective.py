@@ -232,6 +232,8 @@ def test_image_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.Monk
         InputError, match=r"the image of \(7, 6\) voxels needs about .* GB .* crop or coarsen"
     ):
         elastic(cell).homogenize()
+    with pytest.raises(InputError, match=r"the matrix of an image of \(7, 6\) voxels needs about .* GB"):
+        elastic(cell).initial_state()
 
 
 def test_threads_are_those_of_openmp(monkeypatch: pytest.MonkeyPatch) -> None:

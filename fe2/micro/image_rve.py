@@ -22,10 +22,11 @@ from fe2.micro.linear_model import LinearModel
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.reference import contrast, reference_stiffness
 from fe2.micro.rve import RVE
-from fe2.micro.solver_choice import OPTIONS_PREFIX, SolverChoice
+from fe2.micro.solver_choice import OPTIONS_PREFIX
 from fe2.micro.voxel import VoxelStiffness, voxel_problems, voxel_stiffness
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
+from fe2.records import SolverChoice
 
 Array = npt.NDArray[np.float64]
 

@@ -13,7 +13,8 @@ from petsc4py import PETSc
 from fe2.errors import MicroSolveError
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.problem import CellProblem
-from fe2.micro.solver_choice import OPTIONS_PREFIX, SolverChoice, describe_grid, solver_setting
+from fe2.micro.solver_choice import OPTIONS_PREFIX, describe_grid, solver_setting
+from fe2.records import SolverChoice
 
 Array = npt.NDArray[np.float64]
 

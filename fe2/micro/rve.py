@@ -22,9 +22,9 @@ from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
 from fe2.micro.newton import CellNewton, NewtonOptions
 from fe2.micro.problem import CellProblem
-from fe2.micro.solver_choice import SolverChoice
 from fe2.physics.kinematics import Kinematics
 from fe2.quadrature import point_weights
+from fe2.records import SolverChoice
 from fe2.response import Response
 
 Array = npt.NDArray[np.float64]

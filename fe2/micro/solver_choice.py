@@ -14,6 +14,7 @@ from petsc4py import PETSc
 
 from fe2.micro.green_preconditioner import ATTRIBUTE, PYTHON_TYPE, grid_numbering
 from fe2.micro.problem import CellProblem
+from fe2.records import SolverChoice
 
 Array = npt.NDArray[np.float64]
 
@@ -29,14 +30,6 @@ TOLERANCE = 1e-10
 """Relative residual of the iterative solvers: what Newton's method and the sensitivities do not notice."""
 
 _MAX_ITERATIONS = 2000
-
-
-@dataclass(frozen=True)
-class SolverChoice:
-    """How linear systems are solved, and why so."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)
