@@ -95,7 +95,7 @@ def test_grid_and_assembled_matrix_agree(make: Callable[[ImageCell], RVE], dim: 
         expected = make(cell).homogenize()
     assert_same(on_grid, expected)
     assert "Green" in on_grid.solver.name
-    assert "MUMPS" in expected.solver.name
+    assert expected.solver.name.startswith("preonly, ")
     assert len(on_grid.iterations) == len(on_grid.components)
 
 
