@@ -14,7 +14,10 @@ import click
 from fe2.cli.ranks import first_rank, single_rank
 from fe2.errors import Fe2Error, RunInterruptedError
 
-_COMMANDS = ("homogenize", "run", "check", "material", "size-study", "mesh", "show", "new", "schema", "info")
+_COMMANDS = (
+    *("homogenize", "run", "check", "material", "size-study", "mesh"),
+    *("show", "report", "new", "schema", "info"),
+)
 
 STOPPED = 75
 """Exit status of a run that a signal stopped and that can be resumed: EX_TEMPFAIL, try again later."""
@@ -26,6 +29,7 @@ Start here:
   fe2 run plate/case.toml           a two-scale run
   mpirun -n 4 fe2 run plate/case.toml
   fe2 show plate/results            what came out
+  fe2 report plate/results          the same as one page of HTML
   fe2 homogenize plate/cell.toml    effective properties of one cell
 
 \b

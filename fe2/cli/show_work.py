@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import colormaps
 from mpi4py import MPI
 
@@ -17,12 +19,14 @@ from fe2.cli.curve_figure import curve_figure
 from fe2.cli.run_pictures import default_fields
 from fe2.cli.run_work import CASE
 from fe2.errors import InputError
+from fe2.io.history import read_history, read_residuals
 from fe2.io.pictures import draw_run
-from fe2.io.results import read_history, read_residuals, read_watched
 from fe2.io.summary import TEXT
-from fe2.io.watched import FOLDER
+from fe2.io.watched import FOLDER, read_watched
 from fe2.micro.fields import LocalFields
 from fe2.physics.kinematics import Kinematics
+
+Array = npt.NDArray[np.float64]
 
 _NOT_LOADS = 8  # columns that every history has: step and time, and six counts
 
@@ -54,8 +58,7 @@ def overview(folder: Path, picture: Path, watch: int | None, choice: dict[str, A
     case = read_understood(folder / CASE)
     kinematics, local, place = _cell(case, folder, watch, choice["step"])
     field, local_field = default_fields(kinematics)
-    columns = list(read_history(folder))
-    loads = columns[2 : 2 + len(columns) - _NOT_LOADS]
+    loads = load_columns(read_history(folder))
     default = ("time", loads[-1]) if loads else ("time", "iterations")
     return draw_run(
         folder,
@@ -92,6 +95,43 @@ def _cell(
             return rve.kinematics, rve.fields(states[step]), point.coordinates
     # the name of the first component, all that is needed then, is the same in two and three dimensions
     return resolve(case.physics.kinematics)(2), None, None
+
+
+def load_columns(history: Mapping[str, Array]) -> list[str]:
+    """Columns of the history that are loads and reactions."""
+    names = list(history)
+    return names[2 : 2 + len(names) - _NOT_LOADS]
+
+
+def curve(history: Mapping[str, Array], picture: Path, x: str, y: str) -> Path:
+    """Draw one column of the history over another.
+
+    Raises:
+        PictureError: The picture could not be written.
+    """
+    with curve_figure(picture) as plane:
+        plane.plot(history[x], history[y], color="#1f4e79", marker=".", linewidth=1.2)
+        plane.set_xlabel(x.replace("_", " "))
+        plane.set_ylabel(y.replace("_", " "))
+    return picture
+
+
+def work(history: Mapping[str, Array], picture: Path) -> Path:
+    """Draw the iterations and the seconds of each accepted step.
+
+    Raises:
+        PictureError: The picture could not be written.
+    """
+    rows = np.arange(1, len(history["time"]) + 1)
+    with curve_figure(picture) as plane:
+        plane.bar(rows, history["iterations"], color="#9db8d2")
+        plane.set_xlabel("accepted step")
+        plane.set_ylabel("Newton iterations (bars)")
+        seconds = plane.twinx()
+        seconds.plot(rows, history["seconds"], color="#a04020", marker=".", linewidth=1.2)
+        seconds.set_ylabel("seconds (line)")
+        seconds.set_ylim(bottom=0.0)
+    return picture
 
 
 def convergence(folder: Path, picture: Path) -> Path:

@@ -1,0 +1,165 @@
+"""What `fe2 report` gathers: the pictures and numbers of a run, put into the page of `report.html`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+
+from fe2.cli.output import number, write_text
+from fe2.cli.run_work import CASE, LOG
+from fe2.cli.show_work import convergence, curve, load_columns, overview, work
+from fe2.errors import InputError
+from fe2.io.history import read_history
+from fe2.io.summary import JSON
+from fe2.io.watched import FOLDER, read_watched
+
+Array = npt.NDArray[np.float64]
+
+
+class Picture(NamedTuple):
+    """A picture of the page: its bytes as text, and what it shows."""
+
+    data: str
+    caption: str
+
+
+def write_report(folder: Path, file: Path, field: str | None, local_field: str | None) -> Path:
+    """Write the page.
+
+    Args:
+        folder: Folder of results.
+        file: The page.
+        field: Macroscopic field, the first flux component where None.
+        local_field: Field in the cells, the physics' own choice where None.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: The folder holds no results of `fe2 run`.
+        PictureError: There is no such field, or drawing failed.
+        Fe2Error: The page could not be written.
+    """
+    history = read_history(folder)
+    record, summary = _json(folder / CASE), _json(folder / JSON, needed=False)
+    fields = {"field": field, "local_field": local_field}
+    page = _template().render(
+        folder=str(Path(*folder.resolve().parts[-2:])),
+        units=record["case"].get("units", ""),
+        case_file=record["file"],
+        case=json.dumps(record["case"], indent=2, ensure_ascii=False),
+        ranks=record["ranks"],
+        versions=record["versions"],
+        finished=bool(summary.get("finished")),
+        numbers=_numbers(summary),
+        history=history,
+        steps=len(history["time"]),
+        log=_text(folder / LOG),
+        pictures=_pictures(folder, history, fields),
+        curves=_curves(folder, history),
+    )
+    write_text(file, page)
+    return file
+
+
+def _template() -> jinja2.Template:
+    # the template knows every name, or drawing the page fails
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    return environment.get_template("report.html")
+
+
+def _pictures(folder: Path, history: dict[str, Array], fields: dict[str, Any]) -> list[Picture]:
+    """Field, cell and curve for each watched point, at the end and at the highest load."""
+    stored = any((folder / FOLDER).glob("*.h5"))
+    points: list[int | None] = list(range(len(read_watched(folder)))) if stored else [None]
+    pictures = []
+    for point in points:
+        for step, when in _instants(history).items():
+            choice = {**fields, "step": step, "history": None, "warp": None}
+            where = "" if point is None else f"watched point {point}, "
+            caption = f"{where}{when}: time {number(_time(history, step))}"
+            pictures.append(_picture(caption, partial(overview, folder, watch=point, choice=choice)))
+    return pictures
+
+
+def _instants(history: dict[str, Array]) -> dict[int, str]:
+    """Stored steps that are drawn; 0 is the start."""
+    last, loads = len(history["time"]), load_columns(history)
+    instants = {last: "end"}
+    if loads and last:
+        highest = int(np.abs(history[loads[-1]]).argmax()) + 1
+        if highest != last:
+            instants = {highest: f"largest {loads[-1].replace('_', ' ')}", **instants}
+    return instants
+
+
+def _time(history: dict[str, Array], step: int) -> float:
+    return float(history["time"][step - 1]) if step else 0.0
+
+
+def _curves(folder: Path, history: dict[str, Array]) -> list[Picture]:
+    drawn = [
+        _picture(f"{name.replace('_', ' ')} over time", partial(curve, history, x="time", y=name))
+        for name in load_columns(history)
+    ]
+    return [
+        *drawn,
+        _picture("residuals of the macroscopic Newton iteration", partial(convergence, folder)),
+        _picture("iterations and seconds of each step", partial(work, history)),
+    ]
+
+
+def _picture(caption: str, draw: Callable[..., Path]) -> Picture:
+    with tempfile.TemporaryDirectory(prefix="fe2-") as scratch:
+        file = Path(scratch, "picture.png")
+        draw(picture=file)
+        return Picture(base64.b64encode(file.read_bytes()).decode(), caption)
+
+
+def _numbers(summary: dict[str, Any]) -> dict[str, str]:
+    """The summary as rows for people; nothing where the run was killed before it could write one."""
+    if not summary:
+        return {}
+    return {
+        "time reached": number(summary["time"]),
+        "steps accepted": str(summary["steps"]),
+        "steps given up": str(summary["rejected"]),
+        "macroscopic unknowns": str(summary["unknowns"]),
+        "macroscopic Newton iterations": str(summary["iterations"]),
+        "quadrature points with a cell": str(summary["points"]),
+        "micro solves": str(summary["micro_solves"]),
+        "linear systems in them": str(summary["micro_iterations"]),
+        "micro solves per second": number(summary["solves_per_second"]),
+        "wall time": str(timedelta(seconds=round(summary["seconds"]))),
+    }
+
+
+def _json(file: Path, needed: bool = True) -> dict[str, Any]:
+    if not needed and not file.exists():
+        return {}
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} is needed for the report of a run of `fe2 run`: {error}") from error
+    return content
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
