@@ -7,12 +7,22 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+# The protocol is spoken on the descriptors 3 and 4.
+_CONNECT = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 def browser() -> str | None:
@@ -83,11 +93,10 @@ def opened(file: Path, profile: Path) -> Iterator[Page]:
     command = [str(browser()), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     command += ["--no-first-run", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
 
-    # the protocol is spoken on the descriptors 3 and 4
-    shell = ["sh", "-c", f'exec "$@" 3<&{read_in} 4>&{write_out}', "sh", *command]
     descriptors = (read_in, write_out)
+    start = [sys.executable, "-c", _CONNECT, *map(str, descriptors), *command]
     process = subprocess.Popen(
-        shell, pass_fds=descriptors, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        start, pass_fds=descriptors, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     os.close(read_in)
     os.close(write_out)

@@ -54,7 +54,7 @@ def test_page_refers_to_nothing_outside_itself(results: Path) -> None:
 def test_page_opens_in_a_browser_without_a_network(results: Path, tmp_path: Path) -> None:
     with opened(results / "report.html", tmp_path / "profile") as page:
         sizes = page.value("[...document.images].map(image => image.complete && image.naturalWidth)")
-        assert len(sizes) == 2 + 4  # the watched point at two times; two curves, convergence, work
+        assert len(sizes) == 2 + 4 + 2  # the cell at two times; two loads, two reactions; convergence, work
         assert all(width > 500 for width in sizes)
         assert not [address for address in page.requests() if not address.startswith(("file:", "data:"))]
         assert sum(address.startswith("file:") for address in page.requests()) == 1
