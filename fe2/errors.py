@@ -47,6 +47,10 @@ class MicroSolveError(Fe2Error):
     """A representative volume element was not solved at some macroscopic quadrature point."""
 
 
+class OutsideRangeError(MicroSolveError):
+    """A micro model was asked for a gradient outside of the range in which it holds."""
+
+
 class MacroSolveError(Fe2Error):
     """The macroscopic Newton iteration did not converge within a load step."""
 

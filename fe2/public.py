@@ -10,10 +10,14 @@ from fe2.errors import (
     MacroSolveError,
     MicroSolveError,
     MissingDependencyError,
+    OutsideRangeError,
     PictureError,
     RunInterruptedError,
     StepSizeError,
 )
+from fe2.hierarchical.hull import Hull
+from fe2.hierarchical.linear_range import LinearRange, linear_range
+from fe2.hierarchical.ranged_model import RangedModel
 from fe2.hierarchical.size_study import SizeStudy, mean_tangent, size_study
 from fe2.hierarchical.windows import Windows
 from fe2.io.checkpoint_schedule import Checkpoints
@@ -71,6 +75,7 @@ __all__ = [
     "Fe2Error",
     "HolzapfelGasserOgden",
     "HomogenizedLaw",
+    "Hull",
     "Hyperelastic",
     "HyperelasticLaw",
     "InputError",
@@ -79,6 +84,7 @@ __all__ = [
     "LinearConduction",
     "LinearElastic",
     "LinearModel",
+    "LinearRange",
     "LoadSteps",
     "LocalSolveError",
     "MacroProblem",
@@ -95,11 +101,13 @@ __all__ = [
     "NewtonOptions",
     "NonlinearConduction",
     "NortonPerzyna",
+    "OutsideRangeError",
     "Parallel",
     "PhaseLaw",
     "PictureError",
     "PointLaw",
     "PointResponse",
+    "RangedModel",
     "Response",
     "Responses",
     "RunInterruptedError",
@@ -119,6 +127,7 @@ __all__ = [
     "finite_strain",
     "gradient",
     "image_cell",
+    "linear_range",
     "mean_tangent",
     "pore_flow",
     "ramp",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,7 @@ class Summary:
         micro_iterations: Linear systems solved in them.
         micro_seconds: Seconds spent in them, summed over the ranks.
         seconds: Wall time.
+        models: What the micro models report, by name, e.g. how many evaluations left a model's range.
     """
 
     finished: bool
@@ -74,6 +75,7 @@ class Summary:
     micro_iterations: int
     micro_seconds: float
     seconds: float
+    models: Mapping[str, float] = field(default_factory=dict)
 
 
 def as_plain(record: StepRecord) -> dict[str, Any]:
@@ -94,11 +96,3 @@ def _plain(columns: Mapping[str, Array]) -> dict[str, Any]:
 
 def _arrays(columns: Mapping[str, Any]) -> dict[str, Array]:
     return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
-
-
-@dataclass(frozen=True)
-class SolverChoice:
-    """How linear systems are solved, and why so."""
-
-    name: str
-    reason: str

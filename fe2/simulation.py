@@ -86,6 +86,7 @@ class Simulation:
         self._after_step = after_step
         self.records: list[StepRecord] = []
         self._progress = Progress(problem.comm, len(steps.times) - 1, quiet=quiet)
+        self._reports: dict[str, float] = {}
         self._saving: Saving | None = None
         if checkpoint is not None or resume:
             self._saving = Saving(checkpoint or Checkpoints(), output, problem, remember or {})
@@ -210,6 +211,7 @@ class Simulation:
         self, step: int, target: float, iterations: int, seconds: float, control: StepControl
     ) -> None:
         counts = self.problem.take_counts()
+        self._reports = self.problem.reports()
         record = StepRecord(
             step=step,
             time=target,
@@ -242,6 +244,7 @@ class Simulation:
             micro_iterations=sum(record.micro_iterations for record in self.records),
             micro_seconds=sum(record.micro_seconds for record in self.records),
             seconds=seconds,
+            models=self._reports,
         )
 
 

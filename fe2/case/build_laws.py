@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 import ufl
 from dolfinx import fem
+from mpi4py import MPI
 from ufl.core.expr import Expr
 
 from fe2.case.build_cell import build_rve
 from fe2.case.build_mesh import group_number
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
+from fe2.errors import InputError
+from fe2.hierarchical.linear_range import linear_range
+from fe2.hierarchical.ranged_model import RangedModel
 from fe2.io.gmsh_mesh import MarkedMesh
 from fe2.macro.law import HomogenizedLaw
 from fe2.micro.model import MicroModel
@@ -34,19 +39,44 @@ class Subdomain:
         law: The law, as the file has it.
         group: Number of the physical group, or None for the whole mesh.
         rve: The representative volume element, where the law has a cell.
+        comm: Ranks of the run.
+        file: The run file, for messages.
     """
 
     name: str
     law: Law
     group: int | None
     rve: RVE | None
+    comm: MPI.Comm
+    file: Path
 
-    @property
+    @cached_property
     def micro(self) -> MicroModel | None:
-        """The micro model of all points of the subdomain."""
+        """The micro model of all points of the subdomain; collective.
+
+        Raises:
+            CaseFileError: On all ranks: the tangent of the cell holds in no range.
+        """
         if self.rve is None or self.law.mode == "concurrent":
             return self.rve
-        return self.rve.linearized()
+        if self.law.linear_range is None:
+            return self.rve.linearized()
+        table = self.law.linear_range
+        try:
+            found = linear_range(
+                self.rve,
+                table.largest,
+                tolerance=table.tolerance,
+                directions=table.directions,
+                dt=table.dt,
+                comm=self.comm,
+            )
+        except InputError as error:
+            problems = Problems(self.file)
+            problems.add(("laws", self.name, "linear_range"), str(error))
+            on_every_rank(self.comm, problems.raise_if_any)
+            raise
+        return RangedModel(found.model, found.hull, outside=table.outside)
 
     def points(self, marked: MarkedMesh, quadrature_degree: int) -> int:
         """Number of its quadrature points on all ranks; collective."""
@@ -75,8 +105,9 @@ def build_subdomains(case: RunCase, marked: MarkedMesh, problems: Problems) -> l
     on_every_rank(marked.mesh.comm, problems.raise_if_any)
     solver = case.tables.solver.micro
     options = NewtonOptions(tolerance=solver.tolerance, max_iterations=solver.max_iterations)
+    comm = marked.mesh.comm
     return [
-        Subdomain(name, law, groups[name], on_every_rank(marked.mesh.comm, partial(_rve, law, options)))
+        Subdomain(name, law, groups[name], on_every_rank(comm, partial(_rve, law, options)), comm, case.file)
         for name, law in case.laws.items()
     ]
 

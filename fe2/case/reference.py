@@ -23,6 +23,7 @@ from fe2.case.run_tables import (
     FileMesh,
     GeneratorMesh,
     LawPlace,
+    LinearRangeTable,
     MicroSolver,
     OutputTable,
     PictureTable,
@@ -72,6 +73,7 @@ def _run_part() -> list[str]:
         _section("`[mesh]` from a generator", GeneratorMesh),
         _section("`[field]`", FieldTable),
         _section("`[laws.NAME]` with a cell", CellLaw, LawPlace),
+        _section("`[laws.NAME.linear_range]`", LinearRangeTable),
         _section("`[laws.NAME]`: every law", LawPlace),
         "A law without `cell` has `law` and its parameters, as a phase has: a formula at the macroscopic "
         "scale, without history.\n",

@@ -19,7 +19,7 @@ from fe2.case.cell_case import (
 from fe2.case.generators import MESH_GENERATORS, generator_model
 from fe2.case.problems import CaseFileError, Key, Problems, suggestion
 from fe2.case.run_checks import check_box, check_run
-from fe2.case.run_tables import BoxMesh, CellLaw, FileMesh, GeneratorMesh, LawPlace, RunFile
+from fe2.case.run_tables import BoxMesh, CellLaw, FileMesh, GeneratorMesh, LawPlace, LinearRangeTable, RunFile
 from fe2.case.table import Table
 from fe2.case.toml_file import read_toml
 
@@ -35,12 +35,14 @@ class Law:
         cell: The cell at every quadrature point, or None.
         mode: "concurrent" or "linearized", where there is a cell.
         material: The law itself, where there is no cell.
+        linear_range: Range in which a linearized cell holds, or None.
     """
 
     subdomain: int | str | None
     cell: CellCase | None = None
     mode: str = "concurrent"
     material: Material | None = None
+    linear_range: LinearRangeTable | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,13 @@ def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) ->
         cell = understand_cell(tables, problems, key)
     else:
         cell = _read_cell(found, problems, key)
-    return None if cell is None else Law(found.subdomain, cell=cell, mode=found.mode)
+    if found.linear_range is not None and found.mode != "linearized":
+        problems.add(
+            (*key, "linear_range"), 'it is the range of a linearized cell: mode = "linearized" is missing'
+        )
+    if cell is None:
+        return None
+    return Law(found.subdomain, cell=cell, mode=found.mode, linear_range=found.linear_range)
 
 
 def _read_cell(law: CellLaw, problems: Problems, key: Key) -> CellCase | None:

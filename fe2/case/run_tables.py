@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 from fe2.case.cell_tables import MeshFile, PhysicsName
 from fe2.case.generators import MESH_GENERATORS
 from fe2.case.problems import HIDDEN
-from fe2.case.table import Floats, Integers, Interval, Table
+from fe2.case.table import Floats, Integers, Interval, Numbers, Table
 from fe2.case.time_functions import Function
 
 AXES = ("x", "y", "z")
@@ -103,6 +103,21 @@ class LawPlace(Table):
     """Physical group of the mesh in which the law holds; the whole mesh by default."""
 
 
+class LinearRangeTable(Table):
+    """The range in which the tangent of a linearized cell holds: it is found before the run, and watched."""
+
+    largest: Numbers
+    """Largest change of the gradient that is looked at: one number, or one for each component."""
+    tolerance: float = Field(0.01, gt=0.0, lt=1.0)
+    """Relative deviation of the cell's flux that is admitted."""
+    directions: int | None = Field(None, ge=0)
+    """Number of directions beside the components'; twice their number by default."""
+    dt: float = Field(1.0, ge=0.0)
+    """Length of a time step of the loading."""
+    outside: Literal["count", "raise"] = "count"
+    """What becomes of points outside: counted in the summary, or refused, which cuts the step."""
+
+
 class CellLaw(LawPlace):
     """A law that is a cell at every quadrature point."""
 
@@ -112,6 +127,8 @@ class CellLaw(LawPlace):
     """Phases, where the cell's table stands here."""
     mode: Literal["concurrent", "linearized"] = "concurrent"
     """Whether cells are solved while the run goes on, or replaced by their tangent beforehand."""
+    linear_range: LinearRangeTable | None = None
+    """Range in which the tangent of a linearized cell holds."""
 
 
 class BoundaryTable(Table):

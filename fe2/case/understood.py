@@ -26,6 +26,8 @@ def understood(case: RunCase) -> dict[str, Any]:
         place = {} if law.subdomain is None else {"subdomain": law.subdomain}
         if law.cell is not None:
             laws[name] = {**place, "mode": law.mode, **_cell(law.cell)}
+            if law.linear_range is not None:
+                laws[name]["linear_range"] = law.linear_range.model_dump(mode="json", exclude_none=True)
         if law.material is not None:
             laws[name] = {**place, **_material(law.material)}
     output = {**tables["output"], "folder": _absolute(case.path(case.tables.output.folder))}

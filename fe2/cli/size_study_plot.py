@@ -49,6 +49,8 @@ def draw(study: SizeStudy, file: Path, unit: str, units: str) -> None:
         )
         like = study.variances[0] * study.volumes[0] / study.volumes
         right.loglog(study.volumes, like, "--", color="0.5", label="like $1/V$")
+    right.set_xticks(study.volumes, [f"{volume:.4g}" for volume in study.volumes])
+    right.xaxis.minorticks_off()
     right.set_xlabel("volume V")
     right.set_ylabel("variance")
     right.legend()

@@ -120,6 +120,8 @@ class Progress:
             f"{summary.rejected} given up, {summary.iterations} iterations, {summary.micro_solves} micro "
             f"solves, {rate:.1f} per second"
         )
+        for name, value in summary.models.items():
+            self._say(f"{name}: {value:.6g}")
 
     def _title(self) -> str:
         width = len(str(self._steps))

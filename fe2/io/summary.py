@@ -64,10 +64,12 @@ def summary_text(summary: Summary) -> str:
         "micro solves": summary.micro_solves,
         "linear systems in them": summary.micro_iterations,
         "seconds in them, all ranks": f"{summary.micro_seconds:.1f}",
+        **{name: f"{value:.6g}" for name, value in summary.models.items()},
         "ranks": summary.ranks,
         "wall time": f"{timedelta(seconds=round(summary.seconds))} ({summary.seconds:.1f} s)",
         "micro solves per second": f"{rate['solves_per_second']:.1f}",
         "  and per rank": f"{rate['solves_per_second_and_rank']:.1f}",
         **{f"version of {name}": version for name, version in versions().items()},
     }
-    return "".join(f"{name + ':':28}{value}\n" for name, value in rows.items())
+    width = max(28, *(len(name) + 2 for name in rows))
+    return "".join(f"{name + ':':{width}}{value}\n" for name, value in rows.items())

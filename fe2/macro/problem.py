@@ -17,6 +17,7 @@ from petsc4py import PETSc
 from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.macro.law import Evaluation, HomogenizedLaw
+from fe2.micro.model import ReportingModel
 
 Array = npt.NDArray[np.float64]
 
@@ -180,6 +181,17 @@ class MacroProblem:
             self.comm.allreduce(own.iterations),
             self.comm.allreduce(own.seconds),
         )
+
+    def reports(self) -> dict[str, float]:
+        """What the micro models report, over all ranks; collective."""
+        models = {id(law.micro): law.micro for law in self.laws}.values()
+        own = [model.report() for model in models if isinstance(model, ReportingModel)]
+        result: dict[str, float] = {}
+        for report in [report for part in self.comm.allgather(own) for report in part]:
+            for name, value in report.items():
+                before = result.get(name, 0.0)
+                result[name] = max(before, value) if name.startswith("largest") else before + value
+        return result
 
     def reaction(self, support: fem.DirichletBC | Sequence[fem.DirichletBC]) -> Array:
         """Sum of the residual over the degrees of freedom of a support, by component; collective.

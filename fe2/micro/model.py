@@ -120,6 +120,17 @@ class DivisibleModel(MicroModel, Protocol):
         """This rank's part of the same model, solved by all ranks of a communicator; collective."""
 
 
+@runtime_checkable
+class ReportingModel(MicroModel, Protocol):
+    """A micro model of which a run's summary has something to say, e.g. how often it left its range."""
+
+    def report(self) -> dict[str, float]:
+        """Numbers of this rank since the model was made, by what the summary calls them.
+
+        Those whose names begin with "largest" are maxima, all others counts, which add up over the ranks.
+        """
+
+
 def is_adaptive(model: MicroModel) -> bool:
     """Whether a micro model tells requests apart."""
     return isinstance(model, AdaptiveModel) and model.adaptive

@@ -1,0 +1,113 @@
+"""`fe2 linear-range`: how far may a cell be loaded before its tangent at the start is wrong?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fe2.cli.options import as_json, file_argument, volume
+
+_EPILOG = """\b
+Examples:
+  fe2 linear-range cell.toml --largest 0.01
+  mpirun -n 4 fe2 linear-range cell.toml --largest 0.01 --tolerance 0.001 --json
+
+Along each direction the cell is loaded, held and unloaded, and its flux compared with that of the constant
+tangent. In a run file the range of a linearized law stands in [laws.NAME.linear_range]."""
+
+
+@click.command("linear-range", short_help="Range in which a cell's tangent holds.", epilog=_EPILOG)
+@file_argument("file", "CELL.toml")
+@click.option(
+    "--largest",
+    required=True,
+    metavar="G[,G,...]",
+    help="Largest gradient that is looked at, internal components: one for all or one for each.",
+)
+@click.option(
+    "--tolerance", default=0.01, show_default=True, help="Relative deviation of the flux that is admitted."
+)
+@click.option("--directions", type=click.IntRange(0), help="Directions beside the components'.")
+@click.option(
+    "--dt", default=1.0, show_default=True, type=click.FloatRange(0.0), help="Length of a time step."
+)
+@as_json
+@volume
+def command(
+    file: Path,
+    largest: str,
+    tolerance: float,
+    directions: int | None,
+    dt: float,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Range of the gradient in which a cell answers as its tangent does, along many directions."""
+    from mpi4py import MPI
+
+    from fe2 import _dependencies as _dependencies  # says what is missing
+    from fe2.case.build_cell import build_rve
+    from fe2.case.cell_case import read_cell_case
+    from fe2.cli.output import plain, stage
+    from fe2.hierarchical.linear_range import linear_range
+    from fe2.parallel import on_every_rank, on_root
+
+    comm = MPI.COMM_WORLD
+    numbers = _numbers(largest)
+    case = on_every_rank(comm, lambda: read_cell_case(file))
+    first = comm.rank == 0
+    with stage("looking for the range", quiet or as_json or not first, verbose and first):
+        rve = on_every_rank(comm, lambda: build_rve(case))
+        found = linear_range(
+            rve,
+            numbers if len(numbers) > 1 else numbers[0],
+            tolerance=tolerance,
+            directions=directions,
+            dt=dt,
+            comm=comm,
+        )
+    result = {**found.as_dict(), "units": case.units}
+
+    def report() -> None:
+        if as_json:
+            click.echo(json.dumps(plain(result)))
+        elif not quiet:
+            _show(result)
+
+    on_root(comm, report)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(entry) for entry in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: numbers are needed", param_hint="--largest") from error
+
+
+def _show(result: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from fe2.cli.output import console, number
+
+    table = Table(
+        title=f"{result['gradient']} in which the tangent is within {result['tolerance']:g}",
+        title_justify="left",
+        title_style="bold",
+    )
+    for name in ("component", "from", "to"):
+        table.add_column(name, justify="right")
+    for name, (low, high) in result["components"].items():
+        table.add_row(name, number(low), number(high))
+    out = console()
+    out.print(table)
+    reached = sum(map(bool, result["limited"]))
+    out.print(
+        f"{len(result['limited'])} rays, of which {reached} end before the largest {result['gradient']}; "
+        f"{result['solves']} solves of the cell"
+    )
+    if not result["convex"]:
+        out.print("what is in range is not convex: the rays were cut to the part whose hull is")
