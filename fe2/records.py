@@ -96,3 +96,11 @@ def _plain(columns: Mapping[str, Array]) -> dict[str, Any]:
 
 def _arrays(columns: Mapping[str, Any]) -> dict[str, Array]:
     return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
+
+
+@dataclass(frozen=True)
+class SolverChoice:
+    """How linear systems are solved, and why so."""
+
+    name: str
+    reason: str

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fe2.micro.linear_solver import SolverChoice
 from fe2.quadrature import PointEvaluator, point_weights
+from fe2.records import SolverChoice
 
 if TYPE_CHECKING:
     from fe2.micro.rve import RVE
@@ -78,6 +78,7 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
         unknowns=rve.unknowns,
         seconds=time.perf_counter() - start,
         solver=rve.solver,
+        iterations=rve.solver_iterations,
     )
 
 

@@ -19,13 +19,14 @@ from fe2.micro.grid_parts import FlowingVoxels
 from fe2.micro.grid_problem import GridProblem, grid_memory
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.linear_model import LinearModel
-from fe2.micro.linear_solver import OPTIONS_PREFIX, SolverChoice
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.reference import contrast, reference_stiffness
 from fe2.micro.rve import RVE
+from fe2.micro.solver_choice import OPTIONS_PREFIX
 from fe2.micro.voxel import VoxelStiffness, voxel_problems, voxel_stiffness
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
+from fe2.records import SolverChoice
 
 Array = npt.NDArray[np.float64]
 
@@ -45,7 +46,7 @@ def answers_on_grid(cell: Cell, laws: Mapping[str, PhaseLaw], boundary: str, deg
         and cell.comm.size == 1
         and boundary == "periodic"
         and degree in (None, 1)
-        and all(law.symmetric for law in laws.values())
+        and all(getattr(law, "symmetric", False) for law in laws.values())
         and not any(options.hasName(name) for name in ("pc_type", "ksp_type"))
     )
 

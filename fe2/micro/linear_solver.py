@@ -1,12 +1,9 @@
-"""The linear solver of a cell: one PETSc matrix and one factorization, used for all its states.
+"""The linear solver of a cell: one PETSc matrix and one factorization or preconditioner for all states.
 
-The default is a direct solve by MUMPS, of a symmetric matrix where the phases' tangents are
-symmetric. PETSc options with the prefix ``fe2_micro_`` override it.
+`solver_choice` says which; PETSc options with the prefix ``fe2_micro_`` override it.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +12,11 @@ from petsc4py import PETSc
 
 from fe2.errors import MicroSolveError
 from fe2.micro.folding import FoldedMatrix
+from fe2.micro.problem import CellProblem
+from fe2.micro.solver_choice import OPTIONS_PREFIX, describe_grid, solver_setting
+from fe2.records import SolverChoice
 
 Array = npt.NDArray[np.float64]
-
-OPTIONS_PREFIX = "fe2_micro_"
-
-
-@dataclass(frozen=True)
-class SolverChoice:
-    """How linear systems are solved, and why so."""
-
-    name: str
-    reason: str
 
 
 class LinearSolver:
@@ -35,28 +25,30 @@ class LinearSolver:
     The matrix shares memory with `folded`; :meth:`factorize` has to follow every update of it.
     """
 
-    def __init__(self, folded: FoldedMatrix, *, free: int, symmetric: bool) -> None:
+    def __init__(self, folded: FoldedMatrix, problem: CellProblem) -> None:
         """Create the solver.
 
         Args:
             folded: The matrix, with its border of constraints.
-            free: Number of free fluctuations; the remaining rows are constraints.
-            symmetric: Whether the matrix is symmetric for every state.
+            problem: The cell problem that it belongs to.
         """
-        self.free = free
-        self.choice = SolverChoice("sparse factorization (MUMPS)", f"{free} unknowns are few")
+        self.free = problem.boundary.size
+        setting = solver_setting(problem)
+        self.choice = setting.choice
+        self.iterations: tuple[int, ...] = ()
         shape = (folded.size, folded.size)
         csr = (folded.indptr, folded.indices, folded.data)
-        self.matrix = PETSc.Mat().createAIJWithArrays(shape, csr, comm=MPI.COMM_SELF)
-        self.matrix.setOption(PETSc.Mat.Option.SYMMETRIC, symmetric)
+        blocks = problem.form.unknown.function_space.dofmap.index_map_bs
+        bsize = blocks if setting.iterative and self.free % blocks == 0 else None
+        self.matrix = PETSc.Mat().createAIJWithArrays(shape, csr, bsize=bsize, comm=MPI.COMM_SELF)
+        self.matrix.setOption(PETSc.Mat.Option.SYMMETRIC, problem.form.symmetric)
+        describe_grid(problem, self.matrix)
         self.ksp = PETSc.KSP().create(MPI.COMM_SELF)
         self.ksp.setOptionsPrefix(OPTIONS_PREFIX)
-        self.ksp.setType(PETSc.KSP.Type.PREONLY)
-        pc = self.ksp.getPC()
-        pc.setType(PETSc.PC.Type.CHOLESKY if symmetric else PETSc.PC.Type.LU)
-        pc.setFactorSolverType("mumps")
         self.ksp.setOperators(self.matrix)
+        setting.prepare(self.ksp, self.matrix)
         self.ksp.setFromOptions()
+        self.choice = _overridden(self.ksp, setting.choice)
         self._right, self._solution = self.matrix.createVecs()
 
     def factorize(self) -> None:
@@ -81,6 +73,8 @@ class LinearSolver:
 
     def solve_many(self, right: Array) -> Array:
         """Solutions for the columns of `right`, shape (n, m)."""
+        if self.ksp.getType() != PETSc.KSP.Type.PREONLY:
+            return self._solve_each(right)
         padded = np.zeros((self.matrix.size[0], right.shape[1]), order="F")
         padded[: self.free] = right
         columns = PETSc.Mat().createDense(padded.shape, array=padded, comm=MPI.COMM_SELF)
@@ -93,6 +87,24 @@ class LinearSolver:
         solutions.destroy()
         return result
 
+    def _solve_each(self, right: Array) -> Array:
+        solutions, counts = np.empty_like(right), []
+        for column, values in enumerate(right.T):
+            solutions[:, column] = self.solve(values)
+            counts.append(self.ksp.getIterationNumber())
+        self.iterations = tuple(counts)
+        return solutions
+
     def _check(self) -> None:
         if (reason := self.ksp.getConvergedReason()) < 0:
             raise MicroSolveError(f"the linearized cell problem was not solved (PETSc's KSP reason {reason})")
+
+
+def _overridden(ksp: PETSc.KSP, choice: SolverChoice) -> SolverChoice:
+    """The choice, or what the options made of it."""
+    options = PETSc.Options(OPTIONS_PREFIX)
+    given = {name: options.getString(name) for name in ("ksp_type", "pc_type") if options.hasName(name)}
+    if not given:
+        return choice
+    text = " ".join(f"-{OPTIONS_PREFIX}{name} {value}" for name, value in given.items())
+    return SolverChoice(f"{ksp.getType()}, {ksp.getPC().getType()}", f"the option {text}")

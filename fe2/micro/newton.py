@@ -64,9 +64,7 @@ class CellNewton:
         """Set up matrix and solver, and measure the forces of the virgin cell."""
         self.problem, self.options = problem, options
         self._folded = FoldedMatrix(problem.stiffness, problem.boundary)
-        self.linear_solver = LinearSolver(
-            self._folded, free=problem.boundary.size, symmetric=problem.form.symmetric
-        )
+        self.linear_solver = LinearSolver(self._folded, problem)
         self._constraints = problem.boundary.constraints
         self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
         self._weights, self._elastic_forces = self._virgin_forces()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from fe2.memory import check_memory
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
 from fe2.micro.image_cell import ImageCell
@@ -13,6 +16,9 @@ from fe2.micro.phases import check_phases, element_degree, phase_form
 from fe2.micro.rve import RVE
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
+
+_BYTES_PER_ENTRY = 120
+"""Of the matrix, while it is assembled and folded, with the mesh; a factorization comes on top. Measured."""
 
 
 def phase_rve(
@@ -32,9 +38,22 @@ def phase_rve(
     """
 
     def make() -> tuple[Cell, CellForm]:
+        if isinstance(cell, ImageCell):
+            _check_assembled(cell, int(np.prod(kinematics.field_shape)), degree or 1)
         return cell, phase_form(cell, kinematics, laws, degree=degree, quadrature_degree=quadrature_degree)
 
     check_phases(cell, kinematics, laws, element_degree(cell, degree))
     if isinstance(cell, ImageCell) and answers_on_grid(cell, laws, boundary, degree):
         return ImageRVE(cell, kinematics, laws, make, quadrature_degree=quadrature_degree, options=options)
     return RVE(*make(), boundary=boundary, options=options)
+
+
+def _check_assembled(cell: ImageCell, components: int, degree: int) -> None:
+    """Refuse an image whose matrix does not fit into the memory."""
+    neighbours = (2 * degree + 1) ** cell.dim
+    entries = cell.phase_of_voxel.size * degree**cell.dim * components**2 * neighbours
+    check_memory(
+        _BYTES_PER_ENTRY * entries / cell.comm.size,
+        f"the matrix of an image of {cell.grid} voxels",
+        'crop or coarsen it. Effective properties with boundary = "periodic" and degree 1 need no matrix',
+    )

@@ -19,12 +19,12 @@ from fe2.micro.effective import EffectiveProperties, effective_properties
 from fe2.micro.fields import LocalFields, local_fields
 from fe2.micro.form import CellForm
 from fe2.micro.linear_model import LinearModel
-from fe2.micro.linear_solver import SolverChoice
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
 from fe2.micro.newton import CellNewton, NewtonOptions
 from fe2.micro.problem import CellProblem
 from fe2.physics.kinematics import Kinematics
 from fe2.quadrature import point_weights
+from fe2.records import SolverChoice
 from fe2.response import Response
 
 Array = npt.NDArray[np.float64]
@@ -88,6 +88,11 @@ class RVE:
     def solver(self) -> SolverChoice:
         """How linear systems are solved, and why so."""
         return self._newton.linear_solver.choice
+
+    @property
+    def solver_iterations(self) -> tuple[int, ...]:
+        """Iterations of the last tangent's load cases; none where the solver is direct."""
+        return self._newton.linear_solver.iterations
 
     @property
     def state_size(self) -> int:

@@ -96,6 +96,7 @@ def _restricted(cell: Cell, cells: npt.NDArray[np.int32], numbers: Ints) -> tupl
         names=tuple(cell.names[i] for i in present),
         period=cell.period,
         whole=False,
+        grid=cell.grid,
     )
     return restricted, numbers[np.searchsorted(cells, parents)]
 
