@@ -56,7 +56,7 @@ from fe2.physics.melting import MeltingConduction
 from fe2.physics.mooney_rivlin import MooneyRivlin
 from fe2.physics.neo_hookean import NeoHookean
 from fe2.physics.plasticity import J2Plasticity
-from fe2.physics.pore_flow import Solid, StokesFlow
+from fe2.physics.pore_flow import NewtonianFluid, Solid
 from fe2.physics.small_strain import mandel_strain as strain
 from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
@@ -99,6 +99,7 @@ __all__ = [
     "MooneyRivlin",
     "NeoHookean",
     "NewtonOptions",
+    "NewtonianFluid",
     "NonlinearConduction",
     "NortonPerzyna",
     "OutsideRangeError",
@@ -116,7 +117,6 @@ __all__ = [
     "Solid",
     "SplitHyperelasticLaw",
     "StepSizeError",
-    "StokesFlow",
     "VocePlasticity",
     "Windows",
     "coarsen_image",

@@ -26,7 +26,7 @@ from fe2.io.history import read_history
 from fe2.io.images import read_image
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
-from fe2.micro import pore_flow as module
+from fe2.micro import pore_form as module
 from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell, make_cell
 from fe2.micro.effective import EffectiveProperties
@@ -34,7 +34,7 @@ from fe2.micro.image_cell import coarsen_image, image_cell
 from fe2.micro.pore_flow import pore_flow
 from fe2.physics.conduction import LinearConduction
 from fe2.physics.diffusion import gradient
-from fe2.physics.pore_flow import Solid, StokesFlow, stokes_flow
+from fe2.physics.pore_flow import NewtonianFluid, Solid, newtonian_fluid
 
 pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
 
@@ -51,7 +51,7 @@ def porous(labels: Any, size: float = 1.0) -> Cell:
 
 
 def permeability(labels: Any, size: float = 1.0, viscosity: float = 1.0) -> EffectiveProperties:
-    return pore_flow(porous(labels, size), {"pore": StokesFlow(viscosity), "grain": Solid()}).homogenize()
+    return pore_flow(porous(labels, size), {"pore": NewtonianFluid(viscosity), "grain": Solid()}).homogenize()
 
 
 def slit(dim: int, axis: int, height: int) -> Array:
@@ -93,7 +93,7 @@ def test_square_duct_converges_to_the_series() -> None:
 def test_square_array_of_cylinders_converges_to_the_published_drag(cells: str) -> None:
     sizes = (8, 16, 32)
     make = {"gmsh": lambda n: fibres("square", 0.2, 1 / n, 2), "fitted": lambda n: fitted_fibre(0.2, n, 2)}
-    found = [pore_flow(make[cells](n), {"matrix": StokesFlow()}).homogenize().effective for n in sizes]
+    found = [pore_flow(make[cells](n), {"matrix": NewtonianFluid()}).homogenize().effective for n in sizes]
     errors = np.array([1.0 / k[0, 0] for k in found]) - SQUARE_ARRAY
     assert np.log2(errors[1] / errors[2]) > 3.0
     assert 0.0 < errors[2] < 3e-5 * SQUARE_ARRAY
@@ -107,7 +107,7 @@ def test_square_array_of_cylinders_converges_to_the_published_drag(cells: str) -
 def test_image_whose_faces_do_not_match(dim: int, size: int, share: float, seed: int) -> None:
     """Symmetric, positive, of the pores alone; the velocity vanishes in walls, its mean is the flux."""
     labels = np.random.default_rng(seed).random((size,) * dim) > share
-    rve = pore_flow(porous(labels), {"pore": StokesFlow(2.0)})
+    rve = pore_flow(porous(labels), {"pore": NewtonianFluid(2.0)})
     k = rve.homogenize().effective
     assert relative_error(k, k.T) < ROUND_OFF
     assert np.linalg.eigvalsh(k)[0] > 0.0
@@ -130,7 +130,7 @@ def test_image_whose_faces_do_not_match(dim: int, size: int, share: float, seed:
 
 def test_mass_is_conserved_and_power_is_dissipated() -> None:
     """Hill–Mandel for a fluid: -⟨v⟩·g = ⟨μ |∇v|²⟩, and nothing leaves through faces or walls."""
-    rve = pore_flow(fitted_fibre(0.2, 16, 2), {"matrix": StokesFlow(3.0)})
+    rve = pore_flow(fitted_fibre(0.2, 16, 2), {"matrix": NewtonianFluid(3.0)})
     out, g = np.empty(rve.state_size), np.array([1.0, -0.5])
     flux = rve.solve(g, rve.initial_state(), 0.0, out).flux
     rve.fields(out)
@@ -187,8 +187,8 @@ def test_simplices_at_random_agree_with_higher_degree(shape: str) -> None:
     mesh = box_mesh(shape, counts)
     solid = np.random.default_rng(3).random(len(midpoints(mesh))) < 0.15
     cell = make_cell(mesh, solid.astype(int), ("pore", "grain"))
-    k = pore_flow(cell, {"pore": StokesFlow()}).homogenize().effective
-    better = pore_flow(cell, {"pore": StokesFlow()}, degree=3).homogenize().effective
+    k = pore_flow(cell, {"pore": NewtonianFluid()}).homogenize().effective
+    better = pore_flow(cell, {"pore": NewtonianFluid()}, degree=3).homogenize().effective
     assert relative_error(k, k.T) < ROUND_OFF
     assert np.linalg.eigvalsh(k)[0] > 0.0
     assert relative_error(k, better) < 0.25
@@ -200,7 +200,7 @@ def test_pressure_that_the_mesh_does_not_determine_is_an_error(monkeypatch: pyte
     solid = np.random.default_rng(2).random(len(midpoints(mesh))) < 0.25
     cell = make_cell(mesh, solid.astype(int), ("pore", "grain"))
     with pytest.raises(MicroSolveError, match="singular"):
-        pore_flow(cell, {"pore": StokesFlow()}).homogenize()
+        pore_flow(cell, {"pore": NewtonianFluid()}).homogenize()
     labels = np.random.default_rng(0).random((7, 7, 7)) > 0.55
     assert np.linalg.eigvalsh(permeability(labels).effective)[0] > 0.0
     monkeypatch.setattr(module, "_STABILIZATION", 0.0)
@@ -210,7 +210,7 @@ def test_pressure_that_the_mesh_does_not_determine_is_an_error(monkeypatch: pyte
 
 def test_fields_of_an_image_are_in_equilibrium() -> None:
     labels = np.random.default_rng(0).random((5, 5, 5)) > 0.55
-    rve = pore_flow(porous(labels), {"pore": StokesFlow()})
+    rve = pore_flow(porous(labels), {"pore": NewtonianFluid()})
     out = np.empty(rve.state_size)
     rve.solve(np.array([1.0, 2.0, 3.0]), rve.initial_state(), 0.0, out)
     rve.fields(out)
@@ -234,7 +234,7 @@ def test_fibres_of_the_image_let_a_fluid_through() -> None:
     image = coarsen_image(read_image(FIBRES, shape=(100, 100, 10), dtype="u1")[:50, :50], 5)
     found = pore_flow(
         image_cell(image[:, :, [0, 1, 0]], {"pore": 0, "solid": 255}, voxel_size=5 * 1.0989),
-        {"pore": StokesFlow(), "solid": None},
+        {"pore": NewtonianFluid(), "solid": None},
     ).homogenize()
     principal = np.linalg.eigvalsh(found.effective)
     assert relative_error(found.effective, found.effective.T) < 1e-8
@@ -249,7 +249,7 @@ def test_darcy_flow_through_a_bed_has_a_linear_pressure_and_closed_mass_balance(
     mesh = dmesh.create_rectangle(MPI.COMM_WORLD, [[0.0, 0.0], [2.0, 1.0]], [4, 2])
     space = fem.functionspace(mesh, ("Lagrange", 1))
     p, q = fem.Function(space), ufl.TestFunction(space)
-    rve = pore_flow(fibres("square", 0.2, 1 / 8, 2), {"matrix": StokesFlow(0.5)})
+    rve = pore_flow(fibres("square", 0.2, 1 / 8, 2), {"matrix": NewtonianFluid(0.5)})
     law = HomogenizedLaw(gradient(p), rve, quadrature_degree=1)
     ends = [
         fem.dirichletbc(value, two_scale.boundary_dofs(space, 0, at), space)
@@ -273,7 +273,7 @@ def test_quadratic_pressure_with_a_source_is_exact_on_quadratic_elements() -> No
     p, q = fem.Function(space), ufl.TestFunction(space)
     labels = np.zeros((4, 4), dtype=int)
     labels[1:3, 1:3] = 1
-    rve = pore_flow(porous(labels, 1 / 4), {"pore": StokesFlow()})
+    rve = pore_flow(porous(labels, 1 / 4), {"pore": NewtonianFluid()})
     law = HomogenizedLaw(gradient(p), rve, quadrature_degree=2)
     k = rve.homogenize().effective
     assert relative_error(k, k[0, 0] * np.eye(2)) < ROUND_OFF
@@ -344,11 +344,19 @@ def test_law_without_a_cell_is_refused(tmp_path: Path) -> None:
     ("laws", "options", "message"),
     [
         ({"a": Solid()}, {}, "all of its phases are solid"),
-        ({"a": StokesFlow(), "c": Solid()}, {}, "a law is given for 'c'"),
-        ({"a": StokesFlow(), "b": LinearConduction(1.0)}, {}, "the law of phase 'b' is a LinearConduction"),
-        ({"a": StokesFlow(), "b": StokesFlow(2.0)}, {}, "viscosities of the phases differ"),
-        ({"a": StokesFlow()}, {"boundary": "linear"}, "boundary = 'linear' is not admissible in pore flow"),
-        ({"a": StokesFlow()}, {"degree": 1}, "degree = 1 is not admissible in pore flow; .* 2 or more"),
+        ({"a": NewtonianFluid(), "c": Solid()}, {}, "a law is given for 'c'"),
+        (
+            {"a": NewtonianFluid(), "b": LinearConduction(1.0)},
+            {},
+            "the law of phase 'b' is a LinearConduction",
+        ),
+        ({"a": NewtonianFluid(), "b": NewtonianFluid(2.0)}, {}, "one fluid fills the pores, but those of"),
+        (
+            {"a": NewtonianFluid()},
+            {"boundary": "linear"},
+            "boundary = 'linear' is not admissible in pore flow",
+        ),
+        ({"a": NewtonianFluid()}, {"degree": 1}, "degree = 1 is not admissible in pore flow; .* 2 or more"),
     ],
 )
 def test_what_cannot_be_is_refused(laws: dict[str, Any], options: dict[str, Any], message: str) -> None:
@@ -358,7 +366,7 @@ def test_what_cannot_be_is_refused(laws: dict[str, Any], options: dict[str, Any]
 
 def test_hexahedra_have_velocities_of_degree_two() -> None:
     with pytest.raises(InputError, match=r"degree = 3 is not admissible in pore flow on hexahedra"):
-        pore_flow(porous(slit(3, 0, 2)), {"pore": StokesFlow()}, degree=3)
+        pore_flow(porous(slit(3, 0, 2)), {"pore": NewtonianFluid()}, degree=3)
 
 
 def test_pores_that_do_not_percolate_are_refused() -> None:
@@ -374,12 +382,12 @@ def test_faces_that_do_not_match_are_refused_and_not_taken_for_walls() -> None:
     x[(x[:, 0] == 1.0) & (x[:, 1] == 0.5), 1] = 0.6
     cell = make_cell(mesh, np.zeros(len(midpoints(mesh))), ("a",), periodic=False)
     with pytest.raises(InputError, match="no partner on the opposite face"):
-        pore_flow(cell, {"a": StokesFlow()})
+        pore_flow(cell, {"a": NewtonianFluid()})
 
 
 @pytest.mark.parametrize("viscosity", [0.0, -1.0, np.nan, "water"])
 def test_viscosity_is_positive(viscosity: Any) -> None:
-    with pytest.raises(InputError, match=r"StokesFlow: viscosity = .* must be positive"):
-        StokesFlow(viscosity)
-    with pytest.raises(InputError, match=r"StokesFlow: viscosity"):
-        stokes_flow(viscosity, solid=True)
+    with pytest.raises(InputError, match=r"NewtonianFluid: viscosity = .* must be positive"):
+        NewtonianFluid(viscosity)
+    with pytest.raises(InputError, match=r"NewtonianFluid: viscosity"):
+        newtonian_fluid(viscosity, solid=True)

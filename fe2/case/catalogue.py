@@ -85,11 +85,11 @@ PHYSICS: dict[str, Physics] = {
     "pore_flow": Physics(
         factory="fe2.micro.pore_flow:pore_flow",
         kinematics="fe2.physics.pore_flow:pore_flow_kinematics",
-        laws={"stokes_flow": "fe2.physics.pore_flow:stokes_flow"},
+        laws={"newtonian_fluid": "fe2.physics.pore_flow:newtonian_fluid"},
         field="pressure",
         vector=False,
         effective="permeability",
-        default_law="stokes_flow",
+        default_law="newtonian_fluid",
     ),
 }
 """Physics by name."""

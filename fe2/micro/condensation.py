@@ -70,5 +70,5 @@ def _check_solved(problem: CellProblem, modes: Array, total: Array) -> None:
     if not left <= _SOLVED * forces:
         raise MicroSolveError(
             f"the linearized cell problem is singular: its solution leaves the residual {left / forces:.1e}. "
-            "In pore flow the mesh is too coarse in some throat: refine it"
+            f"{problem.form.singular_hint}"
         )

@@ -121,6 +121,9 @@ class CellForm:
         symmetric: True where the Jacobian is symmetric for every state.
         saddle_point: True where velocities or the like constrain a pressure, which a poor mesh may leave
             undetermined: whether the linearized problem was solved is then looked at.
+        singular_hint: What to do where the linearized problem is singular, a sentence for the message.
+        weights: For each field of the unknown, what makes its residuals as large as those of the first.
+            It counts for fields on which no forces act in the virgin cell; 1 where nothing is given.
         quadrature_degree: Degree of the quadrature rule at whose points history is stored.
         laws: The phase laws that the form was made of, by phase, where it was made of laws.
     """
@@ -140,6 +143,8 @@ class CellForm:
     zero_mean: bool = False
     symmetric: bool = False
     saddle_point: bool = False
+    singular_hint: str = ""
+    weights: tuple[float, ...] = ()
     quadrature_degree: int = 2
     laws: Mapping[str, object] = field(default_factory=dict)
 

@@ -165,8 +165,9 @@ def _field_weights(problem: CellProblem, forces: Array) -> Array:
         return weights
     summands = abs(problem.stiffness) @ np.abs(problem.form.modes)
     sizes = [_size(forces[dofs], summands[dofs]) for dofs in fields]
-    for dofs, size in zip(fields, sizes, strict=True):
-        weights[dofs] = sizes[0] / size if size and sizes[0] else 1.0
+    given = problem.form.weights or (1.0,) * len(fields)
+    for dofs, size, weight in zip(fields, sizes, given, strict=True):
+        weights[dofs] = sizes[0] / size if size and sizes[0] else weight
         if np.all(problem.boundary.free[dofs] < 0):
             weights[dofs] = 0.0  # the field is given: its residual is not to be solved for
     return weights

@@ -182,13 +182,17 @@ class PhaseTerms:
             laws=self._laws,
         )
 
+    def demand(self, phase: str, conditions: Mapping[str, Expr]) -> None:
+        """Scalars by name that have to be positive in a phase wherever the residual is evaluated."""
+        if conditions:
+            values = ufl.as_vector(list(conditions.values()))
+            self._conditions.append(Condition(phase, self.cell.cells_of(phase), tuple(conditions), values))
+
     def symbolic[L: ExpressionLaw](self, phase: str, law: L) -> L:
         """The law with constants for its numbers; its conditions are added."""
         self._laws[phase] = law
         symbolic = law.with_constants(self._constant)
-        if conditions := symbolic.admissible(self.gradient):
-            values = ufl.as_vector(list(conditions.values()))
-            self._conditions.append(Condition(phase, self.cell.cells_of(phase), tuple(conditions), values))
+        self.demand(phase, symbolic.admissible(self.gradient))
         return symbolic
 
     def _expression_law(

@@ -66,32 +66,51 @@ def diffusion_kinematics(dim: int) -> Kinematics:
     return replace(kinematics, characterize=characterize_diffusion)
 
 
-def value_diffusion_kinematics(dim: int, initial_value: float = 0.0) -> Kinematics:
-    """The cell receives the field itself and its gradient.
+def value_and_gradient_kinematics(
+    name: str, gradient_name: str, flux_name: str, dim: int, initial_value: float
+) -> Kinematics:
+    """The cell receives a scalar field itself and its gradient.
 
-    The conjugate of the value is what is stored in each unit of time. The modes are those of a field
-    of two parts, as the cell sees it: the gradient's affine fields, and a uniform value.
+    The modes are those of a field of two parts, as the cell sees it: the gradient's affine fields, and a
+    uniform value.
 
     Args:
+        name: Name of the physics.
+        gradient_name: What value and gradient are called in it.
+        flux_name: What their conjugates are called.
         dim: Geometric dimension.
         initial_value: Value of the field in a virgin cell.
     """
     names = (VALUE, *"xyz"[:dim])
     return Kinematics(
-        name="diffusion_with_value",
+        name=name,
         dim=dim,
         field_shape=(),
         components=names,
-        gradient_name="value_and_gradient",
-        flux_name="storage_and_flux",
+        gradient_name=gradient_name,
+        flux_name=flux_name,
         gradient=value_and_gradient,
         modes=lambda x: np.concatenate([np.ones((len(x), 1, 1)), x[:, None, :]], axis=2),
         embedding=np.eye(dim + 1),
         local_components=names,
         scale=np.ones(dim + 1),
-        characterize=_characterize_gradient_part,
         virgin_gradient=np.array([initial_value, *dim * [0.0]]),
     )
+
+
+def value_diffusion_kinematics(dim: int, initial_value: float = 0.0) -> Kinematics:
+    """The cell receives the field itself and its gradient.
+
+    The conjugate of the value is what is stored in each unit of time.
+
+    Args:
+        dim: Geometric dimension.
+        initial_value: Value of the field in a virgin cell.
+    """
+    kinematics = value_and_gradient_kinematics(
+        "diffusion_with_value", "value_and_gradient", "storage_and_flux", dim, initial_value
+    )
+    return replace(kinematics, characterize=_characterize_gradient_part)
 
 
 def with_structure(

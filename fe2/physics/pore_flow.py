@@ -1,8 +1,9 @@
-r"""Slow viscous flow through a pore space: Darcy's law on the macroscopic scale, Stokes' in the pores.
+r"""Flow of one fluid through a pore space: Darcy's law on the macroscopic scale, Navier–Stokes' in the pores.
 
-The macroscopic gradient is that of the pressure. The flux is :math:`s = -\langle v\rangle`, the *opposite*
-of the seepage velocity, as in diffusion: :math:`s = K\,\nabla p` with :math:`K = k/\mu`, so that the weak
-form is :math:`\int s\cdot\nabla q` and the tangent K is positive. What is reported as the effective property
+The macroscopic gradient is that of the pressure, with the pressure itself where the walls let the fluid
+slip. The flux is :math:`s = -\langle v\rangle`, the *opposite* of the seepage velocity, as in diffusion:
+without inertia :math:`s = K\,\nabla p` with :math:`K = k/\mu`, so that the weak form is
+:math:`\int s\cdot\nabla q` and the tangent K is positive. What is reported as the effective property
 is the permeability :math:`k = \mu K`, a length squared, whatever the viscosity.
 """
 
@@ -15,53 +16,113 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fe2.physics.checks import POSITIVE, check_fields
-from fe2.physics.diffusion import scalar_gradient_kinematics
+from fe2.physics.checks import NOT_NEGATIVE, POSITIVE, Admissible, check_fields
+from fe2.physics.diffusion import scalar_gradient_kinematics, value_and_gradient_kinematics
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
 
 Array = npt.NDArray[np.float64]
 
+ACCOMMODATION = Admissible("positive and at most 1", lambda value: 0.0 < value <= 1.0)
+
 
 @dataclass(frozen=True)
-class StokesFlow(PhaseLaw):
-    r"""A Newtonian fluid that flows without inertia, :math:`-\mu\,\Delta v + \nabla p = 0`.
+class NewtonianFluid(PhaseLaw):
+    r"""A fluid that fills pores, :math:`\rho\,(v\cdot\nabla)v - \mu\,\Delta v + \nabla p = 0`, steady.
+
+    With a mean free path the fluid slips along the walls (Maxwell 1879),
+
+    .. math:: v_t = \frac{2-\sigma}{\sigma}\,\lambda(p)\,\frac{\partial v_t}{\partial n}, \qquad
+        \lambda(p) = \lambda_0\,p_0/p.
 
     Attributes:
         viscosity: Dynamic viscosity :math:`\mu`, pressure times time.
+        density: Mass density :math:`\rho`; 0 for slow flow, without inertia.
+        mean_free_path: Mean free path :math:`\lambda_0` of a gas at the reference pressure; 0 where the
+            fluid sticks to the walls.
+        reference_pressure: Pressure :math:`p_0` at which the gas has that mean free path.
+        accommodation: Share :math:`\sigma` of the molecules that a wall reflects diffusely.
 
     Raises:
-        InputError: The viscosity is not positive.
+        InputError: A number is not admissible.
     """
 
     viscosity: float = 1.0
+    density: float = 0.0
+    mean_free_path: float = 0.0
+    reference_pressure: float = 1.0
+    accommodation: float = 1.0
 
     def __post_init__(self) -> None:
-        check_fields(self, viscosity=POSITIVE)
+        check_fields(
+            self,
+            viscosity=POSITIVE,
+            density=NOT_NEGATIVE,
+            mean_free_path=NOT_NEGATIVE,
+            reference_pressure=POSITIVE,
+            accommodation=ACCOMMODATION,
+        )
+
+    @property
+    def slips(self) -> bool:
+        """Whether the fluid slips along the walls."""
+        return self.mean_free_path > 0.0
+
+    @property
+    def slip_length_times_pressure(self) -> float:
+        r"""Constant C of the slip length :math:`C/p`."""
+        diffuse = (2.0 - self.accommodation) / self.accommodation
+        return diffuse * self.mean_free_path * self.reference_pressure
 
 
 @dataclass(frozen=True)
 class Solid(PhaseLaw):
-    """Rigid grains: left out of the cell; the fluid sticks to them."""
+    """Rigid grains: left out of the cell; their faces are walls."""
 
 
-def stokes_flow(viscosity: float = 1.0, solid: bool = False) -> StokesFlow | Solid:
-    """Newtonian fluid without inertia, or rigid grains to which it sticks.
+def newtonian_fluid(
+    viscosity: float = 1.0,
+    density: float = 0.0,
+    mean_free_path: float = 0.0,
+    reference_pressure: float = 1.0,
+    accommodation: float = 1.0,
+    solid: bool = False,
+) -> NewtonianFluid | Solid:
+    """A Newtonian fluid in the pores, or rigid grains.
 
     Args:
         viscosity: Dynamic viscosity, pressure times time; the permeability does not depend on it.
-        solid: Whether the phase is solid: grains, whose viscosity does not count.
+        density: Mass density; 0 for slow flow, without inertia.
+        mean_free_path: Mean free path of a gas at the reference pressure, which lets it slip along the
+            walls; the cell has to receive the pressure then (value = true). 0 where the fluid sticks.
+        reference_pressure: Pressure at which the gas has that mean free path.
+        accommodation: Share of the molecules that a wall reflects diffusely, at most 1.
+        solid: Whether the phase is solid: grains, whose other numbers do not count.
 
     Raises:
-        InputError: The viscosity is not positive.
+        InputError: A number is not admissible.
     """
-    fluid = StokesFlow(viscosity)
+    fluid = NewtonianFluid(viscosity, density, mean_free_path, reference_pressure, accommodation)
     return Solid() if solid else fluid
 
 
 def pore_flow_kinematics(dim: int) -> Kinematics:
     """The cell receives the gradient of the macroscopic pressure."""
     return scalar_gradient_kinematics("pore_flow", "pressure_gradient", dim)
+
+
+def value_pore_flow_kinematics(dim: int, initial_value: float = 0.0) -> Kinematics:
+    """The cell receives the macroscopic pressure and its gradient.
+
+    Nothing works on the pressure itself: the first component of the flux is zero.
+
+    Args:
+        dim: Geometric dimension.
+        initial_value: Pressure in a virgin cell.
+    """
+    return value_and_gradient_kinematics(
+        "pore_flow_with_value", "pressure_and_gradient", "nothing_and_flux", dim, initial_value
+    )
 
 
 def with_pore_space(
@@ -102,7 +163,8 @@ def characterize_pore_flow(
     percolates: tuple[bool, ...],
 ) -> dict[str, Any]:
     """Permeability, its principal values and their ratio (None where it is infinite), and the pore space."""
-    permeability = viscosity * effective
+    dim = len(percolates)
+    permeability = viscosity * effective[-dim:, -dim:]
     principal = np.linalg.eigvalsh(0.5 * (permeability + permeability.T))
     anisotropy = float(principal[-1] / principal[0]) if principal[0] > 1e-10 * principal[-1] else None
     result: dict[str, Any] = {
