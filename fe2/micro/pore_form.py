@@ -11,9 +11,9 @@ residual of the affine pressures is :math:`-|Y|\langle v\rangle`, the flux. Velo
 pressures degree k - 1 (Taylor–Hood).
 
 Inertia stands in its skew-symmetric form (Temam 1968), in which it does no work, whatever the mesh: the
-power :math:`s\cdot g` is what viscosity dissipates, and along the gradient the correction to Darcy's law begins
-with the third power of the velocity, as in the continuum (Mei & Auriault 1991; Firdaouss, Guermond &
-Le Quéré 1997).
+power :math:`s\cdot g` is what viscosity dissipates, and along the gradient the correction to Darcy's law
+begins with the third power of the velocity, as in the continuum (Mei & Auriault 1991; Firdaouss, Guermond
+& Le Quéré 1997).
 
 Where the fluid slips, the viscous stress is :math:`\tau = 2\mu\,\varepsilon(v)`, walls pull with
 :math:`(\mu/\ell)\,v_t`, and :math:`v\cdot n = 0` is held by the degrees of freedom on walls along the axes
