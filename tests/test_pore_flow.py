@@ -376,6 +376,11 @@ def test_pores_that_do_not_percolate_are_refused() -> None:
         permeability(labels)
 
 
+def test_pores_without_walls_are_refused() -> None:
+    with pytest.raises(InputError, match="its pores have no walls"):
+        pore_flow(laminate("triangle", 0), {"a": NewtonianFluid(), "b": NewtonianFluid()})
+
+
 def test_faces_that_do_not_match_are_refused_and_not_taken_for_walls() -> None:
     mesh = box_mesh("triangle", [4, 4])
     x = mesh.geometry.x

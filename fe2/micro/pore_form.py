@@ -32,6 +32,7 @@ from dolfinx import fem
 from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 
+from fe2.errors import InputError
 from fe2.micro.element_geometry import volumes
 from fe2.micro.form import CellForm
 from fe2.micro.phases import PhaseTerms
@@ -70,7 +71,13 @@ class PoreForm:
     grid: tuple[int, ...] | None
 
     def form(self) -> CellForm:
-        """The form."""
+        """The form.
+
+        Raises:
+            InputError: There are no walls.
+        """
+        if not len(self._dofs.walls):
+            raise InputError("nothing holds the fluid in the cell: its pores have no walls")
         cell, v, w = self.part.cell, self._fields[0], self._tests[0]
         terms = PhaseTerms(
             cell=cell,
