@@ -56,7 +56,7 @@ def mesh_facts(mesh: dmesh.Mesh, tags: dmesh.MeshTags | None = None) -> dict[str
     dim = mesh.geometry.dim
     owned = mesh.topology.index_map(mesh.topology.dim).size_local
     nodes = mesh.geometry.x[mesh.geometry.dofmaps[0][:owned], :dim]
-    numbers = np.asarray(mesh.topology.original_cell_index[:owned], dtype=np.float64)
+    numbers = _cell_numbers(mesh, owned)
     comm = mesh.comm
     low = _reduced(comm, nodes.min(axis=(0, 1), initial=np.inf), MPI.MIN)
     high = _reduced(comm, nodes.max(axis=(0, 1), initial=-np.inf), MPI.MAX)
@@ -76,6 +76,14 @@ def mesh_facts(mesh: dmesh.Mesh, tags: dmesh.MeshTags | None = None) -> dict[str
         sums = np.array([_weights(numbers[tags.indices[mine]]) @ (1.0 + tags.values[mine])])
         result["tags"] = _reduced(comm, sums, MPI.SUM).tolist()
     return result
+
+
+def _cell_numbers(mesh: dmesh.Mesh, owned: int) -> Array:
+    """Numbers of this rank's cells that no partition changes."""
+    try:
+        return np.asarray(mesh.topology.original_cell_index[:owned], dtype=np.float64)
+    except RuntimeError:  # part of another mesh, which is on one rank
+        return np.arange(owned, dtype=np.float64)
 
 
 def difference(stored: Any, present: Any, what: str = "") -> str:

@@ -102,6 +102,7 @@ class PoreForm:
         return replace(
             form,
             kinematics=self.kinematics,
+            laws=dict.fromkeys(cell.names, self.fluid),
             residual=residual,
             copies=self._dofs.copies,
             symmetric=not (self.fluid.density or self.fluid.slips),
