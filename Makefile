@@ -9,7 +9,7 @@ results := results/plasticity
 # One thread for each rank: the ranks are the parallelism.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-all lint format types clean distclean
+.PHONY: help setup demo test test-all lint format types docs figures clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,8 @@ help:
 	@echo 'make lint       check format and lint with ruff'
 	@echo 'make format     format and repair with ruff'
 	@echo 'make types      check types with mypy'
+	@echo 'make docs       build the documentation: build/docs/html/index.html'
+	@echo 'make figures    run the demonstrations and keep their figures for the documentation (minutes; IMAGE=...)'
 	@echo 'make clean      remove caches and build leftovers, never results'
 	@echo 'make distclean  also remove $(VENV)'
 
@@ -53,8 +55,19 @@ format: $(stamp)
 types: $(stamp)
 	@$(python) -m mypy
 
+docs: $(stamp)
+	@$(python) -m sphinx -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+	@echo 'build/docs/html/index.html'
+
+# The tomography needs an image of 100 x 100 x 100 voxels; without one its figure stays as it is.
+figures: $(stamp)
+	@for name in elasticity heat hyperelasticity plasticity; do \
+	  $(python) demos/demo_$$name.py --output build/figures/$$name || exit; done
+	@if [ -n '$(IMAGE)' ]; then $(python) demos/demo_tomography.py $(IMAGE) --output build/figures/tomography; fi
+	@$(python) scripts/keep_figures.py build/figures
+
 clean:
-	rm -rf build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build docs/api docs/demos dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean
