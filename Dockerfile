@@ -11,6 +11,15 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 
 
+# For docker/compose.yaml: what `make` needs to build and test a checkout that is mounted at /work.
+FROM system AS development
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates git make python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /work
+CMD ["bash"]
+
+
 FROM system AS build
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates python3-venv
@@ -47,4 +56,7 @@ WORKDIR /home/fe2
 COPY --chown=fe2:fe2 demos demos
 COPY --chown=fe2:fe2 meshes meshes
 VOLUME /home/fe2/results
-CMD ["mpiexec", "-n", "2", "python", "demos/demo_plasticity.py"]
+# Can forms be compiled, and does MPI start?
+HEALTHCHECK --interval=5m --timeout=60s CMD ["fe2", "info", "--json"]
+ENTRYPOINT ["fe2"]
+CMD ["--help"]

@@ -326,6 +326,60 @@ def test_run_on_two_ranks_gives_the_history_of_one(fe2: Command, tmp_path: Path)
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.mpi
+def test_homogenize_on_two_ranks_prints_once(tmp_path: Path) -> None:
+    out = succeeded(in_ranks(2, "homogenize", write(tmp_path, IMAGE_CELL), "--json"))
+    assert json.loads(out)["volume_fractions"]["fibre"] == 0.25
+
+
+@pytest.mark.mpi
+def test_another_number_of_ranks_than_wanted_is_refused_by_all(tmp_path: Path) -> None:
+    result = in_ranks(2, "run", write(tmp_path, RUN), "--ranks", "3")
+    assert result.stderr.count("fe2: --ranks 3: the run has 2") == 1
+    assert result.stderr.count("ends with status 1") == 2
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.mpi
+def test_more_ranks_than_cores_are_told(tmp_path: Path) -> None:
+    program = (
+        "import fe2.cli.cores as cores; from mpi4py import MPI; cores.physical_cores = lambda: 1; "
+        "cores.check_ranks(MPI.COMM_WORLD, None, False); cores.check_ranks(MPI.COMM_WORLD, 2, True)"
+    )
+    result = mpiexec(2, ["-c", program], timeout=60)
+    succeeded(result)
+    assert result.stderr.count("fe2: hint: 2 ranks on 1 cores") == 1
+
+
+def test_threads_of_one_core_count_once(tmp_path: Path) -> None:
+    from fe2.cli.cores import physical_cores
+
+    for cpu, (package, core) in enumerate([(0, 0), (0, 1), (0, 0), (0, 1), (1, 0)]):
+        folder = tmp_path / f"cpu{cpu}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "physical_package_id").write_text(f"{package}\n")
+        (folder / "core_id").write_text(f"{core}\n")
+    assert physical_cores(tmp_path) == 3
+
+
+def test_options_reach_petsc(tmp_path: Path) -> None:
+    file = write(tmp_path, changed(RUN, output__pictures=None))
+    out = succeeded(own_process("run", file, "--petsc", "-fe2_macro_snes_monitor", "-q"))
+    assert re.search(r"0 SNES Function norm", out)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands(shell: str) -> None:
+    variables = {"_FE2_COMPLETE": f"{shell}_source"}
+    program = [sys.executable, "-c", "from fe2.cli.main import main; main()"]
+    assert "_FE2_COMPLETE" in succeeded(run_process(program, timeout=60, variables=variables))
+    place = "ho" if shell == "fish" else "1"
+    variables = {"_FE2_COMPLETE": f"{shell}_complete", "COMP_WORDS": "fe2 ho", "COMP_CWORD": place}
+    out = succeeded(run_process(program, timeout=60, variables=variables))
+    assert "homogenize" in out
+    assert "material" not in out
+
+
 # --- schema, info, the rest ---
 
 

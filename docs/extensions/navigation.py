@@ -14,6 +14,7 @@ def _fill(app: Sphinx, name: str, source: list[str]) -> None:
         return
     named = set(re.findall(r"^([\w/]+)$", source[0], re.MULTILINE))
     folders = {page.removesuffix("/index") for page in named if page.endswith("/index")}
+    folders.update(re.findall(r"^([\w/]+)/\*$", source[0], re.MULTILINE))
     further = sorted(
         page
         for page in app.env.found_docs

@@ -14,7 +14,7 @@ Examples:
   fe2 run case.toml
   mpirun -n 8 fe2 run case.toml --force
   mpirun -n 4 fe2 run case.toml --resume
-  PETSC_OPTIONS="-fe2_macro_ksp_view" fe2 run case.toml
+  fe2 run case.toml --petsc "-fe2_macro_ksp_view -fe2_macro_ksp_monitor"
 
 PETSc's options reach the macroscopic solver under the prefix fe2_macro_ and the solver of the cells under
 fe2_micro_. The folder of results holds macro.pvd for ParaView, history.csv, summary.txt, run.log and the case
@@ -36,20 +36,38 @@ that failed, 75 for one that was stopped by a signal and can be resumed."""
     is_flag=True,
     help="Go on from the last checkpoint; without one and without results, begin at the start.",
 )
+@click.option(
+    "--ranks",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Refuse to run on another number of ranks: a launcher that does not fit starts N runs of one rank.",
+)
+@click.option("--petsc", default="", metavar="OPTIONS", help="PETSc's options, monitors for example.")
 @as_json
 @volume
 def command(
-    file: Path, dry_run: bool, force: bool, resume: bool, as_json: bool, verbose: bool, quiet: bool
+    file: Path,
+    dry_run: bool,
+    force: bool,
+    resume: bool,
+    ranks: int | None,
+    petsc: str,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
 ) -> None:
     """A two-scale analysis; with -v also the residuals of PETSc's Newton iteration."""
     from mpi4py import MPI
 
     from fe2 import _dependencies as _dependencies  # says what is missing
     from fe2.case.run_case import read_run_case
-    from fe2.cli.run_work import Run
+    from fe2.cli.cores import check_ranks
+    from fe2.cli.run_work import Run, set_petsc_options
     from fe2.parallel import on_every_rank
 
     comm = MPI.COMM_WORLD
+    check_ranks(comm, ranks, quiet)
+    set_petsc_options(petsc, residuals=verbose)
     case = on_every_rank(comm, lambda: read_run_case(file))
     run = Run(case, comm, quiet=quiet or as_json, verbose=verbose, as_json=as_json)
     if dry_run:

@@ -45,7 +45,7 @@ class Run:
             case: The run file.
             comm: Communicator of all ranks.
             quiet: Print no progress.
-            verbose: Show the residuals of the macroscopic Newton iteration.
+            verbose: Tell how long it took to make meshes and cells.
             as_json: Print the summary as JSON.
         """
         self.case, self.comm = case, comm
@@ -67,8 +67,6 @@ class Run:
         """
         output = self.case.path(self.case.tables.output.folder)
         on_root(self.comm, lambda: _refuse_results(output, force, resume))
-        if self._verbose:
-            _show_residuals()
         model = self._model()
         problem = build_problem(model)
         simulation = build_simulation(model, problem, overwrite=force, quiet=self._quiet, resume=resume)
@@ -133,9 +131,16 @@ def _refuse_results(folder: Path, force: bool, resume: bool) -> None:
     )
 
 
-def _show_residuals() -> None:
+def set_petsc_options(options: str, *, residuals: bool) -> None:
+    """Hand options over to PETSc.
+
+    Args:
+        options: As PETSc's programs take them: "-fe2_macro_ksp_monitor".
+        residuals: Show the residuals of the macroscopic Newton iteration.
+    """
     from petsc4py import PETSc
 
-    options: Any = PETSc.Options()
-    if not options.hasName(f"{OPTIONS_PREFIX}snes_monitor"):
-        options[f"{OPTIONS_PREFIX}snes_monitor"] = None
+    database: Any = PETSc.Options()
+    database.insertString(options)
+    if residuals and not database.hasName(f"{OPTIONS_PREFIX}snes_monitor"):
+        database[f"{OPTIONS_PREFIX}snes_monitor"] = None
