@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from fe2.dispatch.shared_memory import SharedBlock
+from fe2.parallel import together
 
 Indices = npt.NDArray[np.int64]
 
@@ -46,6 +48,10 @@ class Groups:
     def leads(self) -> bool:
         """Whether this rank speaks for its group."""
         return self.lane == 0
+
+    def agreed(self) -> AbstractContextManager[None]:
+        """What goes wrong inside on one rank of the group is raised on all of them."""
+        return nullcontext() if self.size == 1 else together(self.members)
 
     def ranks_of(self, groups: Indices) -> Indices:
         """First rank of each of some groups."""

@@ -139,9 +139,8 @@ class MpiPool:
 
     def restore(self, states: Array) -> None:
         """Let points go on from stored states, shape (n, lasting size of the model); collective."""
-        whole = np.tile(self.model.initial_state(), (len(states), 1))
-        whole[:, : states.shape[1]] = states
-        self._placement.set_states(whole)
+        self._placement.committed[:] = self._local.initial_state()
+        self._placement.set_states(states)
         self.rollback()
 
     def describe(self) -> str:
@@ -168,7 +167,8 @@ class MpiPool:
         while (found := work.take()) is not None:
             rows, point = found
             try:
-                solved(self._local, rows, point, dt, request)
+                with self._groups.agreed():
+                    solved(self._local, rows, point, dt, request)
             except Exception as error:  # a micro model may fail in any way; the point is named
                 work.stop()
                 return int(rows.numbers[point]), error

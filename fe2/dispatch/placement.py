@@ -113,13 +113,15 @@ class Placement:
         return self._fetch(points, asked)
 
     def set_states(self, states: Array) -> None:
-        """Give the points that this rank owns whole committed states; collective."""
-        parts = [np.ascontiguousarray(states[:, lane]) for lane in self._lanes]
+        """Give the points that this rank owns the leading parts of whole committed states; collective."""
+        lanes = [lane[lane < states.shape[1]] for lane in self._lanes]
+        parts = [np.ascontiguousarray(states[:, lane]) for lane in lanes]
+        rows = self.committed[:, : len(lanes[self._groups.lane])]
         holders = self._groups.ranks_of(self.where[self.own]).tolist()
         send_rows(
             self._groups.comm,
             ((part[k], holder + j) for k, holder in enumerate(holders) for j, part in enumerate(parts)),
-            zip(self.committed, self._owners(), strict=True),
+            zip(rows, self._owners(), strict=True),
         )
 
     def _fetch(self, points: Indices, asked: Iterable[tuple[int, int]]) -> Array:

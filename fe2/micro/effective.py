@@ -92,6 +92,7 @@ def _phase_tangents(rve: RVE) -> dict[str, Array]:
             continue
         weights = point_weights(mesh, degree, term.cells)
         values = PointEvaluator(term.tangent, mesh, degree, term.cells)().reshape(-1, k, k)
-        mean = np.einsum("q,qij->ij", weights, values) / weights.sum()
+        integral = rve.sum_over_ranks(np.einsum("q,qij->ij", weights, values))
+        mean = integral / rve.sum_over_ranks(weights.sum(keepdims=True))
         tangents[term.phase] = embedding.T @ mean @ embedding
     return tangents

@@ -48,7 +48,7 @@ class LinearSolver:
         self.ksp.setOperators(self.matrix)
         setting.prepare(self.ksp, self.matrix)
         self.ksp.setFromOptions()
-        self.choice = _overridden(self.ksp, setting.choice)
+        self.choice = overridden(self.ksp, setting.choice)
         self._right, self._solution = self.matrix.createVecs()
 
     def factorize(self) -> None:
@@ -100,7 +100,7 @@ class LinearSolver:
             raise MicroSolveError(f"the linearized cell problem was not solved (PETSc's KSP reason {reason})")
 
 
-def _overridden(ksp: PETSc.KSP, choice: SolverChoice) -> SolverChoice:
+def overridden(ksp: PETSc.KSP, choice: SolverChoice) -> SolverChoice:
     """The choice, or what the options made of it."""
     options = PETSc.Options(OPTIONS_PREFIX)
     given = {name: options.getString(name) for name in ("ksp_type", "pc_type") if options.hasName(name)}

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import MicroSolveError
+from fe2.micro.distributed_solver import DistributedSolver, folded_part
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
@@ -63,8 +64,7 @@ class CellNewton:
     def __init__(self, problem: CellProblem, options: NewtonOptions) -> None:
         """Set up matrix and solver, and measure the forces of the virgin cell."""
         self.problem, self.options = problem, options
-        self._folded = FoldedMatrix(problem.stiffness, problem.boundary)
-        self.linear_solver = LinearSolver(self._folded, problem)
+        self._folded, self.linear_solver = _matrix_and_solver(problem)
         self._constraints = problem.boundary.constraints
         self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
         self._weights, self._elastic_forces = self._virgin_forces()
@@ -155,6 +155,14 @@ class CellNewton:
         forces: Array = problem.stiffness @ problem.form.modes
         weights = _field_weights(problem, forces)
         return weights, weights[:, None] * forces
+
+
+def _matrix_and_solver(problem: CellProblem) -> tuple[FoldedMatrix, LinearSolver | DistributedSolver]:
+    if problem.share.is_whole:
+        folded = FoldedMatrix(problem.local_stiffness, problem.boundary)
+        return folded, LinearSolver(folded, problem)
+    folded = folded_part(problem)
+    return folded, DistributedSolver(folded, problem)
 
 
 def _field_weights(problem: CellProblem, forces: Array) -> Array:

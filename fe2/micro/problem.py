@@ -1,4 +1,4 @@
-"""The cell problem on one rank: residual, stiffness and history for whatever state is loaded.
+"""The cell problem: residual, stiffness and history for whatever state is loaded.
 
 One object serves all quadrature points of its cell type: a point's state is copied in, the point
 is solved, and its new state is copied out.
@@ -7,17 +7,20 @@ is solved, and its new state is copied out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 import ufl
-from dolfinx import fem
+from dolfinx import fem, la
+from mpi4py import MPI
 
 from fe2.errors import LocalSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.cell import Cell
+from fe2.micro.element_share import ElementShare, SummedMatrix
 from fe2.micro.form import CellForm, Condition, HistoryVariable, PointLawTerm
 from fe2.micro.state import StateLayout
 from fe2.quadrature import PointEvaluator, point_dofs
@@ -54,6 +57,9 @@ class _PointLaw:
 
     def evaluate(self, dt: float) -> None:
         term = self.term
+        if not len(term.cells):
+            self.new_history = {name: np.zeros((0, h.components)) for name, h in term.history.items()}
+            return
         old = {name: h.value.x.array.reshape(-1, h.components)[self.rows] for name, h in term.history.items()}
         try:
             answer = term.law.respond(self.gradient(), old, dt)
@@ -76,7 +82,7 @@ class _Condition:
     def check(self) -> None:
         """Raise a MicroSolveError that names the worst mesh cell where something is not positive."""
         values = self.values()
-        if values.min() > 0.0:
+        if not values.size or values.min() > 0.0:
             return
         # a NaN is not positive, and argmin finds it first
         point, number = np.unravel_index(int(np.argmin(values)), values.shape)
@@ -96,17 +102,27 @@ class CellProblem:
         form: The form.
         boundary: Map from free fluctuations to degrees of freedom.
         layout: Parts of a state.
+        share: The elements that this rank integrates: `form` is restricted to them.
     """
 
-    def __init__(self, cell: Cell, form: CellForm, boundary: BoundaryMap) -> None:
-        """Compile the form."""
+    def __init__(
+        self, cell: Cell, form: CellForm, boundary: BoundaryMap, share: ElementShare | None = None
+    ) -> None:
+        """Compile the form.
+
+        Args:
+            cell: The geometry.
+            form: The form.
+            boundary: Map from free fluctuations to degrees of freedom.
+            share: The elements of this rank, all of them by default.
+        """
         self.cell, self.form, self.boundary = cell, form, boundary
+        self.share = share or ElementShare(MPI.COMM_SELF, cell.mesh)
         comm = cell.mesh.comm
         jacobian = form.derived_jacobian()
         self._residual_form = compile_form(form.residual, comm)
         self._jacobian_form = compile_form(jacobian, comm)
         self._residual = fem.create_vector(form.unknown.function_space)
-        self._matrix = fem.create_matrix(self._jacobian_form)
         degree = form.quadrature_degree
         self._history = [_StoredVariable(variable, cell, degree) for variable in form.history]
         self._point_laws = [_PointLaw(term, cell, degree) for term in form.point_laws]
@@ -119,15 +135,20 @@ class CellProblem:
         )
 
     @property
-    def stiffness(self) -> sp.bsr_matrix | sp.csr_matrix:
+    def stiffness(self) -> sp.bsr_matrix | sp.csr_matrix | SummedMatrix:
         """The matrix K_f over all degrees of freedom; it shares memory with the assembled one."""
+        return self.local_stiffness if self.share.is_whole else SummedMatrix(self.local_stiffness, self.share)
+
+    @property
+    def local_stiffness(self) -> sp.bsr_matrix | sp.csr_matrix:
+        """This rank's part of the matrix K_f."""
         return self._matrix.to_scipy()
 
     def load(self, state: Array, dt: float) -> None:
         """Copy the history of a state in; the fluctuation is left to :meth:`set_field`."""
         self.form.dt.value = dt
         for stored, part in zip(self._history, self.layout.history, strict=True):
-            stored.values[stored.rows] = state[part].reshape(len(stored.rows), -1)
+            stored.values[stored.rows] = state[part].reshape(-1, stored.variable.components)
 
     def set_field(self, gradient: Array, fluctuation: Array) -> None:
         """Set the micro field u = X g + T w."""
@@ -141,21 +162,25 @@ class CellProblem:
         Raises:
             MicroSolveError: A phase law could not be evaluated, or has no meaning for this field.
         """
-        for condition in self._conditions:
-            condition.check()
-        for law in self._point_laws:
-            law.evaluate(float(self.form.dt.value))
-        self._residual.array[:] = 0.0
-        fem.assemble_vector(self._residual.array, self._residual_form)
-        residual: Array = self._residual.array
-        return residual
+        with self.share.agreed():
+            for condition in self._conditions:
+                condition.check()
+            for law in self._point_laws:
+                law.evaluate(float(self.form.dt.value))
+            self._residual.array[:] = 0.0
+            fem.assemble_vector(self._residual.array, self._residual_form)
+        return self.share.sum(self._residual.array)
 
     def assemble_stiffness(self) -> Array:
-        """Values of the stiffness K_f at the field of the last residual, in the order of its data."""
+        """Values of the local stiffness at the field of the last residual, in the order of its data."""
         self._matrix.set_value(0.0)
         fem.assemble_matrix(self._matrix, self._jacobian_form)
         values: Array = self._matrix.data
         return values
+
+    @cached_property
+    def _matrix(self) -> la.MatrixCSR:
+        return fem.create_matrix(self._jacobian_form)
 
     def restrict(self, nodal: Array) -> Array:
         """Tᵀ applied to one vector (N,) or to columns (N, m)."""
@@ -175,9 +200,10 @@ class CellProblem:
         computed = {
             id(law.term.history[n]): v for law in self._point_laws for n, v in law.new_history.items()
         }
-        for stored, part in zip(self._history, self.layout.history, strict=True):
-            values = stored.update() if stored.update else computed[id(stored.variable)]
-            out[part] = np.asarray(values).reshape(-1)
+        with self.share.agreed():
+            for stored, part in zip(self._history, self.layout.history, strict=True):
+                values = stored.update() if stored.update else computed[id(stored.variable)]
+                out[part] = np.asarray(values).reshape(-1)
 
     def history_of(self, states: Array) -> Iterator[tuple[HistoryVariable, Array]]:
         """History variables of states (n, size), each with its values of shape (n, points, components)."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from mpi4py import MPI
 
 from fe2.errors import InputError, MicroSolveError
 from fe2.identity import facts, mesh_facts
@@ -16,6 +17,7 @@ from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell
 from fe2.micro.condensation import homogenized_flux, homogenized_tangent
 from fe2.micro.effective import EffectiveProperties, effective_properties
+from fe2.micro.element_share import ElementShare
 from fe2.micro.fields import LocalFields, local_fields
 from fe2.micro.form import CellForm
 from fe2.micro.linear_model import LinearModel
@@ -23,7 +25,7 @@ from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
 from fe2.micro.newton import CellNewton, NewtonOptions
 from fe2.micro.problem import CellProblem
 from fe2.physics.kinematics import Kinematics
-from fe2.quadrature import point_weights
+from fe2.quadrature import point_weights, quadrature_points
 from fe2.records import SolverChoice
 from fe2.response import Response
 
@@ -44,6 +46,7 @@ class RVE:
     """
 
     progress: Callable[[str], None] | None = None
+    _whole: RVE | None = None
 
     def __init__(
         self,
@@ -52,21 +55,24 @@ class RVE:
         *,
         boundary: str = "periodic",
         options: NewtonOptions | None = None,
+        ranks: MPI.Comm = MPI.COMM_SELF,
     ) -> None:
-        """Build the solver.
+        """Build the solver; collective over `ranks`.
 
         Args:
             cell: The geometry.
             form: The cell's form; the factories of the built-in physics make one from phase laws.
             boundary: "periodic", "linear" or "uniform_flux".
             options: When the cell counts as solved.
+            ranks: Ranks that solve the cell together. Each integrates a part of its elements.
 
         Raises:
             InputError: The boundary condition is not known, or the cell is not periodic.
         """
-        self.cell, self.form = cell, form
-        self._problem = CellProblem(cell, form, boundary_map(boundary, cell, form))
-        self._newton = CellNewton(self._problem, options or NewtonOptions())
+        self._share = ElementShare(ranks, cell.mesh)
+        self.cell, self.form = cell, self._share.form(form)
+        self._problem = CellProblem(cell, self.form, boundary_map(boundary, cell, form), self._share)
+        self._options = options or NewtonOptions()
         self._layout = self._problem.layout
 
     @property
@@ -170,7 +176,7 @@ class RVE:
         result: dict[str, Array] = {}
         for variable, values in self._problem.history_of(states):
             weights = self._weights[variable.phase]
-            average = np.einsum("q,nqc->nc", weights, values) / self.cell.volume
+            average = self._share.sum(np.einsum("q,nqc->nc", weights, values) / self.cell.volume)
             result[variable.name] = result.get(variable.name, 0.0) + average
         return result
 
@@ -192,6 +198,40 @@ class RVE:
     def fields(self, state: Array) -> LocalFields:
         """Local fields of a state: displacement, gradient, flux and history."""
         return local_fields(self._problem, state)
+
+    def distributed(self, comm: MPI.Comm) -> RVE:
+        """This rank's part of the same cell, which all ranks of a communicator solve together; collective.
+
+        Every rank integrates a part of the elements, remembers their history, and holds a part of the matrix
+        and of its factorization. Nodal vectors and the fluctuation are held by every rank.
+        """
+        part = RVE(self.cell, self.form, boundary=self.boundary, options=self._options, ranks=comm)
+        part._whole = self
+        return part
+
+    @property
+    def share(self) -> npt.NDArray[np.int64]:
+        """Which numbers of a whole state this rank holds, shape (state_size,)."""
+        whole, layout = self._whole or self, (self._whole or self)._layout
+        numbers = np.arange(layout.size)
+        history = [
+            numbers[part][self._share.of_history(variable, self._points_per_element)]
+            for part, variable in zip(layout.history, whole.form.history, strict=True)
+        ]
+        return np.concatenate([numbers[: layout.fluctuation.stop], *history, numbers[layout.lasting_size :]])
+
+    def sum_over_ranks(self, values: Array) -> Array:
+        """Sum of the parts of an integral over the ranks that solve this cell together; collective."""
+        return self._share.sum(values)
+
+    @property
+    def _points_per_element(self) -> int:
+        points, _ = quadrature_points(self.cell.mesh, self.form.quadrature_degree)
+        return len(points)
+
+    @cached_property
+    def _newton(self) -> CellNewton:
+        return CellNewton(self._problem, self._options)
 
     @cached_property
     def _initial_state(self) -> Array:

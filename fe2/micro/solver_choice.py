@@ -53,7 +53,8 @@ def solver_setting(problem: CellProblem) -> SolverSetting:
     n = boundary.size
     # an instability makes the stiffness indefinite, with which conjugate gradients cannot go on
     definite = form.symmetric and form.kinematics.origin_size == 0.0
-    grid = grid_numbering(problem.cell, form, boundary)
+    # the Fourier transforms of the Green operator take the whole grid on one rank
+    grid = grid_numbering(problem.cell, form, boundary) if problem.share.is_whole else None
     iterates = "conjugate gradients" if definite else "GMRES"
     if grid is not None and n > FACTORIZED_IMAGES[dim]:
 
@@ -113,8 +114,12 @@ def _multigrid(ksp: PETSc.KSP, matrix: PETSc.Mat, problem: CellProblem, definite
         free = np.zeros((problem.boundary.size, modes.shape[1]))
         kept = problem.boundary.free >= 0
         free[problem.boundary.free[kept]] = modes[kept]
-        vectors = [PETSc.Vec().createWithArray(column.copy()) for column in np.linalg.qr(free)[0].T]
-        matrix.setNearNullSpace(PETSc.NullSpace().create(vectors=vectors))
+        own = slice(*matrix.getOwnershipRange())
+        vectors = [
+            PETSc.Vec().createWithArray(column[own].copy(), comm=matrix.comm)
+            for column in np.linalg.qr(free)[0].T
+        ]
+        matrix.setNearNullSpace(PETSc.NullSpace().create(vectors=vectors, comm=matrix.comm))
 
 
 def rigid_body_modes(nodes: Array) -> Array:

@@ -88,8 +88,8 @@ def voxel_stiffness(problems: Sequence[tuple[Cell, CellForm]]) -> VoxelStiffness
         problem.assemble_stiffness()
         space = form.unknown.function_space
         order = _in_order(space.tabulate_dof_coordinates()[:, : cell.dim], space.dofmap.index_map_bs)
-        matrices.append(problem.stiffness.toarray()[np.ix_(order, order)])
-        flux, tangent = form.modes.T @ residual, form.modes.T @ (problem.stiffness @ form.modes)
+        matrices.append(problem.local_stiffness.toarray()[np.ix_(order, order)])
+        flux, tangent = form.modes.T @ residual, form.modes.T @ (problem.local_stiffness @ form.modes)
         round_off = _ROUND_OFF * form.kinematics.origin_size * np.abs(tangent).max()
         at_rest = at_rest and bool(np.abs(flux).max() <= round_off)
     return VoxelStiffness(

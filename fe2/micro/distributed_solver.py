@@ -1,0 +1,111 @@
+"""Linear systems of a cell that several ranks solve together: a matrix in parts, a parallel solver.
+
+`solver_choice` says which solver, as on one rank: a factorization by MUMPS, or conjugate gradients with
+algebraic multigrid, here on all ranks of the group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from petsc4py import PETSc
+
+from fe2.errors import MicroSolveError
+from fe2.micro.folding import FoldedMatrix
+from fe2.micro.linear_solver import overridden
+from fe2.micro.problem import CellProblem
+from fe2.micro.solver_choice import OPTIONS_PREFIX, solver_setting
+from fe2.records import SolverChoice
+
+Array = npt.NDArray[np.float64]
+
+
+def folded_part(problem: CellProblem) -> FoldedMatrix:
+    """This rank's part of the folded matrix; the border of constraints is the first rank's."""
+    boundary, share = problem.boundary, problem.share
+    if share.comm.rank > 0:
+        boundary = replace(boundary, constraints=np.zeros_like(boundary.constraints))
+    return FoldedMatrix(problem.local_stiffness, boundary)
+
+
+class DistributedSolver:
+    """Solves with the sum of the ranks' folded matrices. All ranks hold right-hand sides and solutions.
+
+    Attributes:
+        choice: How linear systems are solved, and why so.
+        iterations: Iterations for each of the last columns.
+    """
+
+    def __init__(self, folded: FoldedMatrix, problem: CellProblem) -> None:
+        """Create matrix and solver; collective.
+
+        Args:
+            folded: This rank's part of the matrix.
+            problem: The cell problem.
+        """
+        self._folded, self.free, comm = folded, problem.boundary.size, problem.share.comm
+        block = _block_size(problem)
+        nodes = folded.size // block
+        own = block * (nodes // comm.size + (comm.rank < nodes % comm.size))
+        self.matrix = PETSc.Mat().create(comm)
+        self.matrix.setSizes(((own, folded.size), (own, folded.size)), bsize=block)
+        self.matrix.setType(PETSc.Mat.Type.AIJ)
+        rows = np.repeat(np.arange(folded.size, dtype=np.int32), np.diff(folded.indptr))
+        self.matrix.setPreallocationCOO(rows, folded.indices)
+        self.matrix.setOption(PETSc.Mat.Option.SYMMETRIC, problem.form.symmetric)
+        self.iterations: tuple[int, ...] = ()
+        self._right, self._solution = self.matrix.createVecs()
+        self._gather, self._everything = PETSc.Scatter.toAll(self._solution)
+        self.ksp = PETSc.KSP().create(comm)
+        self.ksp.setOptionsPrefix(OPTIONS_PREFIX)
+        self.ksp.setOperators(self.matrix)
+        setting = solver_setting(problem)
+        setting.prepare(self.ksp, self.matrix)
+        self.ksp.setFromOptions()
+        chosen = overridden(self.ksp, setting.choice)
+        self.choice = SolverChoice(f"{chosen.name}, on {comm.size} ranks", chosen.reason)
+
+    def factorize(self) -> None:
+        """Set up the solver for the current values of the parts; collective.
+
+        Raises:
+            MicroSolveError: The matrix is singular, or there is not enough memory.
+        """
+        self.matrix.setValuesCOO(self._folded.data, addv=PETSc.InsertMode.INSERT_VALUES)
+        self.ksp.setOperators(self.matrix)
+        self.ksp.setUp()
+        if reason := self.ksp.getPC().getFailedReason():
+            raise MicroSolveError(f"the linearized cell problem could not be factorized (PETSc: {reason})")
+
+    def solve(self, right: Array) -> Array:
+        """Solution for one right-hand side of the free fluctuations, shape (n,); collective."""
+        first, end = self._right.getOwnershipRange()
+        padded = np.concatenate([right, np.zeros(self._folded.size - self.free)])
+        self._right.array[:] = padded[first:end]
+        self.ksp.solve(self._right, self._solution)
+        if (reason := self.ksp.getConvergedReason()) < 0:
+            raise MicroSolveError(f"the linearized cell problem was not solved (PETSc's KSP reason {reason})")
+        self._gather.scatter(self._solution, self._everything)
+        solution: Array = self._everything.array[: self.free].copy()
+        return solution
+
+    def solve_many(self, right: Array) -> Array:
+        """Solutions for the columns of `right`, shape (n, m); collective."""
+        solutions, counts = np.empty_like(right), []
+        for column, values in enumerate(right.T):
+            solutions[:, column] = self.solve(values)
+            counts.append(self.ksp.getIterationNumber())
+        self.iterations = tuple(counts)
+        return solutions
+
+
+def _block_size(problem: CellProblem) -> int:
+    """Components of the unknown at a node where whole nodes are free or fixed, else 1."""
+    block = int(problem.form.unknown.function_space.dofmap.index_map_bs)
+    free = problem.boundary.free.reshape(-1, block)
+    whole = np.all(free < 0, axis=1) | (
+        (free[:, 0] % block == 0) & np.all(np.diff(free, axis=1) == 1, axis=1)
+    )
+    return block if np.all(whole) and not len(problem.boundary.constraints) else 1
