@@ -15,6 +15,7 @@ from dolfinx import fem
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
+from fe2.dispatch.options import Parallel
 from fe2.errors import MicroSolveError
 from fe2.macro.law import Array, HomogenizedLaw
 from fe2.macro.problem import MacroProblem
@@ -222,12 +223,16 @@ class Specimen:
 
 
 def clamped(
-    mesh: dmesh.Mesh, micro: MicroModel, options: Mapping[str, Any] | None = None, length: float = 2.0
+    mesh: dmesh.Mesh,
+    micro: MicroModel,
+    options: Mapping[str, Any] | None = None,
+    length: float = 2.0,
+    parallel: Parallel | None = None,
 ) -> Specimen:
     """A strip whose ends are clamped, the right one to a displaced wall: fields are not uniform."""
     space = fem.functionspace(mesh, ("Lagrange", 1, (2,)))
     u, v = fem.Function(space), ufl.TestFunction(space)
-    law = HomogenizedLaw(mandel_strain(u), micro, quadrature_degree=2)
+    law = HomogenizedLaw(mandel_strain(u), micro, quadrature_degree=2, parallel=parallel)
     displacement = fem.Constant(mesh, (0.0, 0.0))
     left = fem.dirichletbc(np.zeros(2), boundary_dofs(space, 0, 0.0), space)
     right = fem.dirichletbc(displacement, boundary_dofs(space, 0, length), space)

@@ -72,10 +72,11 @@ _KEY = MPI.Comm.Create_keyval(delete_fn=_free)
 
 def groups_of(comm: MPI.Comm, size: int) -> Groups:
     """Groups of `size` ranks of a communicator, which that number divides; collective."""
-    known = cast(dict[int, Groups], comm.Get_attr(_KEY) or {})
+    if comm.Get_attr(_KEY) is None:
+        comm.Set_attr(_KEY, {})  # set once: to set it again would free what it holds
+    known = cast(dict[int, Groups], comm.Get_attr(_KEY))
     if size not in known:
         known[size] = _split(comm, size)
-        comm.Set_attr(_KEY, known)
     return known[size]
 
 

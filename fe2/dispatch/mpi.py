@@ -190,7 +190,11 @@ class MpiPool:
         raise error from failure
 
     def _start_counting(self, costs: Array) -> None:
-        """Costs of the points held here are known, shape (held,); those of the next step start at zero."""
+        """Costs of the points held here are known, shape (held,); those of the next step start at zero.
+
+        All ranks of a group take those that its first rank measured: they solve in the same order.
+        """
+        self._groups.members.Bcast(costs)
         self._costs, self._spent = costs, np.zeros(len(costs))
         self._placement.work.rows.schedule(costs if costs.any() else np.ones(len(costs)))
 
