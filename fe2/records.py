@@ -61,6 +61,7 @@ class Summary:
         micro_seconds: Seconds spent in them, summed over the ranks.
         seconds: Wall time.
         models: What the micro models report, by name, e.g. how many evaluations left a model's range.
+        exchange: What the ranks exchanged for the micro models, by name; see `fe2.dispatch.traffic`.
     """
 
     finished: bool
@@ -76,6 +77,7 @@ class Summary:
     micro_seconds: float
     seconds: float
     models: Mapping[str, float] = field(default_factory=dict)
+    exchange: Mapping[str, float] = field(default_factory=dict)
 
 
 def as_plain(record: StepRecord) -> dict[str, Any]:

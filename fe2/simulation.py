@@ -54,6 +54,7 @@ class Simulation:
         checkpoint: Checkpoints | None = None,
         remember: Mapping[str, Remembered] | None = None,
         resume: bool = False,
+        record_costs: bool = False,
     ) -> None:
         """Prepare the run; collective.
 
@@ -76,6 +77,7 @@ class Simulation:
                 beside the unknown and the states of the micro models.
             resume: Go on from the checkpoint of an earlier run. Where there is none, and no results
                 either, the run begins at its start.
+            record_costs: Write the measured cost of every point in every step to ``costs.csv`` in `output`.
 
         Raises:
             InputError: The output folder holds results and `overwrite` is not set, or checkpoints have
@@ -99,7 +101,12 @@ class Simulation:
         self._results: ResultsFolder | None = None
         if output is not None:
             self._results = ResultsFolder(
-                Path(output), problem, watch=watch, overwrite=overwrite, resume=self._position is not None
+                Path(output),
+                problem,
+                watch=watch,
+                overwrite=overwrite,
+                resume=self._position is not None,
+                costs=record_costs,
             )
         for law in problem.laws:
             law.pool.progress = self._progress.points
@@ -119,6 +126,7 @@ class Simulation:
         finished = False
         try:
             with self._progress, self._noticing_signals():
+                self._tell_places()
                 self._begin(control)
                 self._take_steps(control)
             finished = True
@@ -128,6 +136,12 @@ class Simulation:
                 self._results.write_summary(summary)
             self._progress.summary(summary)
         return summary
+
+    def _tell_places(self) -> None:
+        """Say how the points are spread where there are several ranks."""
+        if self.problem.comm.size > 1:
+            for law in self.problem.laws:
+                self._progress.note(law.pool.describe())
 
     def _begin(self, control: StepControl) -> None:
         """Stand at the start, or where the run stood that this one goes on from."""
@@ -245,6 +259,7 @@ class Simulation:
             micro_seconds=sum(record.micro_seconds for record in self.records),
             seconds=seconds,
             models=self._reports,
+            exchange=self.problem.exchange(),
         )
 
 

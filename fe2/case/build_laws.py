@@ -16,6 +16,7 @@ from fe2.case.build_cell import build_rve
 from fe2.case.build_mesh import group_number
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
+from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
 from fe2.hierarchical.linear_range import linear_range
 from fe2.hierarchical.ranged_model import RangedModel
@@ -179,6 +180,7 @@ def homogenized_law(
     marked: MarkedMesh,
     unknown: fem.Function,
     quadrature_degree: int,
+    parallel: Parallel,
 ) -> HomogenizedLaw:
     """The law of a subdomain whose points have a micro model; collective."""
     micro = subdomain.micro
@@ -189,4 +191,5 @@ def homogenized_law(
         quadrature_degree=quadrature_degree,
         subdomains=None if subdomain.group is None else marked.cell_tags,
         subdomain=subdomain.group,
+        parallel=parallel,
     )

@@ -25,6 +25,7 @@ from fe2.case.run_case import RunCase
 from fe2.case.run_checks import boundary_names, end_times
 from fe2.case.run_tables import StepsTable
 from fe2.case.understood import decisive
+from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
 from fe2.io.checkpoint_schedule import Checkpoints
 from fe2.io.gmsh_mesh import MarkedMesh
@@ -137,7 +138,9 @@ def build_problem(model: Model) -> MacroProblem:
             work = formula_work(subdomain, case, kinematics, measure, unknown, problems)
             terms += [] if work is None else [work]
             continue
-        law = homogenized_law(subdomain, kinematics, model.marked, unknown, model.quadrature_degree)
+        law = homogenized_law(
+            subdomain, kinematics, model.marked, unknown, model.quadrature_degree, _parallel(case)
+        )
         laws.append(law)
         terms.append(ufl.dot(law.flux, test) * law.dx)
     on_every_rank(model.marked.mesh.comm, problems.raise_if_any)
@@ -173,7 +176,13 @@ def build_simulation(
         quiet=quiet,
         checkpoint=Checkpoints(output.checkpoint_every, output.checkpoint_seconds, case=decisive(case)),
         resume=resume,
+        record_costs=output.costs,
     )
+
+
+def _parallel(case: RunCase) -> Parallel:
+    table = case.tables.parallel
+    return Parallel(table.ranks_per_rve, table.balance)
 
 
 def _reactions(model: Model, problem: MacroProblem) -> Mapping[str, Callable[[], float]]:

@@ -73,17 +73,29 @@ class RunCase:
         return self.file.parent / name
 
 
-def read_run_case(file: Path) -> RunCase:
+def read_run_case(file: Path, parallel: Mapping[str, str | None] | None = None) -> RunCase:
     """Read and check a run file and the cell files that it names.
+
+    Args:
+        file: The file.
+        parallel: Entries of the table [parallel] that win over those of the file, as a command line has them.
 
     Raises:
         CaseFileError: Something is wrong; the message lists all of it.
     """
     problems = Problems(file)
-    case = understand_run(read_toml(file), problems)
+    table = read_toml(file)
+    given = {name: _number(value) for name, value in (parallel or {}).items() if value is not None}
+    if given and isinstance(table.setdefault("parallel", {}), dict):
+        table["parallel"].update(given)
+    case = understand_run(table, problems)
     problems.raise_if_any()
     assert case is not None
     return case
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
 
 
 def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:

@@ -210,6 +210,8 @@ class OutputTable(Table):
     """Accepted steps between two checkpoints, beside those by the clock and the one at the end."""
     checkpoint_seconds: float = Field(900.0, gt=0.0)
     """Seconds after which the next accepted step is followed by a checkpoint."""
+    costs: bool = False
+    """Whether the measured cost of every point in every step is written, to costs.csv."""
 
 
 class MicroSolver(Table):
@@ -228,6 +230,15 @@ class SolverTable(Table):
     """PETSc options of the macroscopic problem without their prefix, e.g. { snes_rtol = 1e-8 }."""
     micro: MicroSolver = MicroSolver()
     """When a cell counts as solved."""
+
+
+class ParallelTable(Table):
+    """How the cells are spread over the ranks."""
+
+    ranks_per_rve: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """Ranks that solve each cell together, a divisor of their number; "auto" chooses from the cell's size."""
+    balance: Literal["off", "steps", "on", "always"] = "on"
+    """Whether points move between ranks by measured cost: at steps; also to idle ranks of the node."""
 
 
 class RunFile(Table):
@@ -253,3 +264,5 @@ class RunFile(Table):
     """What is written."""
     solver: SolverTable = SolverTable()
     """Options of the solvers."""
+    parallel: ParallelTable = ParallelTable()
+    """How the cells are spread over the ranks."""

@@ -34,13 +34,16 @@ def understood(case: RunCase) -> dict[str, Any]:
     return {**tables, "physics": case.physics_name, "mesh": mesh, "laws": laws, "output": output}
 
 
+_NOT_DECISIVE = ("output", "solver", "steps", "parallel")
+
+
 def decisive(case: RunCase) -> dict[str, Any]:
-    """What a run can only be resumed with: all but output, solvers and the steps, which lie ahead in part.
+    """What a run can only be resumed with: all but output, solvers, ranks, and the steps ahead.
 
     Files count by their names, not by the folder they lie in: what they hold is compared by itself.
     """
     tables = understood(case)
-    return {name: _moved(tables[name]) for name in tables if name not in ("output", "solver", "steps")}
+    return {name: _moved(tables[name]) for name in tables if name not in _NOT_DECISIVE}
 
 
 def _moved(content: Any) -> Any:

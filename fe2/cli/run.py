@@ -43,6 +43,8 @@ that failed, 75 for one that was stopped by a signal and can be resumed."""
     help="Refuse to run on another number of ranks: a launcher that does not fit starts N runs of one rank.",
 )
 @click.option("--petsc", default="", metavar="OPTIONS", help="PETSc's options, monitors for example.")
+@click.option("--ranks-per-rve", metavar="K", help="Ranks that solve each cell together: a number, or auto.")
+@click.option("--balance", help="Whether points move between ranks: off, steps or on.")
 @as_json
 @volume
 def command(
@@ -52,6 +54,8 @@ def command(
     resume: bool,
     ranks: int | None,
     petsc: str,
+    ranks_per_rve: str | None,
+    balance: str | None,
     as_json: bool,
     verbose: bool,
     quiet: bool,
@@ -68,7 +72,8 @@ def command(
     comm = MPI.COMM_WORLD
     check_ranks(comm, ranks, quiet)
     set_petsc_options(petsc, residuals=verbose)
-    case = on_every_rank(comm, lambda: read_run_case(file))
+    parallel = {"ranks_per_rve": ranks_per_rve, "balance": balance}
+    case = on_every_rank(comm, lambda: read_run_case(file, parallel))
     run = Run(case, comm, quiet=quiet or as_json, verbose=verbose, as_json=as_json)
     if dry_run:
         run.rehearse()

@@ -146,11 +146,11 @@ class MpiPool:
     def describe(self) -> str:
         """How the points are spread, for people."""
         ranks = self._groups.size
-        solver = getattr(self._local, "solver_name", "")
+        choice = getattr(self._local, "solver", None)
         return (
             f"{self._starts[-1]} points on {self._groups.count} groups of {ranks} "
             f"rank{'s' * (ranks > 1)}, balance {self._parallel.balance}"
-            + (f"; cells are solved by {solver}" if solver else "")
+            + (f"; cells: {choice.name}, as {choice.reason}" if choice else "")
         )
 
     def _first_groups(self) -> Indices:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.dispatch.rows import Rows
+from fe2.dispatch.traffic import Traffic
 from fe2.errors import MicroSolveError
 from fe2.micro.model import EXACT, MicroModel, Request, answer
 from fe2.response import Responses
@@ -37,9 +38,11 @@ class MicroPool(Protocol):
 
     Attributes:
         progress: Called after every point of this rank.
+        traffic: What all ranks exchanged up to the last commit.
     """
 
     progress: Progress | None
+    traffic: Traffic
 
     @property
     def model(self) -> MicroModel:
@@ -65,6 +68,12 @@ class MicroPool(Protocol):
             PointError: On all ranks, where any point on any rank was not solved. On the rank that
                 owns the point the error holds its number, on the others -1.
         """
+
+    def costs(self) -> Array:
+        """Seconds that each of this rank's points took in the last load step, shape (n,)."""
+
+    def describe(self) -> str:
+        """How the points are spread, for people."""
 
     def commit(self) -> None:
         """Trial states become the committed ones."""

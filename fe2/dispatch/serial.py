@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from fe2.dispatch.pool import PointError, Progress, solved
 from fe2.dispatch.rows import Rows, Shape, responses_of
+from fe2.dispatch.traffic import Traffic
 from fe2.micro.model import EXACT, MicroModel, Request
 from fe2.parallel import describe
 from fe2.response import Responses
@@ -28,6 +29,8 @@ class SerialPool:
         self._rows = Rows.private(Shape(points, model.state_size, model.kinematics.size))
         self._rows.committed[:] = model.initial_state()
         self.progress: Progress | None = None
+        self.traffic = Traffic()
+        self._costs, self._spent = np.zeros(points), np.zeros(points)
 
     @property
     def model(self) -> MicroModel:
@@ -53,12 +56,22 @@ class SerialPool:
                 raise PointError(describe(error), point) from error
             if self.progress is not None:
                 self.progress(point + 1, len(gradients))
+        self._spent += self._rows.answers[:, -1]
         return responses_of(self._rows.answers, self._model.kinematics.size)
 
     def commit(self) -> None:
         """Trial states become the committed ones."""
         self._rows.complete()
         self._rows.exchange()
+        self._costs, self._spent = self._spent, np.zeros(len(self._spent))
+
+    def costs(self) -> Array:
+        """Seconds that each point took in the last load step, shape (n,)."""
+        return self._costs
+
+    def describe(self) -> str:
+        """How the points are spread, for people."""
+        return f"{len(self._costs)} points on one process"
 
     def rollback(self) -> None:
         """Trial states are forgotten."""

@@ -50,3 +50,14 @@ class Traffic:
     def bytes_per_point(self) -> float:
         """Bytes sent to other ranks for each evaluation of a point."""
         return self.message_bytes / self.evaluations if self.evaluations else 0.0
+
+    def named(self) -> dict[str, float]:
+        """The volumes and times by name, with what follows from them."""
+        return {
+            "message_bytes": self.message_bytes,
+            "bytes_per_point_and_iteration": self.bytes_per_point,
+            "points_moved": self.moved,
+            "row_bytes": self.row_bytes,
+            "points_taken_by_neighbours": self.taken,
+            "share_of_time_solving": self.efficiency,
+        }

@@ -111,6 +111,10 @@ class Progress:
         )
         self._refresh()
 
+    def note(self, line: str) -> None:
+        """Something that is worth a line."""
+        self._say(line)
+
     def summary(self, summary: Summary) -> None:
         """The run is over."""
         rate = summary.micro_solves / summary.seconds if summary.seconds > 0.0 else 0.0

@@ -24,6 +24,7 @@ from pathlib import Path
 from fe2.errors import Fe2Error, InputError
 from fe2.io.checkpoint import INDEX, remove_checkpoint
 from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
+from fe2.io.costs import COSTS, append_costs
 from fe2.io.history import (
     HISTORY,
     RESIDUALS,
@@ -44,7 +45,7 @@ __all__ = ["ResultsFolder", "WatchedPoint", "read_history", "read_residuals", "r
 COLLECTION, PIECES = "macro.pvd", "macro"
 
 _OURS = (
-    *(COLLECTION, HISTORY, RESIDUALS, JSON, TEXT),
+    *(COLLECTION, HISTORY, RESIDUALS, COSTS, JSON, TEXT),
     *(f"{PIECES}/step_*.{ending}" for ending in ("vtu", "pvtu")),
     f"{FOLDER}/step_*.h5",
     f"{CHECKPOINT}/{INDEX}",
@@ -69,6 +70,7 @@ class ResultsFolder:
         watch: Sequence[Sequence[float]] = (),
         overwrite: bool = False,
         resume: bool = False,
+        costs: bool = False,
     ) -> None:
         """Make the folder; collective.
 
@@ -78,12 +80,13 @@ class ResultsFolder:
             watch: Coordinates; the quadrature point nearest to each has its state stored at every step.
             overwrite: Remove the results of an earlier run; other files stay.
             resume: Keep them: :meth:`go_on` follows.
+            costs: Write the measured cost of every point in every step to ``costs.csv``.
 
         Raises:
             InputError: The folder holds results and `overwrite` is not set, it cannot be made or
                 written to, or coordinates to watch have the wrong dimension.
         """
-        self.folder = folder
+        self.folder, self._costs = folder, costs
         self._problem, self._comm = problem, problem.comm
         with together(self._comm):
             if self._comm.rank == 0:
@@ -128,6 +131,8 @@ class ResultsFolder:
         with together(self._comm):
             if self._comm.rank == 0:
                 append_history(self.folder, record)
+        if self._costs:
+            append_costs(self.folder, self._problem.laws, self._comm)
 
     def go_on(self, start: float, records: Sequence[StepRecord]) -> None:
         """Let the results end with the given steps, and go on from there; collective.

@@ -66,6 +66,7 @@ def summary_text(summary: Summary) -> str:
         "seconds in them, all ranks": f"{summary.micro_seconds:.1f}",
         **{name: f"{value:.6g}" for name, value in summary.models.items()},
         "ranks": summary.ranks,
+        **{name.replace("_", " "): f"{value:.6g}" for name, value in summary.exchange.items()},
         "wall time": f"{timedelta(seconds=round(summary.seconds))} ({summary.seconds:.1f} s)",
         "micro solves per second": f"{rate['solves_per_second']:.1f}",
         "  and per rank": f"{rate['solves_per_second_and_rank']:.1f}",

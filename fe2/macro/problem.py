@@ -14,6 +14,7 @@ import ufl
 from dolfinx import fem
 from petsc4py import PETSc
 
+from fe2.dispatch.traffic import Traffic
 from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.macro.law import Evaluation, HomogenizedLaw
@@ -172,6 +173,11 @@ class MacroProblem:
         """Give the step up: trial states of all laws are forgotten."""
         for law in self.laws:
             law.rollback()
+
+    def exchange(self) -> dict[str, float]:
+        """What all ranks exchanged for the micro models up to the last commit, by name."""
+        total = sum((law.pool.traffic for law in self.laws), Traffic())
+        return total.named() if self.comm.size > 1 else {}
 
     def take_counts(self) -> Evaluation:
         """Work of the micro models since the last call, summed over all ranks; collective."""
