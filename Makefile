@@ -9,7 +9,7 @@ results := results/plasticity
 # One thread for each rank: the ranks are the parallelism.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-all lint format types docs figures clean distclean
+.PHONY: help setup demo test test-all lint format types docs figures verification clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make format     format and repair with ruff'
 	@echo 'make types      check types with mypy'
 	@echo 'make docs       build the documentation: build/docs/html/index.html'
+	@echo 'make verification  run what compares with references and write docs/verification.md'
 	@echo 'make figures    run the demonstrations and keep their figures for the documentation (minutes; IMAGE=...)'
 	@echo 'make clean      remove caches and build leftovers, never results'
 	@echo 'make distclean  also remove $(VENV)'
@@ -58,6 +59,11 @@ types: $(stamp)
 docs: $(stamp)
 	@$(python) -m sphinx -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
 	@echo 'build/docs/html/index.html'
+
+verification: $(stamp)
+	@mkdir -p build && rm -f build/verification.jsonl
+	@$(python) -m pytest -q --verification build/verification.jsonl
+	@$(python) scripts/verification_table.py build/verification.jsonl
 
 # The tomography needs an image of 100 x 100 x 100 voxels; without one its figure stays as it is.
 figures: $(stamp)

@@ -1,3 +1,45 @@
-"""fe2 comes before DOLFINx: it orders the libraries that both load."""
+"""fe2 comes before DOLFINx: it orders the libraries that both load. Numbers for the verification table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 import fe2  # noqa: F401
+
+Verify = Callable[..., None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--verification", type=Path, help="run what compares with references, and record it here"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--verification"):
+        items[:] = [item for item in items if "verify" in getattr(item, "fixturenames", ())]
+
+
+@pytest.fixture
+def verify(request: pytest.FixtureRequest) -> Verify:
+    """Compares a number with its reference, and records both where the verification table is wanted."""
+    file: Path | None = request.config.getoption("--verification")
+
+    def compare(case: str, result: float, reference: float, *, tolerance: float, source: str) -> None:
+        """Fails where |result - reference| exceeds the tolerance, an absolute one."""
+        if file is not None:
+            row = {"case": case, "result": float(result), "reference": float(reference)}
+            row |= {
+                "tolerance": float(tolerance),
+                "source": source,
+                "test": request.node.nodeid.split("[")[0],
+            }
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+        assert abs(result - reference) <= tolerance, f"{case}: {result} instead of {reference} ± {tolerance}"
+
+    return compare

@@ -31,6 +31,7 @@ from two_scale import SOFT, STIFF, Guarded
 
 from fe2.errors import Fe2Error, InputError, MicroSolveError, PictureError, StepSizeError
 from fe2.io import pictures
+from fe2.io.history_fields import history_factors, history_names
 from fe2.io.local_fields import reported_fields, von_mises, write_local_fields
 from fe2.io.macro_fields import NodalFields, fluxes
 from fe2.io.pictures import draw_run
@@ -491,6 +492,29 @@ def test_local_fields_are_written_in_reported_components(finished, tmp_path):
     np.testing.assert_array_equal(grid["u"][:, :2], fields.point_data["u"])
     volumes = grid.compute_cell_sizes().cell_data["Area"]
     np.testing.assert_allclose(volumes, fields.volumes, rtol=1e-12)
+
+
+def test_history_variables_that_are_tensors_are_written_with_plain_components():
+    seen = ("xx", "yy", "zz", "xy")
+    assert history_names("plastic_strain", 4, seen) == tuple(f"plastic_strain_{name}" for name in seen)
+    np.testing.assert_allclose(history_factors(4, seen), [1.0, 1.0, 1.0, np.sqrt(2.0)])
+    assert history_names("hardening", 1, seen) == ("hardening",)
+    assert history_names("slips", 3, seen) == ("slips_0", "slips_1", "slips_2")
+    # four numbers are no tensor where the gradient has no components of one
+    assert history_names("slips", 4, ("x", "y")) == tuple(f"slips_{k}" for k in range(4))
+    np.testing.assert_allclose(history_factors(4, ("x", "y")), np.ones(4))
+
+
+def test_plastic_strain_is_written_by_component_on_both_scales(finished):
+    folder, _, strip = finished
+    fields = strip.law.micro.fields(read_watched(folder)[0].states[2])
+    plain = fields.cell_data["plastic_strain"] / [1.0, 1.0, 1.0, np.sqrt(2.0)]
+    named = reported_fields(fields)
+    for column, name in zip(plain.T, ("xx", "yy", "zz", "xy"), strict=True):
+        np.testing.assert_array_equal(named[f"plastic_strain_{name}"], column)
+    names = stored(folder, -1).cell_data.keys()
+    assert {"plastic_strain_xx", "plastic_strain_zz", "plastic_strain_xy"} <= set(names)
+    assert np.abs(stored(folder, 2).cell_data["plastic_strain_xx"]).max() > 0.0
 
 
 def is_drawn(picture: Path) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import ufl
 from case_files import Table, write
 from cells import Array, box_mesh, fibres, fitted_fibre, laminate, midpoints, relative_error
+from conftest import Verify
 from dolfinx import fem
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
@@ -62,11 +63,14 @@ def slit(dim: int, axis: int, height: int) -> Array:
 
 @pytest.mark.parametrize(("dim", "axis"), [(2, 0), (2, 1), (3, 0), (3, 2)])
 @pytest.mark.parametrize("height", [2, 5])
-def test_slit_has_the_permeability_of_the_parabola(dim: int, axis: int, height: int) -> None:
+def test_slit_has_the_permeability_of_the_parabola(dim: int, axis: int, height: int, verify: Verify) -> None:
     found = permeability(slit(dim, axis, height), size=1.0 / height, viscosity=7.0)
     exact = np.full(dim, height / (height + 1) / 12.0)
     exact[axis] = 0.0
     assert relative_error(found.effective, np.diag(exact)) < ROUND_OFF
+    case, along = f"slit across {'xyz'[axis]}, {height} elements, {dim}D: permeability", (axis + 1) % dim
+    bound = ROUND_OFF * exact[along]
+    verify(case, found.effective[along, along], exact[along], tolerance=bound, source="exact: h²/12")
     assert relative_error(7.0 * found.tangent, np.diag(exact)) < ROUND_OFF
     assert list(found.properties["percolates"].values()) == [i != axis for i in range(dim)]
     assert found.properties["anisotropy"] is None
@@ -81,22 +85,26 @@ def square_duct(elements: int) -> float:
     return float(found[2, 2])
 
 
-def test_square_duct_converges_to_the_series() -> None:
+def test_square_duct_converges_to_the_series(verify: Verify) -> None:
     assert pytest.approx(0.0351442537, abs=1e-10) == SQUARE_DUCT
     errors = SQUARE_DUCT - np.array([square_duct(n) for n in (2, 4, 8)])
     assert np.all(errors > 0.0)  # the velocity is the minimizer of the dissipation in a smaller space
     assert np.all(np.log2(errors[:-1] / errors[1:]) > 3.0)  # 4 but for the corners
-    assert errors[-1] < 1e-4 * SQUARE_DUCT
+    finest, bound = SQUARE_DUCT - errors[-1], 1e-4 * SQUARE_DUCT
+    verify("square duct: permeability / h²", finest, SQUARE_DUCT, tolerance=bound, source="exact: series")
 
 
 @pytest.mark.parametrize("cells", ["gmsh", "fitted"])
-def test_square_array_of_cylinders_converges_to_the_published_drag(cells: str) -> None:
+def test_square_array_of_cylinders_converges_to_the_published_drag(cells: str, verify: Verify) -> None:
     sizes = (8, 16, 32)
     make = {"gmsh": lambda n: fibres("square", 0.2, 1 / n, 2), "fitted": lambda n: fitted_fibre(0.2, n, 2)}
     found = [pore_flow(make[cells](n), {"matrix": NewtonianFluid()}).homogenize().effective for n in sizes]
     errors = np.array([1.0 / k[0, 0] for k in found]) - SQUARE_ARRAY
     assert np.log2(errors[1] / errors[2]) > 3.0
-    assert 0.0 < errors[2] < 3e-5 * SQUARE_ARRAY
+    assert errors[2] > 0.0
+    case = f"flow across a square array of cylinders, f = 0.2, {cells}: drag F/(μU)"
+    bound, source = 3e-5 * SQUARE_ARRAY, "Sangani & Acrivos 1982"
+    verify(case, SQUARE_ARRAY + errors[2], SQUARE_ARRAY, tolerance=bound, source=source)
     for k in found:
         assert relative_error(k, np.mean(np.diag(k)) * np.eye(2)) < 1e-3
         assert relative_error(k, k.T) < ROUND_OFF

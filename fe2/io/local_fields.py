@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fe2.io.history_fields import history_factors, history_names
 from fe2.io.vtu import Grid, write_vtu
 from fe2.micro.fields import LocalFields
 from fe2.tensors import component_names, shear_factors
@@ -36,8 +37,7 @@ def reported_fields(fields: LocalFields) -> dict[str, Array]:
 
     Gradient and flux are in reported components, ``strain_xy`` and so on: engineering shear strains
     and plain shear stresses in mechanics, where the von Mises stress ``stress_von_mises`` is added.
-    History variables stay in the components of their law and are numbered from zero where there
-    are several.
+    Of history variables see :func:`~fe2.io.history_fields.history_names`.
     """
     phase, gradient, flux, *history = fields.cell_data
     factors = _shear_factors(fields.components)
@@ -50,8 +50,8 @@ def reported_fields(fields: LocalFields) -> dict[str, Array]:
         result[f"{flux}_von_mises"] = von_mises(values[flux])
     for name in history:
         count = values[name].shape[1]
-        names = [name] if count == 1 else [f"{name}_{k}" for k in range(count)]
-        result.update(zip(names, values[name].T, strict=True))
+        columns = (values[name] / history_factors(count, fields.components)).T
+        result.update(zip(history_names(name, count, fields.components), columns, strict=True))
     return result
 
 

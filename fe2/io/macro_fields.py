@@ -18,6 +18,7 @@ from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from fe2.dispatch.pool import MicroPool
+from fe2.io.history_fields import history_factors, history_names
 from fe2.io.vtu import Grid
 from fe2.jit import compile_expression
 from fe2.micro.model import MicroModel
@@ -117,8 +118,8 @@ class CellFields:
 
     Names are those of the physics, with the component behind an underscore: ``strain_xx``,
     ``stress_xy``. Gradient and flux are in reported components: engineering shear strains and
-    plain shear stresses in mechanics. History variables stay in the components of their phase law
-    and are numbered from zero where there are several. Indicators of the physics, such as the loss of
+    plain shear stresses in mechanics. Of history variables see
+    :func:`~fe2.io.history_fields.history_names`. Indicators of the physics, such as the loss of
     ellipticity, are no means but the smallest values in the cell, the critical ones. Laws with fields
     of the same name share the field; where no law holds, it is zero.
 
@@ -156,7 +157,7 @@ class _LawMeans:
             *(f"{kinematics.flux_name}_{name}" for name in kinematics.components),
         ]
         for name, count in self._history.items():
-            self.names += [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
+            self.names += list(history_names(name, count, kinematics.local_components))
         self._means = len(self.names)
         self.names += list(kinematics.indicators(np.zeros((0, kinematics.size, kinematics.size))))
         self._weights = _mean_weights(law)
@@ -169,7 +170,11 @@ class _LawMeans:
     def _cell_means(self) -> Array:
         law, scale = self._law, self._law.micro.kinematics.scale
         averages = law.pool.averages()
-        columns = [law.gradients() * scale, fluxes(law) / scale, *(averages[name] for name in self._history)]
+        history = (
+            averages[name] / history_factors(count, self._law.micro.kinematics.local_components)
+            for name, count in self._history.items()
+        )
+        columns = [law.gradients() * scale, fluxes(law) / scale, *history]
         values = np.column_stack(columns).reshape(*self._weights.shape, self._means)
         return np.einsum("eq,eqc->ec", self._weights, values)
 
