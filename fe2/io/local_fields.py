@@ -50,8 +50,8 @@ def reported_fields(fields: LocalFields) -> dict[str, Array]:
         result[f"{flux}_von_mises"] = von_mises(values[flux])
     for name in history:
         count = values[name].shape[1]
-        columns = (values[name] / history_factors(count, fields.components)).T
-        result.update(zip(history_names(name, count, fields.components), columns, strict=True))
+        plain = values[name] / history_factors(count, fields.components)
+        result.update(zip(history_names(name, count, fields.components), plain.T, strict=True))
     return result
 
 
