@@ -19,6 +19,8 @@ from fe2.case.build_cell import build_rve
 from fe2.case.build_run import Model, build_model, build_problem, build_simulation
 from fe2.case.catalogue import PHYSICS, law_model
 from fe2.case.cell_case import read_cell_case
+from fe2.case.cell_tables import GeneratorCell
+from fe2.case.generators import CELL_GENERATORS, generate, generated_phases, generator_model
 from fe2.case.json_schema import json_schema
 from fe2.case.read import read_case
 from fe2.case.reference import reference
@@ -27,6 +29,7 @@ from fe2.case.time_functions import time_function
 from fe2.case.understood import read_understood, understood
 from fe2.errors import InputError
 from fe2.io.history import read_history
+from fe2.micro.mesh_cell import read_cell
 
 ROOT = Path(__file__).parents[1]
 CAST_IRON = ROOT / "../shared/data/cast_iron_ggg40_100.raw"
@@ -416,3 +419,30 @@ def test_case_as_it_was_understood_is_the_same_case(table: Table, tmp_path: Path
     again.write_text(json.dumps({"case": tables}), encoding="utf-8")
     assert understood(read_understood(again)) == tables
     assert tables["steps"]["smallest"] == table["steps"].get("smallest", 2.0**-6)
+
+
+@pytest.mark.parametrize("name", CELL_GENERATORS)
+def test_phases_of_a_generator_are_known_without_making_its_mesh(name: str, tmp_path: Path) -> None:
+    model = generator_model(name, GeneratorCell)
+    table = model.model_validate({"generator": name, "physics": "small_strain", **COARSE[name]})
+    mesh = generate(name, tmp_path / "cell.msh", COARSE[name])
+    assert set(read_cell(mesh).names) == set(generated_phases(name, table))
+
+
+COARSE: dict[str, dict[str, Any]] = {
+    "laminate": {"fractions": [0.2, 0.3, 0.5], "size": 0.25},
+    "square_array": {"fraction": 0.3, "size": 0.3},
+    "hexagonal_array": {"fraction": 0.3, "size": 0.3},
+    "random_fibres": {"fraction": 0.2, "count": 3, "size": 0.2},
+    "simple_cubic": {"fraction": 0.2, "size": 0.3},
+    "random_spheres": {"fraction": 0.1, "count": 2, "size": 0.3},
+    "polycrystal": {"grains": 5, "size": 0.3},
+}
+
+
+def test_phases_that_a_generator_makes_have_laws(tmp_path: Path) -> None:
+    table = changed(GENERATOR_CELL, phases__layer_2=None)
+    table["phases"]["layr_2"] = ELASTIC
+    first, second = refusal(tmp_path, table).splitlines()
+    assert "phases.layr_2: laminate makes no phase 'layr_2'; did you mean layer_2?" in first
+    assert "phases.layer_2: is missing: laminate makes this phase, and it needs a law" in second

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from fe2.case.catalogue import PHYSICS, Physics, law_model, resolve
 from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
-from fe2.case.generators import CELL_GENERATORS, generator_model
+from fe2.case.generators import CELL_GENERATORS, generated_phases, generator_model
 from fe2.case.problems import Key, Problems, suggestion, unknown_key
 from fe2.case.table import Table
 from fe2.case.toml_file import read_toml
@@ -109,6 +109,8 @@ def understand_cell(table: dict[str, Any], problems: Problems, key: Key = ()) ->
             for phase, content in table["phases"].items()
         }
     _check_labels(phases, problems, (*key, "phases"))
+    if isinstance(cell, GeneratorCell):
+        _check_generated(cell, phases, problems, (*key, "phases"))
     if whole is None or cell is None or len(problems.lines) > count:
         return None
     found = {phase: content for phase, content in phases.items() if content is not None}
@@ -196,6 +198,27 @@ def _check_labels(phases: Mapping[str, Phase | None], problems: Problems, key: K
             text = f"phase {owners[phase.label]!r} has the same label; each phase needs its own"
             problems.add((*key, name, "label"), text, phase.label)
         owners[phase.label] = name
+
+
+def _check_generated(
+    cell: GeneratorCell, phases: Mapping[str, Phase | None], problems: Problems, key: Key
+) -> None:
+    """Each phase that the generator makes has a table, and no table is without a phase."""
+    made = generated_phases(cell.generator, cell)
+    named = {
+        name: name if phase is None or phase.label is None else phase.label for name, phase in phases.items()
+    }
+    for name, group in named.items():
+        if isinstance(group, str) and group not in made:
+            problems.add(
+                (*key, name), f"{cell.generator} makes no phase {group!r}; {suggestion(group, made)}"
+            )
+    if all(isinstance(group, str) for group in named.values()):
+        for group in made:
+            if phases and group not in named.values():
+                problems.add(
+                    (*key, group), f"is missing: {cell.generator} makes this phase, and it needs a law"
+                )
 
 
 def understand_material(

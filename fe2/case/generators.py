@@ -54,6 +54,15 @@ def generator_parameters(table: Table, base: type[Table]) -> dict[str, Any]:
     return {name: getattr(table, name) for name in given if name not in base.model_fields}
 
 
+def generated_phases(name: str, table: Table) -> tuple[str, ...]:
+    """Phases of the cell that a generator makes with the parameters in a table of its model."""
+    if name == "laminate":
+        return tuple(f"layer_{k + 1}" for k in range(len(vars(table)["fractions"])))
+    if name == "polycrystal":
+        return tuple(f"grain_{k + 1}" for k in range(vars(table)["grains"]))
+    return ("matrix", "sphere" if name in ("simple_cubic", "random_spheres") else "fibre")
+
+
 def generate(name: str, path: Path, parameters: dict[str, Any]) -> Path:
     """Write the mesh of a generator.
 
