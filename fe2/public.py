@@ -15,10 +15,14 @@ from fe2.errors import (
     RunInterruptedError,
     StepSizeError,
 )
+from fe2.hierarchical.error_control import error_controlled
 from fe2.hierarchical.hull import Hull
 from fe2.hierarchical.linear_range import LinearRange, linear_range
 from fe2.hierarchical.ranged_model import RangedModel
+from fe2.hierarchical.reduction import reduce
 from fe2.hierarchical.size_study import SizeStudy, mean_tangent, size_study
+from fe2.hierarchical.storage import load as load_reduction
+from fe2.hierarchical.storage import save as save_reduction
 from fe2.hierarchical.windows import Windows
 from fe2.io.checkpoint_schedule import Checkpoints
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
@@ -124,10 +128,12 @@ __all__ = [
     "diffusion",
     "displacement_gradient",
     "draw_run",
+    "error_controlled",
     "finite_strain",
     "gradient",
     "image_cell",
     "linear_range",
+    "load_reduction",
     "mean_tangent",
     "pore_flow",
     "ramp",
@@ -136,6 +142,8 @@ __all__ = [
     "read_image",
     "read_mesh",
     "read_watched",
+    "reduce",
+    "save_reduction",
     "size_study",
     "small_strain",
     "smallest_acoustic_determinant",

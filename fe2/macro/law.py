@@ -17,7 +17,7 @@ from fe2.dispatch.pool import MicroPool, PointError
 from fe2.errors import InputError, MicroSolveError, place
 from fe2.jit import compile_expression
 from fe2.micro.model import MicroModel
-from fe2.quadrature import point_dofs, quadrature_function, quadrature_points
+from fe2.quadrature import point_dofs, point_weights, quadrature_function, quadrature_points
 
 Array = npt.NDArray[np.float64]
 
@@ -79,7 +79,7 @@ class HomogenizedLaw:
             InputError: The gradient does not fit the micro model, or the subdomain has no cells.
         """
         self._mesh = _mesh_of(gradient)
-        self.gradient = gradient
+        self.gradient, self._degree = gradient, quadrature_degree
         _check_components(gradient, micro)
         m = micro.kinematics.size
         self.flux = quadrature_function(self._mesh, quadrature_degree, (m,), "flux")
@@ -146,6 +146,10 @@ class HomogenizedLaw:
     def gradients(self) -> Array:
         """Macroscopic gradients at this rank's points, shape (n, m), cell by cell."""
         return self._at_points(self._evaluate_gradient)
+
+    def weights(self) -> Array:
+        """Volumes that this rank's points stand for, shape (n,), cell by cell."""
+        return point_weights(self._mesh, self._degree, self.cells)
 
     def indicators(self) -> dict[str, Array]:
         """What the tangents at this rank's points announce, by name, each of shape (n,), cell by cell.

@@ -81,6 +81,11 @@ class RVE:
         return self.form.kinematics
 
     @property
+    def problem(self) -> CellProblem:
+        """The discretized cell problem; whatever state is loaded in it."""
+        return self._problem
+
+    @property
     def boundary(self) -> str:
         """Name of the boundary condition."""
         return self._problem.boundary.name

@@ -107,7 +107,13 @@ class PointResponse:
 
 
 class PointLaw(PhaseLaw):
-    """A law that is evaluated by NumPy for many quadrature points at once."""
+    """A law that is evaluated by NumPy for many quadrature points at once.
+
+    Attributes:
+        rate_independent: True where the answer does not depend on the length of the time step.
+    """
+
+    rate_independent: ClassVar[bool] = False
 
     @abstractmethod
     def respond(self, gradient: Array, history: Mapping[str, Array], dt: float) -> PointResponse:

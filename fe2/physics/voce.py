@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class VocePlasticity(RadialReturnLaw):
         hardening: Linear isotropic hardening modulus H, not negative.
         kinematic_hardening: Kinematic hardening modulus :math:`H_k`, not negative.
     """
+
+    rate_independent: ClassVar[bool] = True
 
     yield_stress: float
     saturation_stress: float

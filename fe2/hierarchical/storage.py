@@ -1,0 +1,160 @@
+"""Reductions as HDF5 files: arrays and numbers, with a fingerprint of the cell and its laws; no pickles."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from fe2 import __version__
+from fe2.errors import Fe2Error, InputError
+from fe2.hierarchical.basis import Basis
+from fe2.hierarchical.cubature import Cubature
+from fe2.hierarchical.indicator import Indicator
+from fe2.hierarchical.paths import Path as GradientPath
+from fe2.hierarchical.reduction import Level, Reduction, ReductionOptions, ReductionReport
+from fe2.hierarchical.trained_range import TrainedRange
+from fe2.micro.rve import RVE
+
+FORMAT = 1
+_SUFFIXES = (".h5", ".hdf5")
+
+
+def fingerprint(rve: RVE) -> str:
+    """Hash of the cell, its form with all parameters of its laws, and its boundary condition.
+
+    Cells with the same fingerprint have the same states and the same answers.
+    """
+    form = rve.form
+    constants = [np.asarray(c.value).tolist() for c in form.residual.constants() if c is not form.dt]
+    laws = [repr(term.law) for term in form.point_laws]
+    history = [(variable.name, variable.phase, variable.components) for variable in form.history]
+    cell = (rve.cell.fingerprint, rve.boundary, rve.unknowns)
+    text = repr((cell, form.residual.signature(), constants, laws, history))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def save(reduction: Reduction, path: str | Path) -> None:
+    """Write a reduction.
+
+    Raises:
+        InputError: The file's name does not end in .h5 or .hdf5.
+        Fe2Error: The file could not be written.
+    """
+    path = Path(path)
+    if path.suffix not in _SUFFIXES:
+        raise InputError(f"{path}: a reduction is written as HDF5; its name has to end in .h5")
+    try:
+        with h5py.File(path, "w") as file:
+            _write(reduction, file)
+    except OSError as error:
+        raise Fe2Error(f"cannot write {path}: {error}") from error
+
+
+def _write(reduction: Reduction, file: h5py.File) -> None:
+    file.attrs["format"], file.attrs["fe2"] = FORMAT, __version__
+    file.attrs["fingerprint"] = fingerprint(reduction.rve)
+    file.attrs["components"] = list(reduction.rve.kinematics.components)
+    file.attrs["flux_scale"], file.attrs["held_out"] = reduction.flux_scale, reduction.held_out
+    for name, value in asdict(reduction.options).items():
+        file.attrs[name] = -1 if value is None else value
+    for name, level in (("fine", reduction.fine), ("coarse", reduction.coarse)):
+        if level is not None:
+            group = file.create_group(name)
+            for part in (level.basis, level.cubature):
+                for entry in fields(part):
+                    group[entry.name] = getattr(part, entry.name)
+    for name, entries in (("trained", reduction.trained), ("report", reduction.report)):
+        for entry in fields(entries):
+            file[f"{name}/{entry.name}"] = getattr(entries, entry.name)
+    if reduction.indicator is not None:
+        file["indicator/factor"] = reduction.indicator.factor
+        file["indicator/floor"] = reduction.indicator.floor
+    for number, one in enumerate(reduction.paths):
+        file[f"paths/{number:05d}/times"], file[f"paths/{number:05d}/gradients"] = one.times, one.gradients
+
+
+def load(path: str | Path, rve: RVE) -> Reduction:
+    """Read a reduction for the cell that it was made of.
+
+    Raises:
+        InputError: The file cannot be read, is none of a reduction, or was made of another cell, with other
+            laws, or by another version of the format.
+    """
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            _check(file, path, rve)
+            return _read(file, rve)
+    except (OSError, KeyError) as error:
+        raise InputError(f"{path}: this is no file of a reduction, or it is damaged: {error}") from error
+
+
+def _check(file: h5py.File, path: Path, rve: RVE) -> None:
+    if "fingerprint" not in file.attrs:
+        raise InputError(f"{path}: this is no file of a reduction")
+    if file.attrs["format"] != FORMAT:
+        raise InputError(
+            f"{path}: written in format {file.attrs['format']} by fe2 {file.attrs['fe2']}; this version "
+            f"reads format {FORMAT}: reduce the cell again"
+        )
+    if file.attrs["fingerprint"] != fingerprint(rve):
+        raise InputError(
+            f"{path}: the reduction was made of another cell, with other laws or parameters, or with another "
+            "boundary condition: reduce this cell again"
+        )
+
+
+def _read(file: h5py.File, rve: RVE) -> Reduction:
+    attributes = file.attrs
+    modes = int(attributes["modes"])
+    indicator = None
+    if "indicator" in file:
+        indicator = Indicator(float(file["indicator/factor"][()]), float(file["indicator/floor"][()]))
+    trained, report = file["trained"], file["report"]
+    return Reduction(
+        rve=rve,
+        options=ReductionOptions(
+            float(attributes["tolerance"]),
+            float(attributes["cubature_tolerance"]),
+            None if modes < 0 else modes,
+        ),
+        fine=_level(file["fine"]),
+        coarse=_level(file["coarse"]) if "coarse" in file else None,
+        trained=TrainedRange(
+            trained["origin"][:],
+            trained["scale"][:],
+            float(trained["radius"][()]),
+            float(trained["longest_step"][()]),
+        ),
+        indicator=indicator,
+        flux_scale=float(attributes["flux_scale"]),
+        paths=tuple(
+            GradientPath(group["times"][:], group["gradients"][:]) for group in file["paths"].values()
+        ),
+        held_out=int(attributes["held_out"]),
+        report=ReductionReport(
+            singular_values=report["singular_values"][:],
+            modes=int(report["modes"][()]),
+            cells=int(report["cells"][()]),
+            all_cells=int(report["all_cells"][()]),
+            training_error=float(report["training_error"][()]),
+            held_out_error=float(report["held_out_error"][()]),
+            solves=int(report["solves"][()]),
+        ),
+    )
+
+
+def _level(group: h5py.Group) -> Level:
+    return Level(
+        Basis(group["modes"][:], group["dual"][:], group["singular_values"][:]),
+        Cubature(
+            group["cells"][:].astype(np.int32),
+            group["weights"][:],
+            float(group["error"][()]),
+            float(group["residual"][()]),
+        ),
+    )
