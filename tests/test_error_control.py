@@ -20,6 +20,7 @@ from fe2.hierarchical.budget import FullSolves
 from fe2.hierarchical.error_control import ErrorControlledRVE, error_controlled
 from fe2.hierarchical.indicator import along
 from fe2.hierarchical.reduction import reduce
+from fe2.hierarchical.storage import save
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
 
@@ -222,9 +223,11 @@ def test_a_budget_goes_where_weight_times_error_is_largest():
 @pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="starts mpiexec, which does not nest")
 def test_results_do_not_depend_on_the_number_of_ranks(tmp_path):
     found = {}
+    cell = tmp_path / "cell.h5"
+    save(plastic_reduction(), cell)
     for ranks in (1, 2, 3):
         file = tmp_path / f"{ranks}.json"
-        succeeded(mpiexec(ranks, [str(PROGRAMS / "reduced_strip.py"), str(file)], timeout=120.0))
+        succeeded(mpiexec(ranks, [str(PROGRAMS / "reduced_strip.py"), str(file), str(cell)], timeout=120.0))
         found[ranks] = json.loads(file.read_text())
     for ranks in (2, 3):
         for name in ("reactions", "plastic strain"):
@@ -232,5 +235,6 @@ def test_results_do_not_depend_on_the_number_of_ranks(tmp_path):
             np.testing.assert_allclose(
                 found[ranks][name], expected, rtol=0.0, atol=1e-7 * np.abs(expected).max(), err_msg=name
             )
-        for name, count in found[1]["counts"].items():
-            assert found[ranks]["counts"][name] == pytest.approx(count, rel=1e-6), name
+        # what is kept beside the states belongs to a rank: where points move it is found again
+        for name in found[1]["counts"].keys() - {"solves of whole cells for their history"}:
+            assert found[ranks]["counts"][name] == pytest.approx(found[1]["counts"][name], rel=1e-6), name

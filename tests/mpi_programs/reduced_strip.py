@@ -7,19 +7,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import reduced_cells
 import two_scale
 from mpi4py import MPI
 
 from fe2.hierarchical.budget import FullSolves
 from fe2.hierarchical.error_control import error_controlled
+from fe2.hierarchical.storage import load
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
 
 WORLD = MPI.COMM_WORLD
 
 if __name__ == "__main__":
-    micro = error_controlled(reduced_cells.plastic_reduction())
+    micro = error_controlled(load(sys.argv[2], two_scale.plastic_rve()))
     strip = two_scale.clamped(two_scale.distorted(WORLD, (3, 1), (2.0, 1.0)), micro, {"snes_rtol": 1e-10})
 
     def apply(time: float) -> None:
