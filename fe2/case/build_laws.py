@@ -17,9 +17,12 @@ from fe2.case.build_mesh import group_number
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
 from fe2.dispatch.options import Parallel
+from fe2.case.run_tables import ReductionTable
 from fe2.errors import InputError
+from fe2.hierarchical.error_control import error_controlled
 from fe2.hierarchical.linear_range import linear_range
 from fe2.hierarchical.ranged_model import RangedModel
+from fe2.hierarchical.storage import load
 from fe2.io.gmsh_mesh import MarkedMesh
 from fe2.macro.law import HomogenizedLaw
 from fe2.micro.model import MicroModel
@@ -60,6 +63,8 @@ class Subdomain:
         """
         if self.rve is None or self.law.mode == "concurrent":
             return self.rve
+        if self.law.reduction is not None:
+            return on_every_rank(self.comm, partial(self._reduced, self.rve, self.law.reduction))
         if self.law.linear_range is None:
             return self.rve.linearized()
         table = self.law.linear_range
@@ -78,6 +83,18 @@ class Subdomain:
             on_every_rank(self.comm, problems.raise_if_any)
             raise
         return RangedModel(found.model, found.hull, outside=table.outside)
+
+    def _reduced(self, rve: RVE, table: ReductionTable) -> MicroModel:
+        try:
+            reduction = load(self.file.parent / table.file, rve)
+            return error_controlled(
+                reduction, tolerance=table.error, outside=table.outside, capacity=table.capacity
+            )
+        except InputError as error:
+            problems = Problems(self.file)
+            problems.add(("laws", self.name, "reduction"), str(error))
+            problems.raise_if_any()
+            raise
 
     def points(self, marked: MarkedMesh, quadrature_degree: int) -> int:
         """Number of its quadrature points on all ranks; collective."""

@@ -19,7 +19,16 @@ from fe2.case.cell_case import (
 from fe2.case.generators import MESH_GENERATORS, generator_model
 from fe2.case.problems import CaseFileError, Key, Problems, suggestion
 from fe2.case.run_checks import check_box, check_run
-from fe2.case.run_tables import BoxMesh, CellLaw, FileMesh, GeneratorMesh, LawPlace, LinearRangeTable, RunFile
+from fe2.case.run_tables import (
+    BoxMesh,
+    CellLaw,
+    FileMesh,
+    GeneratorMesh,
+    LawPlace,
+    LinearRangeTable,
+    ReductionTable,
+    RunFile,
+)
 from fe2.case.table import Table
 from fe2.case.toml_file import read_toml
 
@@ -36,6 +45,7 @@ class Law:
         mode: "concurrent" or "linearized", where there is a cell.
         material: The law itself, where there is no cell.
         linear_range: Range in which a linearized cell holds, or None.
+        reduction: The reduced cell of the mode "reduced", or None.
     """
 
     subdomain: int | str | None
@@ -43,6 +53,7 @@ class Law:
     mode: str = "concurrent"
     material: Material | None = None
     linear_range: LinearRangeTable | None = None
+    reduction: ReductionTable | None = None
 
 
 @dataclass(frozen=True)
@@ -158,9 +169,19 @@ def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) ->
         problems.add(
             (*key, "linear_range"), 'it is the range of a linearized cell: mode = "linearized" is missing'
         )
+    if (found.reduction is not None) != (found.mode == "reduced"):
+        problems.add((*key, "reduction"), 'this table and mode = "reduced" are needed together')
+    if found.reduction is not None:
+        check_file(found.reduction.file, problems, (*key, "reduction", "file"))
     if cell is None:
         return None
-    return Law(found.subdomain, cell=cell, mode=found.mode, linear_range=found.linear_range)
+    return Law(
+        found.subdomain,
+        cell=cell,
+        mode=found.mode,
+        linear_range=found.linear_range,
+        reduction=found.reduction,
+    )
 
 
 def _read_cell(law: CellLaw, problems: Problems, key: Key) -> CellCase | None:

@@ -118,6 +118,19 @@ class LinearRangeTable(Table):
     """What becomes of points outside: counted in the summary, or refused, which cuts the step."""
 
 
+class ReductionTable(Table):
+    """The reduced cell of a law: made beforehand by fe2 reduce, solved in full where it may be wrong."""
+
+    file: str
+    """File that fe2 reduce wrote for this cell, relative to this file."""
+    error: float = Field(0.01, gt=0.0)
+    """Estimated error of the flux, relative to the largest trained one; beyond it the cell is solved."""
+    outside: Literal["full", "error"] = "full"
+    """What becomes of points outside of the trained range: solved whole, or refused, which cuts the step."""
+    capacity: int = Field(500, ge=1)
+    """Largest number of steps of the run, for which every point has room."""
+
+
 class CellLaw(LawPlace):
     """A law that is a cell at every quadrature point."""
 
@@ -125,10 +138,12 @@ class CellLaw(LawPlace):
     """Cell file, relative to this file; or the table [cell] itself, with the phases beside it."""
     phases: dict[str, Any] | None = None
     """Phases, where the cell's table stands here."""
-    mode: Literal["concurrent", "linearized"] = "concurrent"
-    """Whether cells are solved while the run goes on, or replaced by their tangent beforehand."""
+    mode: Literal["concurrent", "reduced", "linearized"] = "concurrent"
+    """Whether cells are solved while the run goes on, or replaced by reduced ones or by their tangent."""
     linear_range: LinearRangeTable | None = None
     """Range in which the tangent of a linearized cell holds."""
+    reduction: ReductionTable | None = None
+    """The reduced cell, where the mode is reduced."""
 
 
 class BoundaryTable(Table):

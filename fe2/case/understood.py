@@ -28,6 +28,9 @@ def understood(case: RunCase) -> dict[str, Any]:
             laws[name] = {**place, "mode": law.mode, **_cell(law.cell)}
             if law.linear_range is not None:
                 laws[name]["linear_range"] = law.linear_range.model_dump(mode="json", exclude_none=True)
+            if law.reduction is not None:
+                reduction = law.reduction.model_dump(mode="json")
+                laws[name]["reduction"] = {**reduction, "file": _absolute(case.path(law.reduction.file))}
         if law.material is not None:
             laws[name] = {**place, **_material(law.material)}
     output = {**tables["output"], "folder": _absolute(case.path(case.tables.output.folder))}

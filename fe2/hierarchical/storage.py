@@ -37,6 +37,16 @@ def fingerprint(rve: RVE) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def check_name(path: Path) -> None:
+    """Refuse a name that is none of an HDF5 file.
+
+    Raises:
+        InputError: It does not end in .h5 or .hdf5.
+    """
+    if path.suffix not in _SUFFIXES:
+        raise InputError(f"{path}: a reduction is written as HDF5; its name has to end in .h5")
+
+
 def save(reduction: Reduction, path: str | Path) -> None:
     """Write a reduction.
 
@@ -45,8 +55,7 @@ def save(reduction: Reduction, path: str | Path) -> None:
         Fe2Error: The file could not be written.
     """
     path = Path(path)
-    if path.suffix not in _SUFFIXES:
-        raise InputError(f"{path}: a reduction is written as HDF5; its name has to end in .h5")
+    check_name(path)
     try:
         with h5py.File(path, "w") as file:
             _write(reduction, file)

@@ -1,0 +1,57 @@
+"""Reduced cells without Python: `fe2 reduce`, and `mode = "reduced"` in run files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from case_files import GENERATOR_CELL, RUN, changed, write
+
+from fe2.cli.main import run
+from fe2.io.history import read_history
+
+pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+
+REDUCED = changed(
+    RUN,
+    laws__composite__mode="reduced",
+    laws__composite__reduction={"file": "cell.h5", "error": 0.02},
+    output={"folder": "reduced", "reactions": ["grip"]},
+)
+SMALL = ("--amplitude", "0.01", "--paths", "4", "--steps", "3")
+
+
+def test_a_reduced_cell_is_made_and_used(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    cell = write(tmp_path, GENERATOR_CELL, "cell.toml")
+    output = tmp_path / "cell.h5"
+    assert run(["reduce", str(cell), "-o", str(output), *SMALL, "--json"]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert report["cells"] < report["all_cells"]
+    assert report["held_out_error"] < 0.02
+    concurrent = changed(RUN, output={"folder": "concurrent", "reactions": ["grip"]})
+    for name, case in (("reduced", REDUCED), ("concurrent", concurrent)):
+        assert run(["run", str(write(tmp_path, case, f"{name}.toml")), "-q"]) == 0
+    forces = [read_history(tmp_path / name)["grip_x"] for name in ("reduced", "concurrent")]
+    np.testing.assert_allclose(forces[0], forces[1], rtol=0.02)
+    summary = json.loads((tmp_path / "reduced" / "summary.json").read_text())
+    assert summary["models"]["solves of reduced cells"] > 0
+    other = changed(REDUCED, laws__composite__phases__layer_1__young=71e3, output__folder="other")
+    assert run(["run", str(write(tmp_path, other, "other.toml")), "-q"]) == 1
+    assert "laws.composite.reduction" in (error := capfd.readouterr().err)
+    assert "made of another cell" in error
+
+
+def test_a_reduced_law_needs_its_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    assert run(["check", str(write(tmp_path, REDUCED))]) == 1
+    assert 'laws.composite.reduction.file = "cell.h5": there is no such file' in capfd.readouterr().err
+    case = changed(RUN, laws__composite__mode="reduced")
+    assert run(["check", str(write(tmp_path, case))]) == 1
+    assert 'laws.composite.reduction: this table and mode = "reduced"' in capfd.readouterr().err
+
+
+def test_names_of_files_are_refused_before_the_training(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    cell = write(tmp_path, GENERATOR_CELL, "cell.toml")
+    assert run(["reduce", str(cell), "-o", str(tmp_path / "cell.txt"), "--amplitude", "0.01"]) == 1
+    assert "has to end in .h5" in capfd.readouterr().err
