@@ -30,7 +30,7 @@ from fe2.micro.small_strain import small_strain
 from fe2.physics.conduction import LinearConduction, NonlinearConduction
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.neo_hookean import NeoHookean
-from fe2.physics.pore_flow import StokesFlow
+from fe2.physics.pore_flow import NewtonianFluid
 from fe2.physics.viscoplasticity import NortonPerzyna
 
 pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
@@ -210,7 +210,7 @@ def test_point_laws():
 def test_pore_flow_is_refused():
     image = np.zeros((6, 6), dtype=int)
     image[1:3, 1:3] = 1
-    rve = pore_flow(two_phases(image), {"a": StokesFlow(1.0)})
+    rve = pore_flow(two_phases(image), {"a": NewtonianFluid(1.0)})
     with pytest.raises(InputError, match="cannot be reduced"):
         reduce(rve, straight(rve, 1.0))
 
