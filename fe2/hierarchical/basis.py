@@ -77,7 +77,12 @@ def virgin_stiffness(problem: CellProblem, initial: Array) -> Virgin:
 
 
 def proper_orthogonal_decomposition(
-    snapshots: Array, stiffness: sp.csr_matrix, *, tolerance: float, limit: int | None = None
+    snapshots: Array,
+    stiffness: sp.csr_matrix,
+    *,
+    tolerance: float,
+    limit: int | None = None,
+    scale: float = 0.0,
 ) -> Basis:
     r"""The fewest modes with which the snapshots' error is at most `tolerance` in the norm of K.
 
@@ -86,6 +91,7 @@ def proper_orthogonal_decomposition(
         stiffness: Symmetric positive definite matrix K.
         tolerance: Bound of :math:`(\sum_{i>r} \sigma_i^2 / \sum_i \sigma_i^2)^{1/2}`.
         limit: Largest number of modes.
+        scale: Energy norm of what the gradients alone do; fluctuations below its round-off are none.
 
     Raises:
         InputError: The matrix is not positive definite, or there is no mode.
@@ -102,7 +108,7 @@ def proper_orthogonal_decomposition(
         ) from error
     left, singular_values, _ = np.linalg.svd(factor.T @ rest, full_matrices=False)
     squares = singular_values**2
-    if not squares.sum() > 0.0:
+    if not np.sqrt(squares.sum()) > _ROUND_OFF * scale:
         raise InputError(
             "a basis of zero modes: the training left the cell without fluctuations, as a homogeneous cell "
             "does; use the phase's law itself, or train along other paths"

@@ -207,8 +207,11 @@ def reduce(
 def _level(rve: RVE, virgin: Virgin, training: Sequence[Snapshots], options: ReductionOptions) -> Level:
     problem = rve.problem
     columns = np.hstack([path.states[1:, problem.layout.fluctuation].T for path in training])
+    gradients = np.vstack([path.gradients for path in training])
+    energies = np.einsum("ki,ij,kj->k", gradients, virgin.macroscopic, gradients)
+    scale = float(np.sqrt(np.abs(energies).sum()))
     basis = proper_orthogonal_decomposition(
-        columns, virgin.stiffness, tolerance=options.tolerance, limit=options.modes
+        columns, virgin.stiffness, tolerance=options.tolerance, limit=options.modes, scale=scale
     )
     if options.cubature_tolerance == 0.0:
         return Level(basis, all_cells(_mesh_cells(rve)))
