@@ -16,8 +16,8 @@ from fe2.case.build_cell import build_rve
 from fe2.case.build_mesh import group_number
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
-from fe2.dispatch.options import Parallel
 from fe2.case.run_tables import ReductionTable
+from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
 from fe2.hierarchical.error_control import error_controlled
 from fe2.hierarchical.linear_range import linear_range

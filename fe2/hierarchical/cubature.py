@@ -86,7 +86,8 @@ def empirical_cubature(
         np.repeat(np.arange(count), shares.points_per_cell), shares.volumes, minlength=count
     )
     forces = sketches[0].norm
-    combined = np.hstack([s.values * (forces / s.norm) for s in sketches if s.norm > 0.0])
+    # sums of sketches with random factors of their own are the sketch of all columns side by side
+    combined = np.sum([s.values * (forces / s.norm) for s in sketches if s.norm > 0.0], axis=0)
     phases = [cell.phases.values[:count] == number for number in range(len(cell.names))]
     return _chosen(combined, volumes, np.array(phases), tolerance)
 
