@@ -15,12 +15,19 @@ from fe2.errors import (
     RunInterruptedError,
     StepSizeError,
 )
+from fe2.hierarchical import paths
+from fe2.hierarchical.database import Database, read_database
 from fe2.hierarchical.error_control import error_controlled
 from fe2.hierarchical.hull import Hull
+from fe2.hierarchical.interpolation import InterpolatedModel
 from fe2.hierarchical.linear_range import LinearRange, linear_range
 from fe2.hierarchical.ranged_model import RangedModel
+from fe2.hierarchical.recorded import recorded_paths
 from fe2.hierarchical.reduction import reduce
+from fe2.hierarchical.sampling import sample
+from fe2.hierarchical.scales import Relaxation, Scales, gradient_length, relaxation, scales
 from fe2.hierarchical.size_study import SizeStudy, mean_tangent, size_study
+from fe2.hierarchical.solved_path import SolvedPath, solve_path
 from fe2.hierarchical.storage import load as load_reduction
 from fe2.hierarchical.storage import save as save_reduction
 from fe2.hierarchical.windows import Windows
@@ -73,6 +80,7 @@ __all__ = [
     "Cell",
     "CellForm",
     "Checkpoints",
+    "Database",
     "DiffusionLaw",
     "EffectiveProperties",
     "ExpressionLaw",
@@ -83,6 +91,7 @@ __all__ = [
     "Hyperelastic",
     "HyperelasticLaw",
     "InputError",
+    "InterpolatedModel",
     "J2Plasticity",
     "Kinematics",
     "LinearConduction",
@@ -113,12 +122,15 @@ __all__ = [
     "PointLaw",
     "PointResponse",
     "RangedModel",
+    "Relaxation",
     "Response",
     "Responses",
     "RunInterruptedError",
+    "Scales",
     "Simulation",
     "SizeStudy",
     "Solid",
+    "SolvedPath",
     "SplitHyperelasticLaw",
     "StepSizeError",
     "VocePlasticity",
@@ -131,23 +143,31 @@ __all__ = [
     "error_controlled",
     "finite_strain",
     "gradient",
+    "gradient_length",
     "image_cell",
     "linear_range",
     "load_reduction",
     "mean_tangent",
+    "paths",
     "pore_flow",
     "ramp",
     "read_cell",
+    "read_database",
     "read_history",
     "read_image",
     "read_mesh",
     "read_watched",
+    "recorded_paths",
     "reduce",
+    "relaxation",
+    "sample",
     "save_reduction",
+    "scales",
     "size_study",
     "small_strain",
     "smallest_acoustic_determinant",
     "smallest_acoustic_eigenvalue",
+    "solve_path",
     "strain",
     "value_and_gradient",
     "write_local_fields",

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from dolfinx import fem
 
-from fe2.errors import MacroSolveError, MicroSolveError, RunInterruptedError, StepSizeError
+from fe2.errors import InputError, MacroSolveError, MicroSolveError, RunInterruptedError, StepSizeError
+from fe2.hierarchical.recorded import write_gradients
 from fe2.interruption import Interruption
 from fe2.io.checkpoint import Remembered
 from fe2.io.checkpoint_schedule import Checkpoints, Saving
@@ -55,6 +56,7 @@ class Simulation:
         remember: Mapping[str, Remembered] | None = None,
         resume: bool = False,
         record_costs: bool = False,
+        record_gradients: bool = False,
     ) -> None:
         """Prepare the run; collective.
 
@@ -78,6 +80,8 @@ class Simulation:
             resume: Go on from the checkpoint of an earlier run. Where there is none, and no results
                 either, the run begins at its start.
             record_costs: Write the measured cost of every point in every step to ``costs.csv`` in `output`.
+            record_gradients: Store the gradients of all points at every step, as paths along which cells
+                can be solved beforehand.
 
         Raises:
             InputError: The output folder holds results and `overwrite` is not set, or checkpoints have
@@ -108,6 +112,9 @@ class Simulation:
                 resume=self._position is not None,
                 costs=record_costs,
             )
+        if record_gradients and output is None:
+            raise InputError("record_gradients needs an output folder")
+        self._gradients = Path(output) if output is not None and record_gradients else None
         for law in problem.laws:
             law.pool.progress = self._progress.points
 
@@ -220,6 +227,11 @@ class Simulation:
         self.steps.apply(float(self.steps.times[0]))
         if self._results is not None:
             self._results.write_fields(float(self.steps.times[0]))
+        self._write_gradients(float(self.steps.times[0]))
+
+    def _write_gradients(self, time: float) -> None:
+        if self._gradients is not None:
+            write_gradients(self._gradients, len(self.records), time, self.problem.laws, self.problem.comm)
 
     def _record(
         self, step: int, target: float, iterations: int, seconds: float, control: StepControl
@@ -242,6 +254,7 @@ class Simulation:
         self.records.append(record)
         if self._results is not None:
             self._results.write_step(record)
+        self._write_gradients(target)
         self._progress.accepted(record)
 
     def _summary(self, control: StepControl, seconds: float, finished: bool) -> Summary:

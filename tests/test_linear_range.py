@@ -240,7 +240,7 @@ def test_case_file_with_a_range_gives_the_same_lines_on_any_number_of_ranks(tmp_
 def test_a_range_is_for_linearized_cells_only(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     case = changed(RUN, laws__composite__linear_range={"largest": 0.01})
     assert run(["check", str(write(tmp_path, case))]) == 1
-    assert "laws.composite.linear_range: it is the range of a linearized cell" in capfd.readouterr().err
+    assert 'it belongs to a cell with mode = "linearized"' in capfd.readouterr().err
 
 
 def test_command_tells_the_range_of_each_component(tmp_path: Path, capfd: pytest.CaptureFixture[str]):

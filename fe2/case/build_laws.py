@@ -19,7 +19,9 @@ from fe2.case.run_case import Law, RunCase
 from fe2.case.run_tables import ReductionTable
 from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
+from fe2.hierarchical.database import read_database
 from fe2.hierarchical.error_control import error_controlled
+from fe2.hierarchical.interpolation import InterpolatedModel
 from fe2.hierarchical.linear_range import linear_range
 from fe2.hierarchical.ranged_model import RangedModel
 from fe2.hierarchical.storage import load
@@ -59,29 +61,34 @@ class Subdomain:
         """The micro model of all points of the subdomain; collective.
 
         Raises:
-            CaseFileError: On all ranks: the tangent of the cell holds in no range.
+            CaseFileError: On all ranks: the tangent of the cell holds in no range, or the database is of
+                another cell.
         """
         if self.rve is None or self.law.mode == "concurrent":
             return self.rve
         if self.law.reduction is not None:
             return on_every_rank(self.comm, partial(self._reduced, self.rve, self.law.reduction))
-        if self.law.linear_range is None:
-            return self.rve.linearized()
-        table = self.law.linear_range
         try:
-            found = linear_range(
-                self.rve,
-                table.largest,
-                tolerance=table.tolerance,
-                directions=table.directions,
-                dt=table.dt,
-                comm=self.comm,
-            )
+            return self._interpolated(self.rve) if self.law.interpolation else self._linearized(self.rve)
         except InputError as error:
             problems = Problems(self.file)
-            problems.add(("laws", self.name, "linear_range"), str(error))
+            table = "interpolation" if self.law.interpolation else "linear_range"
+            problems.add(("laws", self.name, table), str(error))
             on_every_rank(self.comm, problems.raise_if_any)
             raise
+
+    def _linearized(self, rve: RVE) -> MicroModel:
+        table = self.law.linear_range
+        if table is None:
+            return rve.linearized()
+        found = linear_range(
+            rve,
+            table.largest,
+            tolerance=table.tolerance,
+            directions=table.directions,
+            dt=table.dt,
+            comm=self.comm,
+        )
         return RangedModel(found.model, found.hull, outside=table.outside)
 
     def _reduced(self, rve: RVE, table: ReductionTable) -> MicroModel:
@@ -95,6 +102,17 @@ class Subdomain:
             problems.add(("laws", self.name, "reduction"), str(error))
             problems.raise_if_any()
             raise
+
+    def _interpolated(self, rve: RVE) -> MicroModel:
+        table = self.law.interpolation
+        assert table is not None
+
+        def interpolate() -> InterpolatedModel:
+            return InterpolatedModel.of(read_database(self.file.parent / table.database), rve)
+
+        model = on_every_rank(self.comm, interpolate)
+        full = rve if table.outside == "full" else None
+        return RangedModel(model, model.hull, outside=table.outside, full=full)
 
     def points(self, marked: MarkedMesh, quadrature_degree: int) -> int:
         """Number of its quadrature points on all ranks; collective."""

@@ -172,6 +172,7 @@ def build_simulation(
         output=case.path(output.folder),
         loads={**constants, **_reactions(model, problem)},
         watch=output.watch,
+        record_gradients=output.gradients,
         overwrite=overwrite,
         quiet=quiet,
         checkpoint=Checkpoints(output.checkpoint_every, output.checkpoint_seconds, case=decisive(case)),

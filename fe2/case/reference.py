@@ -22,6 +22,7 @@ from fe2.case.run_tables import (
     FieldTable,
     FileMesh,
     GeneratorMesh,
+    InterpolationTable,
     LawPlace,
     LinearRangeTable,
     MicroSolver,
@@ -76,6 +77,7 @@ def _run_part() -> list[str]:
         _section("`[laws.NAME]` with a cell", CellLaw, LawPlace),
         _section("`[laws.NAME.linear_range]`", LinearRangeTable),
         _section("`[laws.NAME.reduction]`", ReductionTable),
+        _section("`[laws.NAME.interpolation]`", InterpolationTable),
         _section("`[laws.NAME]`: every law", LawPlace),
         "A law without `cell` has `law` and its parameters, as a phase has: a formula at the macroscopic "
         "scale, without history.\n",

@@ -24,6 +24,7 @@ from fe2.case.run_tables import (
     CellLaw,
     FileMesh,
     GeneratorMesh,
+    InterpolationTable,
     LawPlace,
     LinearRangeTable,
     ReductionTable,
@@ -42,10 +43,11 @@ class Law:
     Attributes:
         subdomain: Physical group in which it holds, or None.
         cell: The cell at every quadrature point, or None.
-        mode: "concurrent" or "linearized", where there is a cell.
+        mode: "concurrent", "reduced", "linearized" or "interpolated", where there is a cell.
         material: The law itself, where there is no cell.
         linear_range: Range in which a linearized cell holds, or None.
         reduction: The reduced cell of the mode "reduced", or None.
+        interpolation: Database of an interpolated cell, or None.
     """
 
     subdomain: int | str | None
@@ -54,6 +56,7 @@ class Law:
     material: Material | None = None
     linear_range: LinearRangeTable | None = None
     reduction: ReductionTable | None = None
+    interpolation: InterpolationTable | None = None
 
 
 @dataclass(frozen=True)
@@ -165,14 +168,7 @@ def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) ->
         cell = understand_cell(tables, problems, key)
     else:
         cell = _read_cell(found, problems, key)
-    if found.linear_range is not None and found.mode != "linearized":
-        problems.add(
-            (*key, "linear_range"), 'it is the range of a linearized cell: mode = "linearized" is missing'
-        )
-    if (found.reduction is not None) != (found.mode == "reduced"):
-        problems.add((*key, "reduction"), 'this table and mode = "reduced" are needed together')
-    if found.reduction is not None:
-        check_file(found.reduction.file, problems, (*key, "reduction", "file"))
+    _check_mode(found, problems, key)
     if cell is None:
         return None
     return Law(
@@ -181,7 +177,21 @@ def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) ->
         mode=found.mode,
         linear_range=found.linear_range,
         reduction=found.reduction,
+        interpolation=found.interpolation,
     )
+
+
+def _check_mode(law: CellLaw, problems: Problems, key: Key) -> None:
+    """What belongs to one mode stands with it, and files made beforehand are there."""
+    if law.linear_range is not None and law.mode != "linearized":
+        problems.add((*key, "linear_range"), 'it belongs to a cell with mode = "linearized"', law.mode)
+    for name, mode in (("reduction", "reduced"), ("interpolation", "interpolated")):
+        if (getattr(law, name) is not None) != (law.mode == mode):
+            problems.add((*key, name), f'this table and mode = "{mode}" are needed together')
+    if law.reduction is not None:
+        check_file(law.reduction.file, problems, (*key, "reduction", "file"))
+    if law.interpolation is not None:
+        check_file(law.interpolation.database, problems, (*key, "interpolation", "database"))
 
 
 def _read_cell(law: CellLaw, problems: Problems, key: Key) -> CellCase | None:

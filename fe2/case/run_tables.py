@@ -131,6 +131,15 @@ class ReductionTable(Table):
     """Largest number of steps of the run, for which every point has room."""
 
 
+class InterpolationTable(Table):
+    """A database of solved paths, whose potential is interpolated; for cells without memory."""
+
+    database: str
+    """HDF5 file of `fe2 sample`, relative to this file."""
+    outside: Literal["count", "raise", "full"] = "full"
+    """What becomes of points outside of the samples: "full" solves the cell and counts."""
+
+
 class CellLaw(LawPlace):
     """A law that is a cell at every quadrature point."""
 
@@ -138,12 +147,14 @@ class CellLaw(LawPlace):
     """Cell file, relative to this file; or the table [cell] itself, with the phases beside it."""
     phases: dict[str, Any] | None = None
     """Phases, where the cell's table stands here."""
-    mode: Literal["concurrent", "reduced", "linearized"] = "concurrent"
-    """Whether cells are solved while the run goes on, or replaced by reduced ones or by their tangent."""
+    mode: Literal["concurrent", "reduced", "linearized", "interpolated"] = "concurrent"
+    """Whether cells are solved while the run goes on, or replaced by what was made of them beforehand."""
     linear_range: LinearRangeTable | None = None
     """Range in which the tangent of a linearized cell holds."""
     reduction: ReductionTable | None = None
     """The reduced cell, where the mode is reduced."""
+    interpolation: InterpolationTable | None = None
+    """The database, where the mode is interpolated."""
 
 
 class BoundaryTable(Table):
@@ -217,6 +228,8 @@ class OutputTable(Table):
     """Folder of results, relative to this file."""
     watch: Annotated[tuple[Floats, ...], Field(strict=False)] = ()
     """Coordinates; the cell of the quadrature point nearest to each is stored at every step."""
+    gradients: bool = False
+    """Whether the gradients of all points are stored at every step, for `fe2 sample --recorded`."""
     reactions: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Names of boundaries whose reactions become columns of the history."""
     pictures: Annotated[tuple[PictureTable, ...], Field(strict=False)] = ()

@@ -31,6 +31,9 @@ def understood(case: RunCase) -> dict[str, Any]:
             if law.reduction is not None:
                 reduction = law.reduction.model_dump(mode="json")
                 laws[name]["reduction"] = {**reduction, "file": _absolute(case.path(law.reduction.file))}
+            if law.interpolation is not None:
+                table = law.interpolation.model_dump(mode="json")
+                laws[name]["interpolation"] = {**table, "database": _absolute(case.path(table["database"]))}
         if law.material is not None:
             laws[name] = {**place, **_material(law.material)}
     output = {**tables["output"], "folder": _absolute(case.path(case.tables.output.folder))}

@@ -15,8 +15,8 @@ from fe2.cli.ranks import first_rank, single_rank
 from fe2.errors import Fe2Error, RunInterruptedError
 
 _COMMANDS = (
-    *("homogenize", "run", "check", "material", "linear-range", "reduce", "size-study", "mesh"),
-    *("show", "report", "new", "schema", "info"),
+    *("homogenize", "run", "check", "material", "linear-range", "reduce", "sample", "size-study", "scales"),
+    *("mesh", "show", "report", "new", "schema", "info"),
 )
 
 STOPPED = 75

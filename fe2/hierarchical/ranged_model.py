@@ -15,7 +15,7 @@ from fe2.response import Response
 
 Array = npt.NDArray[np.float64]
 
-type Outside = Literal["count", "raise"]
+type Outside = Literal["count", "raise", "full"]
 
 USED = "range_used"
 """Name of the field that says which part of the range a point uses: above one it has left it."""
@@ -30,18 +30,27 @@ class RangedModel:
     Attributes:
         model: The micro model, whose states begin with the gradient.
         hull: The range.
-        outside: "count" answers outside of the range too, and counts; "raise" refuses.
+        outside: "count" answers outside of the range too, and counts; "raise" refuses; "full" asks the
+            whole cell.
+        full: The whole cell, which has no memory, for "full".
     """
 
-    def __init__(self, model: MicroModel, hull: Hull, *, outside: Outside = "count") -> None:
+    def __init__(
+        self, model: MicroModel, hull: Hull, *, outside: Outside = "count", full: MicroModel | None = None
+    ) -> None:
         """Join a model and its range.
 
         Raises:
-            InputError: `outside` is neither "count" nor "raise".
+            InputError: `outside` is none of the above, or "full" is asked for and there is no whole cell, or
+                the model remembers more than its gradient.
         """
         if outside not in get_args(Outside.__value__):
-            raise InputError(f'outside = {outside!r}: it must be "count" or "raise"')
-        self.model, self.hull, self.outside = model, hull, outside
+            raise InputError(f'outside = {outside!r}: it must be "count", "raise" or "full"')
+        if outside == "full" and (full is None or model.state_size != model.kinematics.size):
+            raise InputError(
+                'outside = "full" needs the whole cell, full=rve, and a model whose state is its gradient'
+            )
+        self.model, self.hull, self.outside, self.full = model, hull, outside, full
         self._evaluations, self._outside, self._largest = 0, 0, 0.0
 
     @property
@@ -86,6 +95,10 @@ class RangedModel:
                     f"the {self.kinematics.gradient_name} {asked} is at {used:.3g} of the range in which "
                     'this model holds; with outside="count" it would be answered and counted'
                 )
+            if self.full is not None:
+                out[:] = gradient
+                virgin = self.full.initial_state()
+                return self.full.solve(gradient, virgin, dt, virgin.copy())
         return self.model.solve(gradient, state, dt, out)
 
     def averages(self, states: Array) -> dict[str, Array]:

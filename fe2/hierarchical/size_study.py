@@ -85,8 +85,8 @@ class SizeStudy:
                 "and no representative volume exists"
             )
         if self.representative is None:
-            return f"{found}, which is too uncertain to tell: more samples or more different sizes are needed"
-        return f"{found}, as 1/V does: representative volumes exist"
+            return f"{found}, too uncertain to tell: more samples or more different sizes are needed"
+        return f"{found}, no slower than 1/V: representative volumes exist"
 
     def volume_for(self, error: float, samples: int = 1) -> float:
         r"""Volume whose mean over a number of samples is right to a relative error, with 95 % confidence.

@@ -6,6 +6,7 @@
 ``residuals.csv``  norms of the macroscopic residual in every iteration
 ``rve/``           the states of watched points, one HDF5 file for each step
 ``checkpoint/``    what the run needs to go on later, see :mod:`~fe2.io.checkpoint`
+``gradients/``     the gradients of all points at every step, where they are recorded
 ``summary.json``   counts, rates and versions of the run; ``summary.txt`` is the same for people
 ================== ==============================================================================
 
@@ -48,6 +49,7 @@ _OURS = (
     *(COLLECTION, HISTORY, RESIDUALS, COSTS, JSON, TEXT),
     *(f"{PIECES}/step_*.{ending}" for ending in ("vtu", "pvtu")),
     f"{FOLDER}/step_*.h5",
+    "gradients/step_*.npz",
     f"{CHECKPOINT}/{INDEX}",
 )
 

@@ -1,0 +1,131 @@
+"""`fe2 sample`: a cell solved along many paths beforehand, in one HDF5 file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fe2.cli.options import as_json, file_argument, volume
+
+_EPILOG = """\b
+Examples:
+  fe2 sample cell.toml -o cell.h5 --amplitude 0.01 --count 20
+  mpirun -n 4 fe2 sample cell.toml -o cell.h5 --amplitude 0.01 --kind cyclic --count 40 --steps 20
+  fe2 sample cell.toml -o cell.h5 --recorded results --count 50
+
+Paths start from the virgin cell, along low-discrepancy directions. Every solved path is on the disk at once:
+called again after a kill, on any number of ranks, the command solves what is missing; called with other paths
+it extends the file. A file that was made with another cell, other laws or another version is refused."""
+
+
+@click.command("sample", short_help="Solve a cell along many paths beforehand.", epilog=_EPILOG)
+@file_argument("file", "CELL.toml")
+@click.option(
+    "-o", "--output", metavar="OUT.h5", required=True, type=click.Path(path_type=Path), help="The database."
+)
+@click.option(
+    "--kind",
+    default="monotonic",
+    show_default=True,
+    type=click.Choice(["monotonic", "cyclic", "random"]),
+    help="Straight, back and forth, or random walks.",
+)
+@click.option("--amplitude", metavar="G[,G,...]", help="Largest change of the gradient, one or for each.")
+@click.option("--count", default=20, show_default=True, type=click.IntRange(1), help="Number of paths.")
+@click.option("--steps", default=10, show_default=True, type=click.IntRange(1), help="Steps an amplitude.")
+@click.option("--duration", default=1.0, show_default=True, help="Time over an amplitude.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the directions.")
+@click.option(
+    "--recorded",
+    metavar="RESULTS",
+    type=click.Path(path_type=Path),
+    help="Paths of a run that recorded its gradients (output.gradients = true) instead.",
+)
+@click.option("--no-states", is_flag=True, help="Leave out fluctuation and history, most of the file.")
+@as_json
+@volume
+def command(
+    file: Path,
+    output: Path,
+    kind: str,
+    amplitude: str | None,
+    count: int,
+    steps: int,
+    duration: float,
+    seed: int,
+    recorded: Path | None,
+    no_states: bool,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Solve a cell along many paths of the gradient, and keep what it answered and its states."""
+    if (amplitude is None) == (recorded is None):
+        raise click.UsageError("one of --amplitude and --recorded is needed")
+    numbers = _numbers(amplitude or "0")
+    from mpi4py import MPI
+
+    from fe2 import _dependencies as _dependencies  # says what is missing
+    from fe2.case.build_cell import build_rve
+    from fe2.case.cell_case import read_cell_case
+    from fe2.cli.output import stage
+    from fe2.hierarchical import paths
+    from fe2.hierarchical.recorded import recorded_paths
+    from fe2.hierarchical.sampling import sample
+    from fe2.parallel import on_every_rank, on_root
+
+    comm = MPI.COMM_WORLD
+    case = on_every_rank(comm, lambda: read_cell_case(file))
+    first, silent = comm.rank == 0, quiet or as_json
+    with stage("making the cell", silent or not first, verbose and first):
+        rve = on_every_rank(comm, lambda: build_rve(case))
+
+    def choose() -> list[paths.Path]:
+        if recorded is not None:
+            return recorded_paths(recorded, rve.kinematics, count=count, seed=seed)
+        generator = {"monotonic": paths.monotonic, "cyclic": paths.cyclic, "random": paths.random_walks}[kind]
+        scale = numbers if len(numbers) > 1 else numbers[0]
+        return generator(rve.kinematics, scale, count=count, steps=steps, duration=duration, seed=seed)
+
+    chosen = on_every_rank(comm, choose)
+    source = f"{count} {kind}, amplitude {amplitude}, {steps} steps in {duration:g}"
+    if recorded is not None:
+        source = f"{len(chosen)} recorded in {recorded}"
+    with stage(f"solving along {len(chosen)} paths", silent or not first, verbose and first):
+        found = sample(
+            rve,
+            chosen,
+            output,
+            states=not no_states,
+            units=case.units,
+            comment=f"{source}, seed {seed}",
+            comm=comm,
+        )
+    facts = {
+        "file": str(output),
+        "paths": len(found.paths),
+        "solves": sum(len(solved.steps) for solved in found.paths),
+        "failed": [solved.failure for solved in found.paths if solved.failure],
+        "comment": found.comment,
+        "units": found.units,
+    }
+    on_root(comm, lambda: _report(facts, as_json, quiet))
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(entry) for entry in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: numbers are needed", param_hint="--amplitude") from error
+
+
+def _report(facts: dict[str, Any], as_json: bool, quiet: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(facts))
+    elif not quiet:
+        click.echo(f"{facts['file']}: {facts['paths']} paths, {facts['solves']} solves of the cell")
+        for failure in facts["failed"]:
+            click.echo(f"a path ended early: {failure}", err=True)

@@ -1,0 +1,103 @@
+"""Gradients that a concurrent run went through, as paths for sampling.
+
+``gradients/step_*.npz`` in the folder of results hold, for each law, the gradients of all its points at the
+end of an accepted step, sorted by macroscopic cell and point as the mesh's input numbers them: on any number
+of ranks the files are the same.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path as File
+
+import numpy as np
+import numpy.typing as npt
+from mpi4py import MPI
+
+from fe2.errors import InputError
+from fe2.hierarchical.paths import Path
+from fe2.io.macro_fields import Law
+from fe2.io.vtu import write_whole
+from fe2.parallel import on_root
+from fe2.physics.kinematics import Kinematics
+
+Array = npt.NDArray[np.float64]
+
+FOLDER = "gradients"
+
+
+def write_gradients(folder: File, step: int, time: float, laws: Sequence[Law], comm: MPI.Comm) -> None:
+    """Write the present gradients of all points as one file; collective.
+
+    Raises:
+        Fe2Error: On all ranks: the file could not be written.
+    """
+    arrays: dict[str, Array] = {"time": np.array(time)}
+    for k, law in enumerate(laws):
+        rows = law.gradients()
+        numbers = law.flux.function_space.mesh.topology.original_cell_index[law.cells]
+        parts = comm.gather((numbers, rows.reshape(-1, law.points_per_cell, rows.shape[1])))
+        if parts is not None:
+            order = np.argsort(np.concatenate([part for part, _ in parts]))
+            values = np.concatenate([part for _, part in parts])
+            arrays[f"law_{k}"] = values[order].reshape(-1, rows.shape[1])
+
+    def write() -> None:
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **arrays)
+        (folder / FOLDER).mkdir(exist_ok=True)
+        # what a run wrote after the checkpoint that it goes on from is out of date
+        for later in (folder / FOLDER).glob("step_*.npz"):
+            if later.stem > f"step_{step:06d}":
+                later.unlink()
+        write_whole(folder / FOLDER / f"step_{step:06d}.npz", content.getvalue())
+
+    on_root(comm, write)
+
+
+def recorded_paths(
+    folder: str | File, kinematics: Kinematics, *, law: int = 0, count: int | None = None, seed: int = 0
+) -> list[Path]:
+    """Paths of the points of a run.
+
+    Args:
+        folder: Folder of results of a run that recorded its gradients.
+        kinematics: Names and sizes of the gradient.
+        law: Number of the law in the problem.
+        count: Number of paths: the point with the largest change of the gradient, and others at random.
+        seed: Seed of the choice.
+
+    Raises:
+        InputError: There are no recorded gradients, or not those of this kinematics.
+    """
+    files = sorted((File(folder) / FOLDER).glob("step_*.npz"))
+    if not files:
+        raise InputError(f"{folder} holds no gradients: record_gradients=True of a simulation records them")
+    times, steps = [], []
+    for file in files:
+        try:
+            with np.load(file) as content:
+                times.append(float(content["time"]))
+                steps.append(content[f"law_{law}"])
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{file} does not hold the gradients of law {law}: {error}") from error
+    gradients = np.array(steps)
+    if gradients.shape[2] != kinematics.size:
+        raise InputError(
+            f"{folder} holds gradients of {gradients.shape[2]} components; {kinematics.size} are needed: "
+            f"{', '.join(kinematics.components)}"
+        )
+    # the start of the run is the virgin cell, at the first time
+    elapsed = np.array(times[1:]) - times[0]
+    chosen = _chosen(gradients[1:] - kinematics.origin, count, seed)
+    return [Path(elapsed, gradients[1:, point]) for point in chosen]
+
+
+def _chosen(changes: Array, count: int | None, seed: int) -> npt.NDArray[np.int64]:
+    points = changes.shape[1]
+    if count is None or count >= points:
+        return np.arange(points)
+    hottest = int(np.linalg.norm(changes, axis=2).max(axis=0).argmax())
+    others = np.random.default_rng(seed).permutation(np.setdiff1d(np.arange(points), [hottest]))
+    return np.sort(np.append(others[: count - 1], hottest))
