@@ -6,13 +6,15 @@
 A recorded run (`costs = true` in the table [output], or record_costs=True of Simulation) has too few points
 for large machines: every rank is given some of them, drawn at random, each with its whole history. Step by
 step, points are assigned by the costs of the step before, as in a run, and the step takes as long as the
-group with the most work by the costs of the step itself. Messages, rows that move, and the gathering of
+group with the most work by the costs of the step itself. The first step, before which nothing is known,
+does not count. Messages, rows that move, and the gathering of
 costs take the time of a network of the given latency and bandwidth.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -49,8 +51,8 @@ def simulate(costs: Array, ranks: int, balance: str, options: argparse.Namespace
     where, moved, elapsed, sent = home, 0, 0.0, 0
     message = 8 * (2 * options.gradient + options.gradient**2 + 2)
     row_seconds = options.latency + options.row_bytes / options.bandwidth
-    for before, step in zip([None, *costs[:-1]], costs, strict=True):
-        if before is not None and balance != "off":
+    for before, step in itertools.pairwise(costs):
+        if balance != "off":
             plan = best_plan(before[columns], where, shares, row_seconds)
             out = np.bincount(where[plan.groups != where], minlength=ranks)
             elapsed += out.max() * row_seconds + options.latency * np.log2(ranks)
@@ -60,14 +62,15 @@ def simulate(costs: Array, ranks: int, balance: str, options: argparse.Namespace
         elapsed += finish_time(step[columns], where, shares)
         elapsed += options.evaluations * away.max() * (2 * options.latency + message / options.bandwidth)
         sent += int(away.sum()) * message
+    steps, efficiency = len(costs) - 1, float(costs[1:, columns].sum() / (ranks * elapsed))
     return {
         "ranks": ranks,
         "points": len(columns),
-        "efficiency": costs[:, columns].sum() / (ranks * elapsed),
-        "idle_share": 1.0 - costs[:, columns].sum() / (ranks * elapsed),
-        "points_moved_per_step": moved / len(costs),
-        "row_bytes_per_step": moved * options.row_bytes / len(costs),
-        "bytes_per_point_and_iteration": sent / (len(costs) * len(columns)),
+        "efficiency": efficiency,
+        "idle_share": 1.0 - efficiency,
+        "points_moved_per_step": moved / steps,
+        "row_bytes_per_step": moved * options.row_bytes / steps,
+        "bytes_per_point_and_iteration": sent / (steps * len(columns)),
     }
 
 

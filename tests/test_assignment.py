@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fe2.dispatch.assignment import (
+    LEAST_GAIN,
     best_plan,
     everything_moved,
     finish_time,
@@ -90,21 +91,26 @@ def test_a_plan_is_never_worse_than_to_stay(case, seconds_per_point):
 
 
 @given(assigned())
-def test_a_plan_without_cost_of_moving_is_within_grahams_bound(case):
+def test_a_plan_without_cost_of_moving_is_near_grahams_bound(case):
     costs, groups, count = case
     plan = best_plan(costs, groups, alone(count), 0.0)
     lower = max(costs.sum() / count, costs.max(initial=0.0))
     longest = loads(costs, longest_first(costs, count), count).max(initial=0.0)
-    assert loads(costs, plan.groups, count).max(initial=0.0) <= max(longest, lower) * (1 + 1e-8)
+    assert loads(costs, plan.groups, count).max(initial=0.0) <= max(longest, lower) / (1 - LEAST_GAIN) + 1e-9
 
 
 def test_points_stay_where_the_move_costs_more_than_it_saves():
     """Group 0 has two points of a second: moving one saves one second."""
     costs, groups = np.array([1.0, 1.0]), np.array([0, 0])
     assert best_plan(costs, groups, alone(2), 1.1).moved == 0
-    moving = best_plan(costs, groups, alone(2), 0.9)
+    moving = best_plan(costs, groups, alone(2), 0.5)
     assert moving.moved == 1
-    assert moving.seconds == pytest.approx(1.9)
+    assert moving.seconds == pytest.approx(1.5)
+
+
+def test_points_do_not_move_for_the_scatter_of_measured_costs():
+    costs = np.array([1.0, 1.02, 1.0, 1.03])
+    assert best_plan(costs, np.array([0, 1, 0, 1]), alone(2), 0.0).moved == 0
 
 
 def test_groups_that_share_their_work_need_no_move():
