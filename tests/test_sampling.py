@@ -34,6 +34,8 @@ from fe2.physics.neo_hookean import NeoHookean
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
 
+pytestmark = pytest.mark.slow
+
 AMPLITUDE = 3e-3
 
 

@@ -23,6 +23,8 @@ from fe2.micro.image_cell import image_cell
 from fe2.micro.rve import RVE
 from fe2.physics.conduction import LinearConduction
 
+pytestmark = pytest.mark.slow
+
 CONDUCTIVITY = {"a": 1.0, "b": 1.02}
 LABELS = {"a": 0, "b": 1}
 CELL = {
