@@ -38,8 +38,10 @@ from fe2.io.images import read_image
 from fe2.io.local_fields import write_local_fields
 from fe2.io.pictures import draw_run
 from fe2.io.watched import read_watched
+from fe2.macro.balance import Balance
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
+from fe2.macro.rate import Rate
 from fe2.micro.cell import Cell
 from fe2.micro.diffusion import diffusion
 from fe2.micro.effective import EffectiveProperties
@@ -77,6 +79,7 @@ from fe2.stepping import LoadSteps, ramp
 
 __all__ = [
     "RVE",
+    "Balance",
     "Cell",
     "CellForm",
     "Checkpoints",
@@ -122,6 +125,7 @@ __all__ = [
     "PointLaw",
     "PointResponse",
     "RangedModel",
+    "Rate",
     "Relaxation",
     "Response",
     "Responses",

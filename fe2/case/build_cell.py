@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fe2.case.catalogue import resolve
 from fe2.case.cell_case import CellCase
@@ -32,9 +33,32 @@ def build_rve(case: CellCase, options: NewtonOptions | None = None) -> RVE:
         cell = build_cell(case)
         laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
         rve: RVE = resolve(case.physics.factory)(
-            cell, laws, boundary=case.cell.boundary, degree=case.cell.degree, options=options
+            cell,
+            laws,
+            boundary=case.cell.boundary,
+            degree=case.cell.degree,
+            options=options,
+            **factory_options(case, cell.names),
         )
     return rve
+
+
+def factory_options(case: CellCase, phases: Collection[str]) -> dict[str, Any]:
+    """Keywords of the factory that only this physics has.
+
+    Args:
+        case: The cell file.
+        phases: Phases that the cell has: what is said of others is left out.
+    """
+    table = case.cell
+    found: dict[str, Any] = {name: getattr(table, name) for name in case.physics.options}
+    if "incompressible" in found:
+        found["incompressible"] = [name for name in table.incompressible if name in phases]
+    if "contact" in found:
+        found["contact"] = {
+            pair.between: pair.resistance for pair in table.contact if set(pair.between) <= set(phases)
+        }
+    return found
 
 
 def build_cell(case: CellCase) -> Cell:

@@ -15,7 +15,7 @@ from fe2.case.build_mesh import group_number
 from fe2.case.problems import Key, Problems
 from fe2.case.run_case import RunCase
 from fe2.case.run_checks import boundary_names, components, constrained
-from fe2.case.run_tables import BoundaryTable
+from fe2.case.run_tables import BoundaryTable, ExchangeTable
 from fe2.case.time_functions import TimeFunction
 from fe2.io.gmsh_mesh import MarkedMesh
 
@@ -30,11 +30,14 @@ class Conditions:
         supports: Dirichlet conditions by the name of their boundary and the component.
         constants: Constants that follow functions of time, by the name of their column in the history.
         power: The virtual work of the loads, or None.
+        inflows: What comes in in a unit of time by the name of its boundary or body: loads and exchange of a
+            scalar, as integrals.
     """
 
     supports: dict[tuple[str, int], fem.DirichletBC] = field(default_factory=dict)
     constants: dict[str, tuple[fem.Constant, TimeFunction]] = field(default_factory=dict)
     power: ufl.Form | None = None
+    inflows: dict[str, ufl.Form] = field(default_factory=dict)
 
     def apply(self, time: float) -> None:
         """Let all constants have their values of a time."""
@@ -44,6 +47,12 @@ class Conditions:
     def add_power(self, term: ufl.Form) -> None:
         """Add a term to the virtual work of the loads."""
         self.power = term if self.power is None else self.power + term
+
+    def add_inflow(self, name: str, density: Expr, test: Expr, measure: ufl.Measure) -> None:
+        """Add what comes into a scalar field, and its virtual work."""
+        self.add_power(density * test * measure)
+        inflow = density * measure
+        self.inflows[name] = self.inflows[name] + inflow if name in self.inflows else inflow
 
 
 class ConditionsBuilder:
@@ -76,6 +85,7 @@ class ConditionsBuilder:
                 group = self._group(body.on, ("body", number, "on"), "subdomain", self._marked.cell_names)
                 measure = dx(group)
             self._add_load(f"body_{number}", body.load, measure, ("body", number, "load"))
+            self._add_exchange(f"body_{number}", body.exchange, measure)
         return self._conditions
 
     def _add_boundary(self, name: str, table: BoundaryTable, key: Key) -> None:
@@ -95,16 +105,26 @@ class ConditionsBuilder:
             space = self._space.sub(component) if self._size > 1 else self._space
             bc = fem.dirichletbc(constant, nodes * self._size + component, space)
             self._conditions.supports[name, component] = bc
-        if table.load is not None:
-            ds = ufl.Measure("ds", domain=self._marked.mesh, subdomain_data=self._marked.facet_tags)
-            self._add_load(f"{name}_load", table.load, ds(group), (*key, "load"))
+        ds = ufl.Measure("ds", domain=self._marked.mesh, subdomain_data=self._marked.facet_tags)
+        self._add_load(f"{name}_load", table.load, ds(group), (*key, "load"))
+        self._add_exchange(name, table.exchange, ds(group))
 
     def _add_load(self, name: str, load: Any, measure: ufl.Measure, key: Key) -> None:
-        for component, function in components(load).items():
-            if self._exists(component, key):
-                constant = self._constant(name, component, function, True)
-                test: Expr = self._test[component] if self._size > 1 else self._test
-                self._conditions.add_power(constant * test * measure)
+        for component, function in components(load).items() if load is not None else ():
+            if not self._exists(component, key):
+                continue
+            constant = self._constant(name, component, function, True)
+            if self._size > 1:
+                self._conditions.add_power(constant * self._test[component] * measure)
+            else:
+                self._conditions.add_inflow(name, constant, self._test, measure)
+
+    def _add_exchange(self, name: str, exchange: ExchangeTable | None, measure: ufl.Measure) -> None:
+        if exchange is not None:
+            ambient = self._constant(f"{name}_ambient", 0, exchange.ambient, True)
+            coefficient = fem.Constant(self._marked.mesh, exchange.coefficient)
+            inflow = coefficient * (ambient - self._unknown)
+            self._conditions.add_inflow(f"{name}_exchange", inflow, self._test, measure)
 
     def _constant(self, name: str, component: int, function: TimeFunction, recorded: bool) -> fem.Constant:
         constant = fem.Constant(self._marked.mesh, 0.0)

@@ -193,6 +193,10 @@ def formula_work(
     material = subdomain.law.material
     assert material is not None
     law = material.make(case.physics_name)
+    if getattr(law, "stores", False) or getattr(law, "needs_value", False):
+        text = "this law needs a cell with value = true; storage beside it stores a constant capacity"
+        problems.add(("laws", subdomain.name, "law"), text, material.law)
+        return None
     if not isinstance(law, ExpressionLaw) or law.history(kinematics.local_size):
         what = "a law with history" if law.history(kinematics.local_size) else "this law"
         text = f"{what} needs a cell: a cell file with this law in all of its phases"
@@ -211,7 +215,6 @@ def _constant(mesh: object, value: object) -> Expr:
 
 def homogenized_law(
     subdomain: Subdomain,
-    kinematics: Kinematics,
     marked: MarkedMesh,
     unknown: fem.Function,
     quadrature_degree: int,
@@ -220,11 +223,14 @@ def homogenized_law(
     """The law of a subdomain whose points have a micro model; collective."""
     micro = subdomain.micro
     assert micro is not None
-    return HomogenizedLaw(
-        kinematics.gradient(unknown),
+    law = HomogenizedLaw(
+        micro.kinematics.gradient(unknown),
         micro,
         quadrature_degree=quadrature_degree,
         subdomains=None if subdomain.group is None else marked.cell_tags,
         subdomain=subdomain.group,
         parallel=parallel,
     )
+    if subdomain.group is None:  # DOLFINx wants the same tags in all integrals of a form
+        law.dx = law.dx(subdomain_data=marked.cell_tags)
+    return law

@@ -19,6 +19,7 @@ from fe2.case.build_laws import (
     homogenized_law,
 )
 from fe2.case.build_mesh import build_mesh
+from fe2.case.build_storage import Storage, balance_columns, initial_value, measure, starts_elsewhere
 from fe2.case.catalogue import resolve
 from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase
@@ -48,6 +49,7 @@ class Model:
         unknown: The macroscopic unknown.
         subdomains: The laws.
         conditions: Boundary conditions and loads.
+        storage: What laws store beside what their cells do.
         quadrature_degree: Degree of the quadrature rule.
         steps: The plan of load steps.
     """
@@ -58,6 +60,7 @@ class Model:
     unknown: fem.Function
     subdomains: list[Subdomain]
     conditions: Conditions
+    storage: Storage
     quadrature_degree: int
     steps: LoadSteps
 
@@ -78,9 +81,11 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
     _check_watched(case, marked, problems)
     on_every_rank(comm, problems.raise_if_any)
     subdomains = build_subdomains(case, marked, problems)
+    unknown.x.array[:] = initial_value(case)
     _check_dimensions(subdomains, kinematics, problems)
     on_every_rank(comm, problems.raise_if_any)
     degree = table.quadrature_degree
+    quadrature = default_quadrature_degree(marked, table.degree) if degree is None else degree
     return Model(
         case=case,
         marked=marked,
@@ -88,7 +93,8 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
         unknown=unknown,
         subdomains=subdomains,
         conditions=conditions,
-        quadrature_degree=default_quadrature_degree(marked, table.degree) if degree is None else degree,
+        storage=Storage(subdomains, unknown, marked, quadrature),
+        quadrature_degree=quadrature,
         steps=load_steps(case.tables.steps, conditions),
     )
 
@@ -121,39 +127,43 @@ def build_problem(model: Model) -> MacroProblem:
     Raises:
         CaseFileError: On all ranks: no law has a cell, or a law cannot stand at the macroscopic scale.
     """
-    case, unknown, kinematics = model.case, model.unknown, model.kinematics
+    case, unknown = model.case, model.unknown
     problems = Problems(case.file)
-    dx = ufl.Measure(
-        "dx",
-        domain=model.marked.mesh,
-        subdomain_data=model.marked.cell_tags,
-        metadata={"quadrature_degree": model.quadrature_degree, "quadrature_rule": "default"},
-    )
     laws: list[HomogenizedLaw] = []
     terms: list[ufl.Form] = []
-    test = kinematics.gradient(ufl.TestFunction(unknown.function_space))
+    test = ufl.TestFunction(unknown.function_space)
+    plain: Kinematics = resolve(case.physics.kinematics)(model.marked.mesh.geometry.dim)
     for subdomain in model.subdomains:
         if subdomain.rve is None:
-            measure = dx if subdomain.group is None else dx(subdomain.group)
-            work = formula_work(subdomain, case, kinematics, measure, unknown, problems)
+            work = formula_work(
+                subdomain,
+                case,
+                plain,
+                measure(subdomain, model.marked, model.quadrature_degree),
+                unknown,
+                problems,
+            )
             terms += [] if work is None else [work]
             continue
-        law = homogenized_law(
-            subdomain, kinematics, model.marked, unknown, model.quadrature_degree, _parallel(case)
-        )
+        law = homogenized_law(subdomain, model.marked, unknown, model.quadrature_degree, _parallel(case))
         laws.append(law)
-        terms.append(ufl.dot(law.flux, test) * law.dx)
+        terms.append(ufl.dot(law.flux, law.micro.kinematics.gradient(test)) * law.dx)
     on_every_rank(model.marked.mesh.comm, problems.raise_if_any)
+    terms += model.storage.work
     residual = sum(terms[1:], terms[0])
     if model.conditions.power is not None:
         residual -= model.conditions.power
-    return MacroProblem(
+    problem = MacroProblem(
         residual,
         unknown,
         laws,
         bcs=list(model.conditions.supports.values()),
+        rate=model.storage.rate,
         petsc_options=case.tables.solver.macro,
     )
+    if starts_elsewhere(case):
+        problem.initialize()
+    return problem
 
 
 def build_simulation(
@@ -166,11 +176,12 @@ def build_simulation(
     """
     case, output = model.case, model.case.tables.output
     constants = {name: constant for name, (constant, _) in model.conditions.constants.items()}
+    balance = balance_columns(case, model.storage, model.conditions, problem)
     return Simulation(
         problem,
         model.steps,
         output=case.path(output.folder),
-        loads={**constants, **_reactions(model, problem)},
+        loads={**constants, **_reactions(model, problem), **balance},
         watch=output.watch,
         record_gradients=output.gradients,
         overwrite=overwrite,

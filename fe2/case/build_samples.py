@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fe2.case.build_cell import build_rve, located
+from fe2.case.build_cell import build_rve, factory_options, located
 from fe2.case.catalogue import resolve
 from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell, ImageCell
@@ -93,6 +93,7 @@ def _windows(case: CellCase, table: ImageCell, sizes: list[int], samples: int, s
                 {name: laws[name] for name in present},
                 boundary=table.boundary,
                 degree=table.degree,
+                **factory_options(case, present),
             )
         return rve
 

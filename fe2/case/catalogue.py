@@ -31,6 +31,7 @@ class Physics:
         vector: True where the unknown is a vector.
         effective: What the effective tangent is called.
         default_law: Law of phases that name none.
+        options: Keys of a cell's table that this physics has besides: keywords of the factory.
     """
 
     factory: str
@@ -40,6 +41,7 @@ class Physics:
     vector: bool
     effective: str
     default_law: str | None = None
+    options: tuple[str, ...] = ()
 
 
 _ELASTIC = "fe2.physics.elasticity:LinearElastic"
@@ -72,15 +74,20 @@ PHYSICS: dict[str, Physics] = {
         field="displacement",
         vector=True,
         effective="tangent",
+        options=("incompressible",),
     ),
     "diffusion": Physics(
         factory="fe2.micro.diffusion:diffusion",
         kinematics="fe2.physics.diffusion:diffusion_kinematics",
-        laws={"linear_conduction": "fe2.physics.conduction:LinearConduction"},
+        laws={
+            "linear_conduction": "fe2.physics.conduction:LinearConduction",
+            "melting_conduction": "fe2.physics.melting:MeltingConduction",
+        },
         field="temperature",
         vector=False,
         effective="conductivity",
         default_law="linear_conduction",
+        options=("value", "initial_value", "contact"),
     ),
     "pore_flow": Physics(
         factory="fe2.micro.pore_flow:pore_flow",
@@ -90,6 +97,7 @@ PHYSICS: dict[str, Physics] = {
         vector=False,
         effective="permeability",
         default_law="newtonian_fluid",
+        options=("value", "initial_value"),
     ),
 }
 """Physics by name."""

@@ -111,6 +111,8 @@ def understand_cell(table: dict[str, Any], problems: Problems, key: Key = ()) ->
     _check_labels(phases, problems, (*key, "phases"))
     if isinstance(cell, GeneratorCell):
         _check_generated(cell, phases, problems, (*key, "phases"))
+    if cell is not None:
+        _check_options(cell, phases, problems, (*key, "cell"))
     if whole is None or cell is None or len(problems.lines) > count:
         return None
     found = {phase: content for phase, content in phases.items() if content is not None}
@@ -187,6 +189,23 @@ def understand_phase(table: object, physics: str, problems: Problems, key: Key, 
     rest = {name: value for name, value in table.items() if name != "label"}
     material = understand_material(rest, physics, problems, key, ("label",))
     return None if own is None or material is None else Phase(own.label, material)
+
+
+def _check_options(cell: CellTable, phases: Mapping[str, object], problems: Problems, key: Key) -> None:
+    """Keys that only some physics have, and the phases that they name."""
+    for name in sorted({option for physics in PHYSICS.values() for option in physics.options}):
+        value = getattr(cell, name)
+        if value != CellTable.model_fields[name].default and name not in PHYSICS[cell.physics].options:
+            owners = [other for other, physics in PHYSICS.items() if name in physics.options]
+            text = f"{cell.physics} has no such key; it belongs to {' and '.join(owners)}"
+            problems.add((*key, name), text, value if isinstance(value, bool | float) else list(value))
+    named: list[tuple[Key, str]] = [
+        *((("incompressible", i), name) for i, name in enumerate(cell.incompressible)),
+        *((("contact", i, "between"), name) for i, pair in enumerate(cell.contact) for name in pair.between),
+    ]
+    for place, name in named:
+        if name not in phases:
+            problems.add((*key, *place), f"no phase has this name; {suggestion(name, list(phases))}", name)
 
 
 def _check_labels(phases: Mapping[str, Phase | None], problems: Problems, key: Key) -> None:

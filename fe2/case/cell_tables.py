@@ -53,6 +53,15 @@ Label = Annotated[
 ]
 
 
+class ContactTable(Table):
+    """An interface that resists the flux."""
+
+    between: Annotated[tuple[str, str], Field(strict=False)]
+    """The two phases."""
+    resistance: float = Field(gt=0.0)
+    """Jump of the field over the flux."""
+
+
 class CellTable(Table):
     """What all cells have in common."""
 
@@ -62,6 +71,15 @@ class CellTable(Table):
     """Boundary condition; in mechanics uniform_flux is uniform traction."""
     degree: Annotated[int, Field(ge=1, le=8)] | None = None
     """Degree of the Lagrange element of the micro field; that of the mesh by default, 1 for images."""
+    value: bool = False
+    """Diffusion, pore flow: whether the cell receives the field's value besides its gradient, as storage and
+    laws that depend on it need."""
+    initial_value: float = 0.0
+    """Diffusion, pore flow: the value in a virgin cell."""
+    contact: Annotated[tuple[ContactTable, ...], Field(strict=False)] = ()
+    """Diffusion: interfaces that resist, [{ between = ["a", "b"], resistance = 1.0 }]."""
+    incompressible: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Finite strain: nearly incompressible phases, which get a pressure field of their own."""
 
 
 class ImageCell(CellTable):

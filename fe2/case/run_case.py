@@ -48,6 +48,7 @@ class Law:
         linear_range: Range in which a linearized cell holds, or None.
         reduction: The reduced cell of the mode "reduced", or None.
         interpolation: Database of an interpolated cell, or None.
+        storage: What a unit of volume stores where the unknown rises by one.
     """
 
     subdomain: int | str | None
@@ -57,6 +58,12 @@ class Law:
     linear_range: LinearRangeTable | None = None
     reduction: ReductionTable | None = None
     interpolation: InterpolationTable | None = None
+    storage: float = 0.0
+
+    @property
+    def stores(self) -> bool:
+        """Whether a steady state is not all that there is to solve for."""
+        return self.storage > 0.0 or (self.cell is not None and self.cell.cell.value)
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
     found = {name: law for name, law in laws.items() if law is not None}
     if tables is None or physics is None:
         return None
-    check_run(tables, PHYSICS[physics], problems)
+    check_run(tables, PHYSICS[physics], found, problems)
     if problems.lines or mesh is None:
         return None
     return RunCase(problems.file, mesh, physics, found, tables)
@@ -178,6 +185,7 @@ def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) ->
         linear_range=found.linear_range,
         reduction=found.reduction,
         interpolation=found.interpolation,
+        storage=found.storage,
     )
 
 
@@ -245,11 +253,13 @@ def _understand_law(table: object, physics: str | None, problems: Problems, key:
         return None
     if physics is None:
         return None
-    place = {"subdomain": table["subdomain"]} if "subdomain" in table else {}
-    own = validated(LawPlace, place, problems, key)
-    rest = {name: value for name, value in table.items() if name != "subdomain"}
+    places = tuple(LawPlace.model_fields)
+    own = validated(LawPlace, {name: table[name] for name in places if name in table}, problems, key)
+    rest = {name: value for name, value in table.items() if name not in places}
     if "law" not in table and PHYSICS[physics].default_law is None:
         problems.add(key, "a law is needed: cell (a file or a table), or law with its parameters")
         return None
-    material = understand_material(rest, physics, problems, key, ("subdomain",))
-    return None if own is None or material is None else Law(own.subdomain, material=material)
+    material = understand_material(rest, physics, problems, key, places)
+    if own is None or material is None:
+        return None
+    return Law(own.subdomain, material=material, storage=own.storage)

@@ -4,25 +4,70 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from fe2.case.catalogue import Physics
 from fe2.case.problems import Key, Problems, suggestion
-from fe2.case.run_tables import BoundaryTable, BoxMesh, OutputTable, RunFile, StepsTable
+from fe2.case.run_tables import BoundaryTable, BoxMesh, ExchangeTable, OutputTable, RunFile, StepsTable
 from fe2.case.time_functions import TimeFunction
 
 
-def check_run(tables: RunFile, physics: Physics, problems: Problems) -> None:
+class StoringLaw(Protocol):
+    """What is asked of a law."""
+
+    @property
+    def storage(self) -> float:
+        """What a unit of volume stores where the unknown rises by one."""
+
+    @property
+    def stores(self) -> bool:
+        """Whether anything is stored at all."""
+
+
+def check_run(tables: RunFile, physics: Physics, laws: Mapping[str, StoringLaw], problems: Problems) -> None:
     """Check what models of single tables do not know; `problems` receives what is wrong."""
     _check_steps(tables.steps, problems)
     times = end_times(tables.steps)
     for number, boundary in enumerate(tables.boundary):
         _check_boundary(boundary, physics, problems, ("boundary", number), times)
     for number, body in enumerate(tables.body):
-        _check_values(body.load, physics, problems, ("body", number, "load"), times)
-    if not any(boundary.fixed or boundary.prescribed for boundary in tables.boundary):
+        key = ("body", number)
+        if body.load is None and body.exchange is None:
+            problems.add(key, "one of load and exchange is needed")
+        _check_values(body.load, physics, problems, (*key, "load"), times)
+        _check_exchange(body.exchange, physics, problems, (*key, "exchange"), times)
+    held = any(part.fixed or part.prescribed or part.exchange for part in tables.boundary)
+    if not (held or any(body.exchange for body in tables.body) or any(law.stores for law in laws.values())):
         problems.add(("boundary",), "something has to hold the body: a boundary with fixed or prescribed")
+    _check_scalar(tables, physics, laws, problems)
     _check_output(tables.output, boundary_names(tables), problems)
+
+
+def _check_scalar(
+    tables: RunFile, physics: Physics, laws: Mapping[str, StoringLaw], problems: Problems
+) -> None:
+    """What only a scalar unknown has."""
+    if not physics.vector:
+        return
+    text = f"the {physics.field} is a vector; this is for a scalar unknown"
+    for name, law in laws.items():
+        if law.storage:
+            problems.add(("laws", name, "storage"), text, law.storage)
+    if tables.field.initial is not None:
+        problems.add(("field", "initial"), text, tables.field.initial)
+    if tables.output.balance:
+        problems.add(("output", "balance"), text, True)
+
+
+def _check_exchange(
+    exchange: ExchangeTable | None, physics: Physics, problems: Problems, key: Key, times: tuple[float, float]
+) -> None:
+    if exchange is None:
+        return
+    if physics.vector:
+        problems.add(key, f"the {physics.field} is a vector; this is for a scalar unknown")
+        return
+    _check_values(exchange.ambient, physics, problems, (*key, "ambient"), times)
 
 
 def end_times(steps: StepsTable) -> tuple[float, float]:
@@ -76,10 +121,12 @@ def _check_boundary(
 ) -> None:
     if (boundary.on is None) == (boundary.at is None):
         problems.add(key, "one of on (a part of the boundary) and at (coordinates of a node) is needed")
-    if boundary.fixed is None and boundary.prescribed is None and boundary.load is None:
-        problems.add(key, "one of fixed, prescribed and load is needed")
-    if boundary.at is not None and boundary.load is not None:
-        problems.add((*key, "load"), "a load acts on a part of the boundary, not at a point")
+    if all(part is None for part in (boundary.fixed, boundary.prescribed, boundary.load, boundary.exchange)):
+        problems.add(key, "one of fixed, prescribed, load and exchange is needed")
+    for name in ("load", "exchange"):
+        if boundary.at is not None and getattr(boundary, name) is not None:
+            problems.add((*key, name), "it acts on a part of the boundary, not at a point")
+    _check_exchange(boundary.exchange, physics, problems, (*key, "exchange"), times)
     if isinstance(boundary.fixed, tuple) and not physics.vector:
         problems.add((*key, "fixed"), f"the {physics.field} is a scalar: true is needed", boundary.fixed)
     for name in ("prescribed", "load"):

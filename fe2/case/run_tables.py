@@ -94,13 +94,18 @@ class FieldTable(Table):
     """Degree of its Lagrange element."""
     quadrature_degree: int | None = Field(None, ge=0, le=20)
     """Degree of the quadrature rule, whose points have a cell each; chosen from the element by default."""
+    initial: float | None = None
+    """Initial value of a scalar unknown; that of the cells by default, or zero."""
 
 
 class LawPlace(Table):
-    """Where a law holds."""
+    """Where a law holds, and what is stored there besides."""
 
     subdomain: Group = None
     """Physical group of the mesh in which the law holds; the whole mesh by default."""
+    storage: float = Field(0.0, ge=0.0)
+    """What a unit of volume stores where a scalar unknown rises by one: porosity times compressibility, or a
+    heat capacity, of a law that does not store by itself."""
 
 
 class LinearRangeTable(Table):
@@ -157,6 +162,15 @@ class CellLaw(LawPlace):
     """The database, where the mode is interpolated."""
 
 
+class ExchangeTable(Table):
+    """Exchange with the surroundings, coefficient * (ambient - unknown): heat transfer, a leak, a well."""
+
+    coefficient: float = Field(gt=0.0)
+    """Inflow for a difference of one, through a unit of area or into a unit of volume."""
+    ambient: Function
+    """The unknown's value in the surroundings, as a function of time."""
+
+
 class BoundaryTable(Table):
     """Conditions on a part of the boundary, or at a point."""
 
@@ -172,6 +186,8 @@ class BoundaryTable(Table):
     """Components of the unknown as functions of time, { x = "0.01 * t" }; of a scalar the function alone."""
     load: Values | None = None
     """Flux through the boundary: components of the traction in mechanics, inflow otherwise."""
+    exchange: ExchangeTable | None = None
+    """Exchange of a scalar with the surroundings through this part."""
 
 
 class BodyTable(Table):
@@ -179,8 +195,10 @@ class BodyTable(Table):
 
     on: Group = None
     """Physical group of the mesh on which it acts; the whole mesh by default."""
-    load: Values
+    load: Values | None = None
     """Load for each volume: components of a body force in mechanics, a source otherwise."""
+    exchange: ExchangeTable | None = None
+    """Exchange of a scalar with something that passes through the volume, e.g. a well."""
 
 
 class StepsTable(Table):
@@ -232,6 +250,9 @@ class OutputTable(Table):
     """Whether the gradients of all points are stored at every step, for `fe2 sample --recorded`."""
     reactions: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Names of boundaries whose reactions become columns of the history."""
+    balance: bool = False
+    """Whether the history tells the balance of a scalar: columns flow_NAME for what comes in through each
+    boundary and body in a unit of time, flow_stored, and flow_imbalance, which is zero."""
     pictures: Annotated[tuple[PictureTable, ...], Field(strict=False)] = ()
     """Pictures that are drawn at the end."""
     checkpoint_every: int | None = Field(None, ge=1)

@@ -23,7 +23,8 @@ def understood(case: RunCase) -> dict[str, Any]:
         mesh["file"] = _absolute(case.path(mesh["file"]))
     laws: dict[str, Any] = {}
     for name, law in case.laws.items():
-        place = {} if law.subdomain is None else {"subdomain": law.subdomain}
+        place: dict[str, Any] = {} if law.subdomain is None else {"subdomain": law.subdomain}
+        place |= {"storage": law.storage} if law.storage else {}
         if law.cell is not None:
             laws[name] = {**place, "mode": law.mode, **_cell(law.cell)}
             if law.linear_range is not None:

@@ -18,6 +18,7 @@ from fe2.dispatch.traffic import Traffic
 from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.macro.law import Evaluation, HomogenizedLaw
+from fe2.macro.rate import Rate
 from fe2.micro.model import ReportingModel
 
 Array = npt.NDArray[np.float64]
@@ -77,6 +78,7 @@ class MacroProblem:
         laws: HomogenizedLaw | Sequence[HomogenizedLaw],
         *,
         bcs: Sequence[fem.DirichletBC] = (),
+        rate: Rate | None = None,
         petsc_options: dict[str, Any] | None = None,
     ) -> None:
         """Derive the Jacobian, compile, and set up the solver; collective.
@@ -86,12 +88,14 @@ class MacroProblem:
             unknown: The function u.
             laws: The homogenized law or laws whose fluxes stand in F.
             bcs: Dirichlet boundary conditions.
+            rate: The rate of the unknown that stands in F, if one does.
             petsc_options: PETSc options without their prefix. Options that are set in PETSc's
                 database under ``fe2_macro_`` come last and win.
         """
         self.unknown, self.bcs = unknown, list(bcs)
         self.laws = [laws] if isinstance(laws, HomogenizedLaw) else list(laws)
         self.comm = unknown.function_space.mesh.comm
+        self._rate = rate
         direction = ufl.TrialFunction(unknown.function_space)
         jacobian = ufl.derivative(residual, unknown, direction)
         for law in self.laws:
@@ -133,6 +137,8 @@ class MacroProblem:
         """
         if not self._is_set_up:
             self._set_up()
+        if self._rate is not None:
+            self._rate.begin(dt)
         self._begin(dt)
         before = self.unknown.x.array.copy()
         fem_petsc.assign(self.unknown, self._solution)
