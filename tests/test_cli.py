@@ -86,6 +86,27 @@ def test_homogenize_writes_json_and_prints_tables(fe2: Command, tmp_path: Path) 
     assert f"{written['effective'][0][0]:.6g}" in out
 
 
+@pytest.mark.parametrize(
+    ("physics", "pore", "grain"),
+    [("pore_flow", {}, {"solid": True}), ("diffusion", {"conductivity": 2.0}, {"conductivity": 0.0})],
+)
+def test_homogenize_tells_of_the_pore_space(
+    fe2: Command, tmp_path: Path, physics: str, pore: Any, grain: Any
+) -> None:
+    """A channel along x and an isolated pore."""
+    labels = np.ones((6, 6), dtype=np.uint8)
+    labels[:, 1] = labels[3, 3] = 0
+    np.save(tmp_path / "pores.npy", labels)
+    phases = {"pore": {"label": 0, **pore}, "grain": {"label": 1, **grain}}
+    file = write(tmp_path, {"cell": {"image": "pores.npy", "physics": physics}, "phases": phases})
+    out = re.sub(" +", " ", well(fe2("homogenize", file)))
+    assert "connected along x: yes" in out
+    assert "connected along y: no" in out
+    assert "isolated, share of the cell, of pore: 0.0277778" in out
+    assert ("tortuosity along x: 1.16667" in out) == (physics == "diffusion")
+    assert ("tortuosity along y: infinite" in out) == (physics == "diffusion")
+
+
 def test_homogenize_refuses_a_phase_without_a_voxel(fe2: Command, tmp_path: Path) -> None:
     result = fe2("homogenize", write(tmp_path, changed(IMAGE_CELL, phases__fibre__label=7)))
     assert result.status == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,21 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
     return plain_result
 
 
+_STRUCTURE = {
+    "percolates": "connected along",
+    "tortuosity": "tortuosity along",
+    "relative_conductivity": "relative conductivity along",
+    "isolated": "isolated, share of the cell, of",
+}
+"""What a transport physics says of the structure by axis or phase, and the words for it."""
+
+
+def _in_words(value: bool | float | None, number: Callable[[float], str]) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "infinite" if value is None else number(value)
+
+
 def show(result: dict[str, Any], name: str) -> None:
     """Print the result as tables."""
     from rich.table import Table
@@ -118,6 +134,9 @@ def show(result: dict[str, Any], name: str) -> None:
         table.add_row(key.replace("_", " ") + ":", number(result[key]))
     for phase, fraction in result["volume_fractions"].items():
         table.add_row(f"volume fraction of {phase}:", number(fraction))
+    for key, text in _STRUCTURE.items():
+        for part, value in result.get(key, {}).items():
+            table.add_row(f"{text} {part}:", _in_words(value, number))
     table.add_row("boundary condition:", result["boundary"])
     table.add_row("unknowns:", str(result["unknowns"]))
     table.add_row("solver:", result["solver"]["name"])
