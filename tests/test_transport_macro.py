@@ -15,6 +15,7 @@ from case_files import IMAGE_CELL, RUN, Table, write
 from cells import Array
 from dolfinx import fem
 from dolfinx import mesh as dmesh
+from mpi import PROGRAMS, mpiexec, succeeded
 from mpi4py import MPI
 from test_pore_flow import porous, slit
 
@@ -131,6 +132,20 @@ def test_balance_refuses_what_is_none(name: str, what: str, message: str) -> Non
     bc = fem.dirichletbc(0.0, np.array([0], dtype=np.int32), space)
     with pytest.raises(InputError, match=message):
         Balance(problem, {name: bc if what == "bc" else q * ufl.dx})
+
+
+@pytest.mark.mpi
+def test_gas_on_several_ranks(tmp_path: Path) -> None:
+    found = []
+    for ranks in (1, 2, 3):
+        file = tmp_path / f"{ranks}.npy"
+        succeeded(mpiexec(ranks, [str(PROGRAMS / "pore_flow.py"), str(file)], timeout=200))
+        found.append(np.load(file))
+    inlet, well, stored, imbalance, _ = found[0].T
+    assert np.all(np.abs([inlet, well, stored]) > 1e-2)
+    assert np.max(np.abs(imbalance)) < 1e-10 * np.max(inlet)
+    for other in found[1:]:
+        assert other == pytest.approx(found[0], rel=1e-8, abs=1e-10)
 
 
 # Case files
