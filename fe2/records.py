@@ -60,6 +60,9 @@ class Summary:
         micro_iterations: Linear systems solved in them.
         micro_seconds: Seconds spent in them, summed over the ranks.
         seconds: Wall time.
+        choices: How cells are solved, and why, by what was chosen.
+        work: How often the costly things were done on all ranks, see `fe2.profile.COUNTS`.
+        phases: Seconds by phase, summed over the ranks, see `fe2.profile.PHASES`.
         models: What the micro models report, by name, e.g. how many evaluations left a model's range.
         exchange: What the ranks exchanged for the micro models, by name; see `fe2.dispatch.traffic`.
     """
@@ -78,6 +81,9 @@ class Summary:
     seconds: float
     models: Mapping[str, float] = field(default_factory=dict)
     exchange: Mapping[str, float] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
+    work: Mapping[str, int] = field(default_factory=dict)
+    phases: Mapping[str, float] = field(default_factory=dict)
 
 
 def as_plain(record: StepRecord) -> dict[str, Any]:

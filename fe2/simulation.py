@@ -19,8 +19,10 @@ from fe2.io.checkpoint import Remembered
 from fe2.io.checkpoint_schedule import Checkpoints, Saving
 from fe2.io.progress import Progress
 from fe2.io.results import ResultsFolder
+from fe2.io.summary import profile_text
 from fe2.macro.problem import MacroProblem
 from fe2.parallel import together
+from fe2.profile import phase, snapshot
 from fe2.records import StepRecord, Summary, as_plain, from_plain
 from fe2.stepping import LoadSteps, StepControl
 
@@ -52,6 +54,7 @@ class Simulation:
         after_step: Callable[[float], None] | None = None,
         overwrite: bool = False,
         quiet: bool = False,
+        profile: bool = False,
         checkpoint: Checkpoints | None = None,
         remember: Mapping[str, Remembered] | None = None,
         resume: bool = False,
@@ -74,6 +77,7 @@ class Simulation:
                 remembers between steps.
             overwrite: Replace results that exist in `output`.
             quiet: Print nothing.
+            profile: Print at the end where the time went, by phase.
             checkpoint: When checkpoints are written; none are where it is None.
             remember: Functions and constants that `after_step` changes, by name: checkpoints hold them
                 beside the unknown and the states of the micro models.
@@ -93,6 +97,7 @@ class Simulation:
         self.records: list[StepRecord] = []
         self._progress = Progress(problem.comm, len(steps.times) - 1, quiet=quiet)
         self._reports: dict[str, float] = {}
+        self._shows_profile, self._work = profile, snapshot().since(snapshot())
         self._saving: Saving | None = None
         if checkpoint is not None or resume:
             self._saving = Saving(checkpoint or Checkpoints(), output, problem, remember or {})
@@ -130,6 +135,7 @@ class Simulation:
             RunInterruptedError: A signal asked the run to stop, which writes checkpoints.
         """
         control, self._start = StepControl(self.steps), time.perf_counter()
+        self._work_before = snapshot()
         finished = False
         try:
             with self._progress, self._noticing_signals():
@@ -142,6 +148,8 @@ class Simulation:
             if self._results is not None:
                 self._results.write_summary(summary)
             self._progress.summary(summary)
+            if self._shows_profile:
+                self._progress.lines(profile_text(summary))
         return summary
 
     def _tell_places(self) -> None:
@@ -238,6 +246,7 @@ class Simulation:
     ) -> None:
         counts = self.problem.take_counts()
         self._reports = self.problem.reports()
+        self._work = snapshot().since(self._work_before).summed(self.problem.comm)
         record = StepRecord(
             step=step,
             time=target,
@@ -253,7 +262,8 @@ class Simulation:
         )
         self.records.append(record)
         if self._results is not None:
-            self._results.write_step(record)
+            with phase("output"):
+                self._results.write_step(record)
         self._write_gradients(target)
         self._progress.accepted(record)
 
@@ -273,6 +283,9 @@ class Simulation:
             seconds=seconds,
             models=self._reports,
             exchange=self.problem.exchange(),
+            choices=self.problem.choices(),
+            work=self._work.counts,
+            phases=self._work.seconds,
         )
 
 

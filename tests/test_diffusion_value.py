@@ -184,13 +184,16 @@ def test_laws_that_cannot_be_are_refused_by_name() -> None:
         solved(rve, [1.0, 0.0], rve.initial_state(), 0.0)
 
 
+NEWTON = NewtonOptions(strategy="newton")
 CYCLE = [(0.3, 0.0), (1.0, 0.1), (1.0, 0.9), (0.2, 0.9), (-0.8, -0.5), (-0.5, -0.5)]
 
 
 @pytest.mark.parametrize("law", [NONLINEAR, METAL, WAX], ids=["nonlinear", "linear", "melting"])
 def test_homogeneous_cell_is_the_single_scale_problem_with_the_same_newton_counts(law: Any) -> None:
     mesh = two_scale.distorted(MPI.COMM_WORLD, (4, 2), (2.0, 1.0))
-    rve = diffusion(laminate("triangle", 0), {"a": law, "b": law}, value=True, initial_value=-0.5)
+    rve = diffusion(
+        laminate("triangle", 0), {"a": law, "b": law}, value=True, initial_value=-0.5, options=NEWTON
+    )
     two, one = heat.strip(mesh, rve), heat.SingleScale(mesh, law)
     two.start(-0.5)
     one.start(-0.5)

@@ -54,8 +54,15 @@ def laminate_cell(layers: int = 2) -> Cell:
     return image_cell(labels, {"matrix": 0, "fibre": 1}, voxel_size=0.2)
 
 
-def rve(cell: Cell, matrix: PhaseLaw, fibre: PhaseLaw, tolerance: float = MICRO_TOLERANCE) -> RVE:
-    return small_strain(cell, {"matrix": matrix, "fibre": fibre}, options=NewtonOptions(tolerance=tolerance))
+def rve(
+    cell: Cell,
+    matrix: PhaseLaw,
+    fibre: PhaseLaw,
+    tolerance: float = MICRO_TOLERANCE,
+    strategy: Any = "adaptive",
+) -> RVE:
+    options = NewtonOptions(tolerance=tolerance, strategy=strategy)
+    return small_strain(cell, {"matrix": matrix, "fibre": fibre}, options=options)
 
 
 @cache
@@ -64,14 +71,14 @@ def elastic_rve() -> RVE:
 
 
 @cache
-def plastic_rve() -> RVE:
-    return rve(fibre_cell(), ALUMINIUM, STEEL)
+def plastic_rve(strategy: str = "adaptive") -> RVE:
+    return rve(fibre_cell(), ALUMINIUM, STEEL, strategy=strategy)
 
 
 @cache
-def uniform_plastic_rve() -> RVE:
+def uniform_plastic_rve(strategy: str = "adaptive") -> RVE:
     """Two phases of the same elastoplastic material."""
-    return rve(fibre_cell(), ALUMINIUM, ALUMINIUM)
+    return rve(fibre_cell(), ALUMINIUM, ALUMINIUM, strategy=strategy)
 
 
 class Maxwell:

@@ -140,7 +140,9 @@ def build_subdomains(case: RunCase, marked: MarkedMesh, problems: Problems) -> l
     _check_cover(case, marked, groups, problems)
     on_every_rank(marked.mesh.comm, problems.raise_if_any)
     solver = case.tables.solver.micro
-    options = NewtonOptions(tolerance=solver.tolerance, max_iterations=solver.max_iterations)
+    options = NewtonOptions(
+        tolerance=solver.tolerance, max_iterations=solver.max_iterations, strategy=solver.strategy
+    )
     comm = marked.mesh.comm
     return [
         Subdomain(name, law, groups[name], on_every_rank(comm, partial(_rve, law, options)), comm, case.file)

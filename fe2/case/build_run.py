@@ -167,7 +167,13 @@ def build_problem(model: Model) -> MacroProblem:
 
 
 def build_simulation(
-    model: Model, problem: MacroProblem, *, overwrite: bool, quiet: bool, resume: bool = False
+    model: Model,
+    problem: MacroProblem,
+    *,
+    overwrite: bool,
+    quiet: bool,
+    resume: bool = False,
+    profile: bool = False,
 ) -> Simulation:
     """The simulation, with its folder of results; collective.
 
@@ -189,6 +195,7 @@ def build_simulation(
         checkpoint=Checkpoints(output.checkpoint_every, output.checkpoint_seconds, case=decisive(case)),
         resume=resume,
         record_costs=output.costs,
+        profile=profile,
     )
 
 

@@ -270,6 +270,8 @@ class MicroSolver(Table):
     """Norm of the residual relative to the forces in the cell."""
     max_iterations: int = Field(30, ge=1)
     """Linear systems after which the iteration is given up."""
+    strategy: Literal["adaptive", "newton"] = "adaptive"
+    """How cells are solved: no better than the macroscopic iteration needs, or fully at every evaluation."""
 
 
 class SolverTable(Table):

@@ -45,6 +45,7 @@ that failed, 75 for one that was stopped by a signal and can be resumed."""
 @click.option("--petsc", default="", metavar="OPTIONS", help="PETSc's options, monitors for example.")
 @click.option("--ranks-per-rve", metavar="K", help="Ranks that solve each cell together: a number, or auto.")
 @click.option("--balance", help="Whether points move between ranks: off, steps or on.")
+@click.option("--profile", is_flag=True, help="Print at the end where the time went, by phase.")
 @as_json
 @volume
 def command(
@@ -56,6 +57,7 @@ def command(
     petsc: str,
     ranks_per_rve: str | None,
     balance: str | None,
+    profile: bool,
     as_json: bool,
     verbose: bool,
     quiet: bool,
@@ -78,4 +80,4 @@ def command(
     if dry_run:
         run.rehearse()
     else:
-        run.carry_out(force, resume)
+        run.carry_out(force, resume, profile)

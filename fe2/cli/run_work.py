@@ -58,18 +58,21 @@ class Run:
         if self._first:
             click.echo(json.dumps(plain(facts)) if self._as_json else rehearsal_text(facts))
 
-    def carry_out(self, force: bool, resume: bool) -> None:
+    def carry_out(self, force: bool, resume: bool, profile: bool = False) -> None:
         """Run; collective.
 
         Args:
             force: Replace the results of an earlier run.
             resume: Go on from its checkpoint, if there is one.
+            profile: Print where the time went.
         """
         output = self.case.path(self.case.tables.output.folder)
         on_root(self.comm, lambda: _refuse_results(output, force, resume))
         model = self._model()
         problem = build_problem(model)
-        simulation = build_simulation(model, problem, overwrite=force, quiet=self._quiet, resume=resume)
+        simulation = build_simulation(
+            model, problem, overwrite=force, quiet=self._quiet, resume=resume, profile=profile
+        )
         on_root(self.comm, lambda: self._write_case(output))
         with self._logging(output / LOG, "a" if resume else "w"):
             summary = simulation.run()

@@ -127,6 +127,11 @@ class Progress:
         for name, value in summary.models.items():
             self._say(f"{name}: {value:.6g}")
 
+    def lines(self, text: str) -> None:
+        """Text of several lines, e.g. a profile."""
+        for line in text.splitlines():
+            self._say(line)
+
     def _title(self) -> str:
         width = len(str(self._steps))
         return f"step {self._number:{width}d}/{self._steps}"

@@ -15,6 +15,7 @@ from petsc4py import PETSc
 
 from fe2 import __version__
 from fe2.io.vtu import write_whole
+from fe2.profile import COUNTS, PHASES
 from fe2.records import Summary
 
 JSON, TEXT = "summary.json", "summary.txt"
@@ -64,6 +65,8 @@ def summary_text(summary: Summary) -> str:
         "micro solves": summary.micro_solves,
         "linear systems in them": summary.micro_iterations,
         "seconds in them, all ranks": f"{summary.micro_seconds:.1f}",
+        **{COUNTS[name]: number for name, number in summary.work.items() if number},
+        **summary.choices,
         **{name: f"{value:.6g}" for name, value in summary.models.items()},
         "ranks": summary.ranks,
         **{name.replace("_", " "): f"{value:.6g}" for name, value in summary.exchange.items()},
@@ -74,3 +77,14 @@ def summary_text(summary: Summary) -> str:
     }
     width = max(28, *(len(name) + 2 for name in rows))
     return "".join(f"{name + ':':{width}}{value}\n" for name, value in rows.items())
+
+
+def profile_text(summary: Summary) -> str:
+    """Where the time went up to the last accepted step: seconds by phase, summed over the ranks."""
+    total = summary.seconds * summary.ranks
+    rows = {PHASES[name]: seconds for name, seconds in summary.phases.items()}
+    rows["the rest"] = total - sum(rows.values())
+    lines = [f"{'phase':34}{'seconds':>10}{'share':>8}"]
+    for name, seconds in sorted(rows.items(), key=lambda row: -row[1]):
+        lines.append(f"{name:34}{seconds:10.2f}{seconds / total if total else 0.0:8.1%}")
+    return "\n".join(lines) + "\n"

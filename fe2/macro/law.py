@@ -16,7 +16,8 @@ from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import MicroPool, PointError
 from fe2.errors import InputError, MicroSolveError, place
 from fe2.jit import compile_expression
-from fe2.micro.model import MicroModel
+from fe2.micro.model import EXACT, MicroModel, Request, is_adaptive
+from fe2.profile import phase
 from fe2.quadrature import point_dofs, point_weights, quadrature_function, quadrature_points
 
 Array = npt.NDArray[np.float64]
@@ -105,13 +106,22 @@ class HomogenizedLaw:
         """The micro model of all points."""
         return self.pool.model
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether the micro models tell requests apart."""
+        return is_adaptive(self.micro)
+
     def derivative(self, form: ufl.Form, unknown: fem.Function, direction: Expr) -> ufl.Form:
         """Derivative of a form through this law's flux: the tangent times the change of the gradient."""
         change = ufl.algorithms.expand_derivatives(ufl.derivative(self.gradient, unknown, direction))
         return ufl.derivative(form, self.flux, ufl.dot(self.tangent, change))
 
-    def evaluate(self, dt: float) -> Evaluation:
+    def evaluate(self, dt: float, request: Request = EXACT) -> Evaluation:
         """Update flux and tangent for the present value of the unknown; collective.
+
+        Args:
+            dt: Length of the step.
+            request: What is wanted of the micro models.
 
         Returns:
             The work on this rank.
@@ -123,13 +133,15 @@ class HomogenizedLaw:
         m = self.micro.kinematics.size
         gradients = self._at_points(self._evaluate_gradient)
         try:
-            responses = self.pool.evaluate(gradients, dt)
+            with phase("pool"):
+                responses = self.pool.evaluate(gradients, dt, request)
         except PointError as error:
             raise self._located(error, gradients) from error
         self._evaluated = True
         self.flux.x.array.reshape(-1, m)[self._rows] = responses.flux
         self.tangent.x.array.reshape(-1, m, m)[self._rows] = responses.tangent
-        return Evaluation(len(gradients), int(responses.iterations.sum()), float(responses.cost.sum()))
+        solved = len(gradients) if request.kind in ("exact", "approach") else 0
+        return Evaluation(solved, int(responses.iterations.sum()), float(responses.cost.sum()))
 
     def commit(self) -> None:
         """Trial states become the committed ones."""

@@ -19,7 +19,8 @@ from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.macro.law import Evaluation, HomogenizedLaw
 from fe2.macro.rate import Rate
-from fe2.micro.model import ReportingModel
+from fe2.micro.model import EXACT, ExplainingModel, ReportingModel, Request
+from fe2.profile import phase
 
 Array = npt.NDArray[np.float64]
 
@@ -41,6 +42,12 @@ The line search halves the step at each, so it crawls towards a point at which t
 fail: a smaller load step is cheaper.
 """
 
+
+_MICRO_SHARE, _MICRO_LOOSEST = 0.1, 1e-2
+"""Relative residual that cells may leave: a share of that of the macroscopic problem, and at most so much."""
+
+_MOST_POLISHES = 4
+"""Times that the macroscopic iteration goes on after its cells were polished."""
 
 _ROUND_OFF = 1e-13
 """Change of the unknown in an iteration that is round-off, relative to the unknown."""
@@ -113,7 +120,7 @@ class MacroProblem:
         self.before_evaluation: Callable[[], None] | None = None
         self._failure: BaseException | None = None
         self._refusals: list[MicroSolveError] = []
-        self._force = 0.0
+        self._force = self._largest_force = 0.0
         self._options = {**_DEFAULTS, **(petsc_options or {})}
         self._is_set_up = False
         self._set_up()
@@ -143,19 +150,17 @@ class MacroProblem:
         before = self.unknown.x.array.copy()
         fem_petsc.assign(self.unknown, self._solution)
         try:
-            self.snes.solve(None, self._solution)
+            with phase("macro solve"):
+                return self._iterate()
         except PETSc.Error as error:
             self._restore(before)
             self._is_set_up = False  # not made anew here: other ranks may know nothing of the error
             # perhaps on this rank alone: no failed step, which all ranks would have to give up together
             text = f"PETSc failed in the macroscopic problem: {error}"
             raise (self._failure or Fe2Error(text)) from error
-        reason = self.snes.getConvergedReason()
-        if reason < 0:
+        except (MicroSolveError, MacroSolveError):
             self._restore(before)
-            raise self._diverged(reason)
-        self._copy_to_unknown(self._solution)
-        return int(self.snes.getIterationNumber())
+            raise
 
     def initialize(self) -> None:
         """Take the present value of the unknown as the initial state; collective.
@@ -194,6 +199,15 @@ class MacroProblem:
             self.comm.allreduce(own.seconds),
         )
 
+    def choices(self) -> dict[str, str]:
+        """How the micro models are solved, and why; those of later laws are numbered."""
+        found: dict[str, str] = {}
+        for number, law in enumerate(self.laws):
+            if isinstance(law.micro, ExplainingModel):
+                suffix = f" of law {number}" if number else ""
+                found |= {name + suffix: text for name, text in law.micro.choices().items()}
+        return found
+
     def reports(self) -> dict[str, float]:
         """What the micro models report, over all ranks; collective."""
         models = {id(law.micro): law.micro for law in self.laws}.values()
@@ -226,6 +240,63 @@ class MacroProblem:
 
     def _begin(self, dt: float) -> None:
         self.dt, self.norms, self._failure, self._refusals = dt, [], None, []
+        self._starts = True
+
+    def _iterate(self) -> int:
+        """Newton's iteration, which goes on where polished cells leave more than the tolerance."""
+        iterations = 0
+        for _ in range(_MOST_POLISHES):
+            self.snes.solve(None, self._solution)
+            if (reason := self.snes.getConvergedReason()) < 0:
+                raise self._diverged(reason)
+            iterations += int(self.snes.getIterationNumber())
+            self._copy_to_unknown(self._solution)
+            is_round_off = reason == PETSc.SNES.ConvergedReason.CONVERGED_SNORM_RELATIVE
+            if not self._polish() or is_round_off or self._residual_norm() <= self._tolerance():
+                return iterations
+        raise self._diverged(int(PETSc.SNES.ConvergedReason.DIVERGED_MAX_IT))
+
+    def _polish(self) -> bool:
+        """Bring cells that were solved loosely to their full tolerance; whether there may be any."""
+        adaptive = [law for law in self.laws if law.adaptive]
+        for law in adaptive:
+            self._counts += law.evaluate(self.dt, Request("polish"))
+        return bool(adaptive)
+
+    def _residual_norm(self) -> float:
+        self._assemble(self.snes, self._solution, self._vector)
+        return float(self._vector.norm())
+
+    def _tolerance(self) -> float:
+        rtol, atol, _, _ = self.snes.getTolerances()
+        return max(atol, rtol * max(self._force, self.norms[0]))
+
+    def _request(self, law: HomogenizedLaw) -> Request:
+        """What a law's cells have to deliver: no more digits than the macroscopic residual warrants."""
+        if not law.adaptive:
+            return EXACT
+        # against the largest forces so far: where nothing acts any more, noise is all there is
+        scale = max(self._largest_force, *self.norms[:1], np.finfo(float).tiny)
+        error = self.norms[-1] / scale if self.norms else 1.0
+        return Request("approach", min(_MICRO_LOOSEST, _MICRO_SHARE * error))
+
+    def _anticipate(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
+        """Look at the first step of the iteration, so that cells that unload on it answer elastically."""
+        adaptive = [law for law in self.laws if law.adaptive]
+        if not self._starts or not adaptive:
+            return
+        self._starts = False
+        self._assemble_jacobian(snes, x, self._matrix, self._matrix)
+        step, ksp = b.duplicate(), snes.getKSP()
+        ksp.setOperators(self._matrix)
+        ksp.solve(b, step)
+        if ksp.getConvergedReason() > 0:
+            step.aypx(-1.0, x)
+            self._copy_to_unknown(step)
+            for law in adaptive:
+                self._counts += law.evaluate(self.dt, Request("anticipate"))
+            self._copy_to_unknown(x)
+            self._assemble(snes, x, b)
 
     def _set_up(self) -> None:
         """Make solver and vector anew: an error within PETSc leaves vectors locked."""
@@ -255,7 +326,9 @@ class MacroProblem:
             if self.before_evaluation is not None:
                 self.before_evaluation()
             for law in self.laws:
-                self._counts += law.evaluate(self.dt)
+                self._counts += law.evaluate(self.dt, self._request(law))
+            self._assemble(snes, x, b)
+            self._anticipate(snes, x, b)
         except MicroSolveError as error:
             # the same on all ranks: SNES's line search may still find a shorter step that works
             self._failure = error
@@ -267,11 +340,14 @@ class MacroProblem:
             self._failure = error
             raise
         self._failure = None
-        # the tangents are current: lifting uses them where x violates the boundary conditions
-        fem_petsc.assemble_residual(
-            snes, x, b, self.unknown, self._residual_form, self._jacobian_form, self.bcs
-        )
-        self._measure_forces()
+
+    def _assemble(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
+        """Residual for present fluxes and tangents: lifting uses these where x violates the conditions."""
+        with phase("macro assembly"):
+            fem_petsc.assemble_residual(
+                snes, x, b, self.unknown, self._residual_form, self._jacobian_form, self.bcs
+            )
+            self._measure_forces()
 
     def _measure_forces(self) -> None:
         """Assemble the residual without boundary conditions: its constrained entries are the reactions."""
@@ -281,20 +357,22 @@ class MacroProblem:
         self._internal.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
         own = _owned_dofs(self.bcs)
         self._force = float(np.sqrt(self.comm.allreduce(float(np.sum(self._internal.array[own] ** 2)))))
+        self._largest_force = max(self._largest_force, self._force)
 
     def _assemble_jacobian(self, snes: PETSc.SNES, x: PETSc.Vec, J: PETSc.Mat, P: PETSc.Mat) -> None:
-        J.zeroEntries()
-        fem_petsc.assemble_matrix(J, self._jacobian_form, bcs=self.bcs)
-        J.assemble()
+        with phase("macro assembly"):
+            J.zeroEntries()
+            fem_petsc.assemble_matrix(J, self._jacobian_form, bcs=self.bcs)
+            J.assemble()
 
     def _converged(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
         norm = norms[2]
         self.norms.append(norm)
         refusals, self._refusals = self._refusals, []
-        rtol, atol, _, max_iterations = snes.getTolerances()
+        max_iterations = snes.getTolerances()[3]
         if not np.isfinite(norm):
             return int(PETSc.SNES.ConvergedReason.DIVERGED_FNORM_NAN)
-        if norm <= max(atol, rtol * max(self._force, self.norms[0])):
+        if norm <= self._tolerance():
             return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
         if iteration and norms[1] <= _ROUND_OFF * norms[0]:
             # where nothing acts any more there is no force to compare with, and the residual is round-off

@@ -50,9 +50,18 @@ def homogenized_tangent(newton: CellNewton) -> Condensed:
     Raises:
         MicroSolveError: The linearized cell problem is singular.
     """
+    newton.linearize()
+    return condensed_tangent(newton)
+
+
+def condensed_tangent(newton: CellNewton) -> Condensed:
+    """Tangent and sensitivity of the last linearization, whose factorization is there.
+
+    Raises:
+        MicroSolveError: The linearized cell problem is singular.
+    """
     problem = newton.problem
     modes = problem.form.modes
-    newton.linearize()
     stiffness = problem.stiffness
     sensitivity = -newton.linear_solver.solve_many(problem.restrict(stiffness @ modes))
     total = modes + problem.prolong(sensitivity)
@@ -61,6 +70,27 @@ def homogenized_tangent(newton: CellNewton) -> Condensed:
     # where the stiffness is symmetric, total on both sides makes the error of an inexact solve quadratic
     left = total if problem.form.symmetric else modes
     return Condensed(left.T @ (stiffness @ total) / problem.cell.volume, sensitivity)
+
+
+def flux_correction(newton: CellNewton, residual: Array, sensitivity: Array) -> Array:
+    r"""Change of the flux on the way that is left to equilibrium, to first order.
+
+    .. math:: -\frac{1}{|Y|} X^T K_f T\,K^{-1} r, \quad\text{which is}\quad \frac{1}{|Y|} S^T r
+
+    where the stiffness is symmetric. What is left after it is of second order.
+
+    Args:
+        newton: The cell; its factorization is that of the last linearization.
+        residual: Residual r of the free fluctuations, shape (n,).
+        sensitivity: Sensitivity S of shape (n, m).
+    """
+    problem = newton.problem
+    if problem.form.symmetric:
+        change: Array = sensitivity.T @ residual
+    else:
+        way = problem.prolong(-newton.linear_solver.solve(residual))
+        change = problem.form.modes.T @ (problem.stiffness @ way)
+    return change / problem.cell.volume
 
 
 def _check_solved(problem: CellProblem, modes: Array, total: Array) -> None:

@@ -14,6 +14,7 @@ from fe2.errors import MicroSolveError
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, describe_grid, solver_setting
+from fe2.profile import count, phase
 from fe2.records import SolverChoice
 
 Array = npt.NDArray[np.float64]
@@ -57,9 +58,11 @@ class LinearSolver:
         Raises:
             MicroSolveError: The matrix is singular, or there is not enough memory.
         """
-        self.matrix.stateIncrease()
-        self.ksp.setOperators(self.matrix)
-        self.ksp.setUp()
+        count("factorizations")
+        with phase("factorization"):
+            self.matrix.stateIncrease()
+            self.ksp.setOperators(self.matrix)
+            self.ksp.setUp()
         if reason := self.ksp.getPC().getFailedReason():
             raise MicroSolveError(f"the linearized cell problem could not be factorized (PETSc: {reason})")
 
@@ -67,7 +70,9 @@ class LinearSolver:
         """Solution for one right-hand side of the free fluctuations, shape (n,)."""
         self._right.array[: self.free] = right
         self._right.array[self.free :] = 0.0
-        self.ksp.solve(self._right, self._solution)
+        count("solves")
+        with phase("solve"):
+            self.ksp.solve(self._right, self._solution)
         self._check()
         return self._solution.array[: self.free].copy()
 
@@ -80,7 +85,9 @@ class LinearSolver:
         columns = PETSc.Mat().createDense(padded.shape, array=padded, comm=MPI.COMM_SELF)
         solutions = PETSc.Mat().createDense(padded.shape, comm=MPI.COMM_SELF)
         solutions.setUp()
-        self.ksp.matSolve(columns, solutions)
+        count("solves", right.shape[1])
+        with phase("solve"):
+            self.ksp.matSolve(columns, solutions)
         self._check()
         result: Array = solutions.getDenseArray()[: self.free].copy()
         columns.destroy()

@@ -131,6 +131,14 @@ class ReportingModel(MicroModel, Protocol):
         """
 
 
+@runtime_checkable
+class ExplainingModel(MicroModel, Protocol):
+    """A micro model that says how it is solved."""
+
+    def choices(self) -> dict[str, str]:
+        """What was chosen, and why."""
+
+
 def is_adaptive(model: MicroModel) -> bool:
     """Whether a micro model tells requests apart."""
     return isinstance(model, AdaptiveModel) and model.adaptive

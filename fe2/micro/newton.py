@@ -7,17 +7,20 @@ fluctuations, :math:`C w = 0`, and is the identity where there are no constraint
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from fe2.errors import MicroSolveError
+from fe2.errors import InputError, MicroSolveError
 from fe2.micro.distributed_solver import DistributedSolver, folded_part
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
 
 Array = npt.NDArray[np.float64]
+
+STRATEGIES = ("adaptive", "newton")
 
 _LINE_SEARCH_TRIALS = 6
 _SUFFICIENT_DECREASE = 0.8
@@ -33,10 +36,21 @@ class NewtonOptions:
         tolerance: Norm of the residual relative to the forces in the cell, those that act on its
             faces or those of an elastic response to the gradient, whichever is larger.
         max_iterations: Linear systems after which the iteration is given up.
+        strategy: "adaptive" does no more than the macroscopic iteration needs, see `adaptive.py`;
+            "newton" solves every cell from its committed state to the full tolerance, and
+            factorizes at every iteration and once more for the tangent.
     """
 
     tolerance: float = 1e-8
     max_iterations: int = 30
+    strategy: Literal["adaptive", "newton"] = "adaptive"
+
+    def __post_init__(self) -> None:
+        """Refuse a strategy that there is not."""
+        if self.strategy not in STRATEGIES:
+            raise InputError(
+                f"strategy = {self.strategy!r} is not known; it is one of {', '.join(STRATEGIES)}"
+            )
 
 
 @dataclass
@@ -90,18 +104,48 @@ class CellNewton:
         Raises:
             MicroSolveError: The iteration did not converge.
         """
-        forces = max(
+        forces = self.forces(gradient, committed)
+        point = self.start(gradient, fluctuation)
+        while self.error(point, forces) > self.options.tolerance:
+            self.linearize()
+            point = self.step(gradient, point, forces)
+        return point
+
+    def forces(self, gradient: Array, committed: Array) -> float:
+        """Norm of the forces of an elastic response, the scale of the residuals."""
+        return max(
             float(np.linalg.norm(self._elastic_forces @ gradient)),
             float(np.linalg.norm(self._elastic_forces @ (gradient - committed))),
         )
+
+    def start(self, gradient: Array, fluctuation: Array) -> Equilibrium:
+        """The point at which an iteration starts; the history has to be loaded.
+
+        Raises:
+            MicroSolveError: The residual is not finite, or a phase law failed.
+        """
         point = self._residual_at(gradient, fluctuation)
         point.norms.append(self._norm(point))
-        while not self._has_converged(point, forces):
-            if point.iterations >= self.options.max_iterations or not np.isfinite(point.norms[-1]):
-                raise MicroSolveError(_not_converged(point, self.options.tolerance * forces))
-            self.linearize()
-            point = self._line_search(gradient, point, -self.linear_solver.solve(point.residual))
+        if not np.isfinite(point.norms[-1]):
+            raise MicroSolveError(f"the cell problem has no finite residual to start from, {_norms(point)}")
         return point
+
+    def step(self, gradient: Array, point: Equilibrium, forces: float) -> Equilibrium:
+        """One iteration with the last linearization.
+
+        Raises:
+            MicroSolveError: There were too many, or no step lowers the residual.
+        """
+        if point.iterations >= self.options.max_iterations:
+            raise MicroSolveError(_not_converged(point, self.options.tolerance * forces))
+        return self._line_search(gradient, point, -self.linear_solver.solve(point.residual))
+
+    def error(self, point: Equilibrium, forces: float) -> float:
+        """Norm of the residual relative to the forces in the cell; zero where it is round-off."""
+        norm = point.norms[-1]
+        if norm <= self._round_off:
+            return 0.0
+        return norm / max(forces, float(np.linalg.norm(self._weights * point.nodal)), np.finfo(float).tiny)
 
     def _line_search(self, gradient: Array, start: Equilibrium, direction: Array) -> Equilibrium:
         """Secant search for the zero of direction · residual; a full step that helps is taken."""
@@ -134,10 +178,6 @@ class CellNewton:
         reactions: Array = self._gram @ (self._constraints @ forces)
         projected: Array = forces - self._constraints.T @ reactions
         return projected
-
-    def _has_converged(self, point: Equilibrium, forces: float) -> bool:
-        scale = max(forces, float(np.linalg.norm(self._weights * point.nodal)))
-        return point.norms[-1] <= max(self.options.tolerance * scale, self._round_off)
 
     def _norm(self, point: Equilibrium) -> float:
         return float(np.linalg.norm(self._free_weights * point.residual))

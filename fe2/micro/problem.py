@@ -23,6 +23,7 @@ from fe2.micro.cell import Cell
 from fe2.micro.element_share import ElementShare, SummedMatrix
 from fe2.micro.form import CellForm, Condition, HistoryVariable, PointLawTerm
 from fe2.micro.state import StateLayout
+from fe2.profile import count, phase
 from fe2.quadrature import PointEvaluator, point_dofs
 
 Array = npt.NDArray[np.float64]
@@ -103,10 +104,18 @@ class CellProblem:
         boundary: Map from free fluctuations to degrees of freedom.
         layout: Parts of a state.
         share: The elements that this rank integrates: `form` is restricted to them.
+        is_linear: Whether one factorization serves every state.
+        depends_on_dt: Whether the flux may depend on the time step.
     """
 
     def __init__(
-        self, cell: Cell, form: CellForm, boundary: BoundaryMap, share: ElementShare | None = None
+        self,
+        cell: Cell,
+        form: CellForm,
+        boundary: BoundaryMap,
+        share: ElementShare | None = None,
+        *,
+        linearization: bool = False,
     ) -> None:
         """Compile the form.
 
@@ -115,6 +124,7 @@ class CellProblem:
             form: The form.
             boundary: Map from free fluctuations to degrees of freedom.
             share: The elements of this rank, all of them by default.
+            linearization: Whether the state of a cell that is not linear ends with its linearization.
         """
         self.cell, self.form, self.boundary = cell, form, boundary
         self.share = share or ElementShare(MPI.COMM_SELF, cell.mesh)
@@ -129,9 +139,17 @@ class CellProblem:
         self._conditions = [_Condition(condition, cell, degree) for condition in form.conditions]
         self._prolongation = boundary.matrix
         self._restriction = self._prolongation.T.tocsr()
-        self.layout = StateLayout(form.kinematics.size, boundary.size, [h.size for h in self._history])
         self.is_linear = (
             not form.point_laws and not form.history and not form.conditions and _is_affine(form, jacobian)
+        )
+        used = form.residual.constants() + jacobian.constants()
+        # what a point law makes of the time step is not known
+        self.depends_on_dt = bool(form.point_laws) or form.dt in used
+        self.layout = StateLayout(
+            form.kinematics.size,
+            boundary.size,
+            [h.size for h in self._history],
+            linearization=linearization and not self.is_linear,
         )
 
     @property
@@ -162,19 +180,24 @@ class CellProblem:
         Raises:
             MicroSolveError: A phase law could not be evaluated, or has no meaning for this field.
         """
+        count("residuals")
         with self.share.agreed():
             for condition in self._conditions:
                 condition.check()
-            for law in self._point_laws:
-                law.evaluate(float(self.form.dt.value))
-            self._residual.array[:] = 0.0
-            fem.assemble_vector(self._residual.array, self._residual_form)
+            with phase("point laws"):
+                for law in self._point_laws:
+                    law.evaluate(float(self.form.dt.value))
+            with phase("residual"):
+                self._residual.array[:] = 0.0
+                fem.assemble_vector(self._residual.array, self._residual_form)
         return self.share.sum(self._residual.array)
 
     def assemble_stiffness(self) -> Array:
         """Values of the local stiffness at the field of the last residual, in the order of its data."""
-        self._matrix.set_value(0.0)
-        fem.assemble_matrix(self._matrix, self._jacobian_form)
+        count("assemblies")
+        with phase("assembly"):
+            self._matrix.set_value(0.0)
+            fem.assemble_matrix(self._matrix, self._jacobian_form)
         values: Array = self._matrix.data
         return values
 
@@ -200,7 +223,7 @@ class CellProblem:
         computed = {
             id(law.term.history[n]): v for law in self._point_laws for n, v in law.new_history.items()
         }
-        with self.share.agreed():
+        with self.share.agreed(), phase("history"):
             for stored, part in zip(self._history, self.layout.history, strict=True):
                 values = stored.update() if stored.update else computed[id(stored.variable)]
                 out[part] = np.asarray(values).reshape(-1)

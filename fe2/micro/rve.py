@@ -13,6 +13,7 @@ from mpi4py import MPI
 
 from fe2.errors import InputError, MicroSolveError
 from fe2.identity import facts, mesh_facts
+from fe2.micro.adaptive import AdaptiveIteration
 from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell
 from fe2.micro.condensation import homogenized_flux, homogenized_tangent
@@ -22,9 +23,11 @@ from fe2.micro.fields import LocalFields, local_fields
 from fe2.micro.form import CellForm
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
+from fe2.micro.model import Request
 from fe2.micro.newton import CellNewton, NewtonOptions
 from fe2.micro.problem import CellProblem
 from fe2.physics.kinematics import Kinematics
+from fe2.profile import count, phase
 from fe2.quadrature import point_weights, quadrature_points
 from fe2.records import SolverChoice
 from fe2.response import Response
@@ -63,16 +66,22 @@ class RVE:
             cell: The geometry.
             form: The cell's form; the factories of the built-in physics make one from phase laws.
             boundary: "periodic", "linear" or "uniform_flux".
-            options: When the cell counts as solved.
+            options: When the cell counts as solved, and the strategy on the way there.
             ranks: Ranks that solve the cell together. Each integrates a part of its elements.
 
         Raises:
             InputError: The boundary condition is not known, or the cell is not periodic.
         """
+        self._options = options or NewtonOptions()
         self._share = ElementShare(ranks, cell.mesh)
         self.cell, self.form = cell, self._share.form(form)
-        self._problem = CellProblem(cell, self.form, boundary_map(boundary, cell, form), self._share)
-        self._options = options or NewtonOptions()
+        self._problem = CellProblem(
+            cell,
+            self.form,
+            boundary_map(boundary, cell, form),
+            self._share,
+            linearization=self._options.strategy == "adaptive",
+        )
         self._layout = self._problem.layout
 
     @property
@@ -155,19 +164,51 @@ class RVE:
         """
         start = time.perf_counter()
         self._check_gradient(gradient)
-        layout = self._layout
-        out[layout.gradient] = gradient
+        with phase("cell"):
+            if self._problem.is_linear:
+                return self._solve_linear(gradient, out, start)
+            iterations, flux, tangent = self._solve_exactly(gradient, state, dt, out)
+        return Response(flux, tangent, iterations, time.perf_counter() - start)
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the cell keeps a linearization in its state, and starts from it."""
+        return self._layout.tail is not None
+
+    def choices(self) -> dict[str, str]:
+        """How the cell is solved, and why."""
         if self._problem.is_linear:
-            return self._solve_linear(gradient, out, start)
-        self._problem.load(state, dt)
-        found = self._newton.equilibrate(gradient, state[layout.gradient], state[layout.fluctuation])
-        flux = homogenized_flux(self._newton, found.nodal)
-        self._problem.new_history(out)
-        tangent = homogenized_tangent(self._newton).tangent
-        out[layout.fluctuation] = found.fluctuation
-        if not (np.all(np.isfinite(flux)) and np.all(np.isfinite(tangent)) and np.all(np.isfinite(out))):
-            raise MicroSolveError("the cell problem gave a flux, a tangent or a state that is not finite")
-        return Response(flux, tangent, found.iterations + 1, time.perf_counter() - start)
+            strategy = "one factorization: the cell is linear"
+        elif self.adaptive:
+            strategy = "adaptive: the cell is not linear, and newton was not asked for"
+        else:
+            strategy = "newton: asked for"
+        solver = self._newton.linear_solver.choice
+        return {"strategy of cells": strategy, "linear solver of cells": f"{solver.name}: {solver.reason}"}
+
+    def answer(self, gradient: Array, state: Array, dt: float, out: Array, request: Request) -> Response:
+        """As :meth:`solve`, for any request; see :class:`fe2.micro.model.Request`.
+
+        An approach that fails is solved exactly, from the committed state.
+
+        Raises:
+            InputError: The gradient has the wrong size.
+            MicroSolveError: No equilibrium was found, or a phase law failed.
+        """
+        start, tail = time.perf_counter(), self._layout.tail
+        if tail is None or request.kind == "exact":
+            return self.solve(gradient, state, dt, out)
+        self._check_gradient(gradient)
+        iterations = 0
+        with phase("cell"):
+            if request.kind == "approach":
+                iterations = self._approach(gradient, state, dt, out, request.accuracy)
+            elif request.kind == "anticipate":
+                self._adaptive.anticipate(gradient, state, dt, out)
+            else:
+                iterations = self._adaptive.polish(state, dt, out)
+        flux, tangent = out[tail.flux].copy(), tail.tangent(out).copy()
+        return Response(flux, tangent, iterations, time.perf_counter() - start)
 
     def averages(self, states: Array) -> dict[str, Array]:
         r"""Volume averages :math:`\frac1{|Y|}\int h\,\mathrm{d}x` of the history variables over the cell.
@@ -238,11 +279,53 @@ class RVE:
     def _newton(self) -> CellNewton:
         return CellNewton(self._problem, self._options)
 
+    def _approach(self, gradient: Array, state: Array, dt: float, out: Array, accuracy: float) -> int:
+        try:
+            return self._adaptive.approach(gradient, state, dt, out, accuracy)
+        except MicroSolveError:
+            count("fallbacks")
+            return self._solve_exactly(gradient, state, dt, out)[0]
+
+    def _solve_exactly(
+        self, gradient: Array, state: Array, dt: float, out: Array
+    ) -> tuple[int, Array, Array]:
+        """Equilibrium from the committed state, to the full tolerance, with the consistent tangent."""
+        count("solved")
+        layout, newton = self._layout, self._newton
+        self._problem.load(state, dt)
+        found = newton.equilibrate(gradient, state[layout.gradient], state[layout.fluctuation])
+        flux = homogenized_flux(newton, found.nodal)
+        self._problem.new_history(out)
+        condensed = homogenized_tangent(newton)
+        out[layout.gradient], out[layout.fluctuation] = gradient, found.fluctuation
+        if (tail := layout.tail) is not None:
+            tail.write(out, flux, 0.0, history_due=False)
+            tail.write_tangent(out, condensed.tangent, condensed.sensitivity, dt)
+            tail.write_increment(out, gradient - state[layout.gradient], state)
+        if not (
+            np.all(np.isfinite(flux)) and np.all(np.isfinite(condensed.tangent)) and np.all(np.isfinite(out))
+        ):
+            raise MicroSolveError("the cell problem gave a flux, a tangent or a state that is not finite")
+        return found.iterations + 1, flux, condensed.tangent
+
+    @cached_property
+    def _adaptive(self) -> AdaptiveIteration:
+        assert self._layout.tail is not None
+        return AdaptiveIteration(self._newton, self._layout.tail, self._initial_state)
+
     @cached_property
     def _initial_state(self) -> Array:
-        state = np.zeros(self.state_size)
-        if np.any(origin := self.kinematics.origin):
-            self.solve(origin, np.zeros_like(state), 0.0, state)
+        state, origin = np.zeros(self.state_size), self.kinematics.origin
+        if np.any(origin) or self.adaptive:
+            start = state.copy()
+            try:
+                self.solve(origin, start, 0.0, state)
+            except MicroSolveError:
+                if np.any(origin):
+                    raise
+                return start  # without a linearization; the first load will show what is wrong
+            if not np.any(origin):
+                state[: self.lasting_size] = 0.0
         return state
 
     @cached_property
@@ -264,6 +347,7 @@ class RVE:
 
     def _solve_linear(self, gradient: Array, out: Array, start: float) -> Response:
         flux, fluctuation, tangent, sensitivity = self._linear_response
+        out[self._layout.gradient] = gradient
         out[self._layout.fluctuation] = fluctuation + sensitivity @ gradient
         return Response(flux + tangent @ gradient, tangent, 0, time.perf_counter() - start)
 

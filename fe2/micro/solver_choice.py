@@ -79,7 +79,7 @@ def solver_setting(problem: CellProblem) -> SolverSetting:
     reason = f"{n} unknowns are few" if few else f"{n} unknowns, but constraints make the matrix indefinite"
     return SolverSetting(
         SolverChoice("sparse factorization (MUMPS)", reason),
-        lambda ksp, matrix: _factorize(ksp, form.symmetric),
+        lambda ksp, matrix: _factorize(ksp, form.symmetric, dim),
         iterative=False,
     )
 
@@ -89,11 +89,15 @@ def describe_grid(problem: CellProblem, matrix: PETSc.Mat) -> None:
     matrix.setAttr(ATTRIBUTE, grid_numbering(problem.cell, problem.form, problem.boundary))
 
 
-def _factorize(ksp: PETSc.KSP, symmetric: bool) -> None:
+def _factorize(ksp: PETSc.KSP, symmetric: bool, dim: int) -> None:
     ksp.setType(PETSc.KSP.Type.PREONLY)
     pc = ksp.getPC()
     pc.setType(PETSc.PC.Type.CHOLESKY if symmetric else PETSc.PC.Type.LU)
     pc.setFactorSolverType("mumps")
+    if dim == 3:
+        # nested dissection (METIS) halves the time in space; in the plane the default is better
+        pc.setFactorSetUpSolverType()
+        pc.getFactorMatrix().setMumpsIcntl(7, 5)
 
 
 def _iterate(ksp: PETSc.KSP, definite: bool) -> None:

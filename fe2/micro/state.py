@@ -2,7 +2,7 @@
 
 .. code-block:: text
 
-    gradient | fluctuation | history ‖ flux | tangent | sensitivity | increment | residual | history is due
+    gradient | fluctuation | history ‖ flux | tangent | sensitivity | increment | dt | residual | due
 
 The part before the double bar is the state. A checkpoint stores it, a picture shows it. The tail is the
 linearization of the last evaluation, from which the next one starts; a restored row takes its tail
@@ -25,6 +25,7 @@ class Linearization:
     Attributes:
         flux: Flux s of shape (m,), corrected for the equilibrium that was not reached.
         increment: Last change of the gradient since a commit that was not zero, shape (m,).
+        dt: Time step of the tangent.
         residual: Norm of the residual, relative to the forces in the cell.
         history_due: One where the history is still that of the start of the step.
         size: Numbers in the tail.
@@ -33,12 +34,25 @@ class Linearization:
     def __init__(self, start: int, gradient: int, fluctuation: int) -> None:
         """Lay out a tail that begins at `start`."""
         m, n = gradient, fluctuation
-        ends = np.cumsum([start, m, m * m, n * m, m, 1, 1]).tolist()
+        ends = np.cumsum([start, m, m * m, n * m, m, 1, 1, 1]).tolist()
         parts = [slice(a, b) for a, b in pairwise(ends)]
         self.flux, self._tangent, self._sensitivity, self.increment = parts[:4]
-        self.residual, self.history_due = parts[4].start, parts[5].start
+        self.dt, self.residual, self.history_due = (part.start for part in parts[4:])
         self.size = int(ends[-1]) - start
         self._m = m
+
+    def write(self, row: Array, flux: Array, residual: float, *, history_due: bool) -> None:
+        """Write what the next evaluation has to know of this one, tangent and sensitivity aside."""
+        row[self.flux], row[self.residual], row[self.history_due] = flux, residual, float(history_due)
+
+    def write_tangent(self, row: Array, tangent: Array, sensitivity: Array, dt: float) -> None:
+        """Write tangent (m, m) and sensitivity (n, m) for a time step dt."""
+        row[self.dt] = dt
+        self.tangent(row)[:], self.sensitivity(row)[:] = tangent, sensitivity
+
+    def write_increment(self, row: Array, increment: Array, before: Array) -> None:
+        """Write the change of the gradient since the row `before`, whose own is kept where there is none."""
+        row[self.increment] = increment if np.any(increment) else before[self.increment]
 
     def tangent(self, row: Array) -> Array:
         """View of the tangent A, shape (m, m)."""

@@ -1,0 +1,175 @@
+r"""Answers that cost no more than the macroscopic iteration needs: the default strategy of cells.
+
+A residual costs a small part of a factorization. So the answer of the last evaluation, with flux s,
+tangent A and sensitivity S at the gradient :math:`g_0`, is extrapolated, and residuals decide whether
+anything more has to be done. For a new gradient g, from a row (g₀, w, s, A, S),
+
+1. predict: :math:`w \leftarrow w + S\,\Delta g`, residual r, flux :math:`s^* = X^T r_f/|Y|`;
+2. accept, where the cell is in equilibrium and the flux is the one that A predicts: A and S still hold;
+3. otherwise Newton's iteration with a line search, to the accuracy that the macroscopic residual
+   warrants. The tangent comes from its last factorization where that still contracted well;
+4. the flux is corrected to first order for the equilibrium that was not reached, so that its error is
+   of second order: :math:`s = s^* + S^T r/|Y|`.
+
+Before a commit every cell is polished: it iterates to its full tolerance, and its history is computed.
+No answer rests on an extrapolation that was not verified; a tangent may be an old one, which costs
+iterations and never accuracy. `docs/speed.md` has the measurements.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.errors import MicroSolveError
+from fe2.micro.condensation import condensed_tangent, flux_correction, homogenized_flux
+from fe2.micro.newton import CellNewton, Equilibrium
+from fe2.micro.state import Linearization
+from fe2.profile import count
+
+Array = npt.NDArray[np.float64]
+
+_LINEAR = 1e-6
+"""Difference of a flux from its prediction that counts as none, relative to the flux."""
+_CONTRACTION = 0.5
+"""Ratio of residual norms up to which the factorization of an iteration gives the tangent after it."""
+_PROBE = 1e-2
+"""Part of the way on which a cell is asked whether it unloads."""
+_UNLOADING = 0.1
+"""Error of the elastic prediction, relative to its distance from the inelastic one, where a cell unloads."""
+
+
+class AdaptiveIteration:
+    """Iterates cells from the rows of their last evaluations.
+
+    Rows are changed once the new answer is there, not before.
+    """
+
+    def __init__(self, newton: CellNewton, tail: Linearization, virgin: Array) -> None:
+        """Keep the solver and the linearization of the virgin cell.
+
+        Args:
+            newton: Solver of the cell.
+            tail: Where the linearization stands in a row.
+            virgin: Row of the virgin cell.
+        """
+        self._newton, self._problem, self._tail = newton, newton.problem, tail
+        self._virgin = virgin
+        diagonal = np.abs(np.diag(tail.tangent(virgin)))
+        self._weights = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+
+    def approach(self, gradient: Array, state: Array, dt: float, out: Array, accuracy: float) -> int:
+        """Bring the row `out` to a new gradient; the number of linear systems solved.
+
+        Raises:
+            MicroSolveError: The iteration did not converge, or a phase law failed.
+        """
+        layout, tail, newton = self._problem.layout, self._tail, self._newton
+        self._problem.load(state, dt)
+        change = gradient - out[layout.gradient]
+        forces = newton.forces(gradient, state[layout.gradient])
+        sensitivity = tail.sensitivity(out)
+        point = newton.start(gradient, out[layout.fluctuation] + sensitivity @ change)
+        error = newton.error(point, forces)
+        is_current = out[tail.dt] == dt or not self._problem.depends_on_dt
+        if is_current and error <= newton.options.tolerance:
+            flux = homogenized_flux(newton, point.nodal)
+            if self._as_predicted(flux, out[tail.flux], tail.tangent(out) @ change):
+                count("accepted")
+                self._write(gradient, state, point, flux, error, out)
+                return 0
+        count("solved")
+        point, error = self._iterate(gradient, point, forces, max(accuracy, newton.options.tolerance))
+        condensed = condensed_tangent(newton)
+        flux = homogenized_flux(newton, point.nodal)
+        flux += flux_correction(newton, point.residual, condensed.sensitivity)
+        self._write(gradient, state, point, flux, error, out)
+        tail.write_tangent(out, condensed.tangent, condensed.sensitivity, dt)
+        return point.iterations + 1
+
+    def anticipate(self, gradient: Array, state: Array, dt: float, out: Array) -> None:
+        """Give the row `out` the elastic linearization where the cell unloads on the way to a gradient.
+
+        The tangent of a cell that flows sends the macroscopic iteration far away when the load turns
+        round. A cell whose gradient turns back is asked: is its response a little further elastic?
+        """
+        layout, tail, newton = self._problem.layout, self._tail, self._newton
+        change = _PROBE * (gradient - out[layout.gradient])
+        elastic, present = tail.tangent(self._virgin), tail.tangent(out)
+        if (
+            not self._problem.form.history
+            or self._problem.depends_on_dt
+            or out[tail.increment] @ elastic @ change >= 0.0
+        ):
+            return
+        self._problem.load(state, dt)
+        sensitivity = tail.sensitivity(self._virgin)
+        try:
+            point = newton.start(
+                out[layout.gradient] + change, out[layout.fluctuation] + sensitivity @ change
+            )
+        except MicroSolveError:
+            return
+        miss = homogenized_flux(newton, point.nodal) - out[tail.flux] - elastic @ change
+        if self._size(miss) < _UNLOADING * self._size((elastic - present) @ change):
+            count("reversals")
+            tail.write_tangent(out, elastic, sensitivity, dt)
+
+    def polish(self, state: Array, dt: float, out: Array) -> int:
+        """Bring the row `out` to the full tolerance and compute its history; linear systems solved.
+
+        Raises:
+            MicroSolveError: The iteration did not converge.
+        """
+        layout, tail, newton = self._problem.layout, self._tail, self._newton
+        if not out[tail.history_due]:
+            return 0
+        self._problem.load(state, dt)
+        gradient, iterations = out[layout.gradient].copy(), 0
+        if out[tail.residual] > newton.options.tolerance:
+            count("polished")
+            forces = newton.forces(gradient, state[layout.gradient])
+            point = newton.start(gradient, out[layout.fluctuation])
+            point, error = self._iterate(gradient, point, forces, newton.options.tolerance)
+            iterations = point.iterations
+            self._write(gradient, state, point, homogenized_flux(newton, point.nodal), error, out)
+        elif self._problem.form.point_laws:
+            newton.start(gradient, out[layout.fluctuation])
+        else:
+            self._problem.set_field(gradient, out[layout.fluctuation])
+        self._problem.new_history(out)
+        out[tail.history_due] = 0.0
+        return iterations
+
+    def _iterate(
+        self, gradient: Array, point: Equilibrium, forces: float, accuracy: float
+    ) -> tuple[Equilibrium, float]:
+        """Iterate to an accuracy; the last factorization is afterwards good enough for the tangent."""
+        newton = self._newton
+        while True:
+            newton.linearize()
+            error = newton.error(point, forces)
+            if error <= newton.options.tolerance or (point.iterations and error <= accuracy):
+                return point, error
+            point = newton.step(gradient, point, forces)
+            error = newton.error(point, forces)
+            if error <= accuracy and point.norms[-1] <= _CONTRACTION * point.norms[-2]:
+                return point, error
+
+    def _write(
+        self, gradient: Array, state: Array, point: Equilibrium, flux: Array, error: float, out: Array
+    ) -> None:
+        layout, tail = self._problem.layout, self._tail
+        if not (np.all(np.isfinite(flux)) and np.all(np.isfinite(point.fluctuation))):
+            raise MicroSolveError("the cell problem gave a flux or a fluctuation that is not finite")
+        out[layout.gradient], out[layout.fluctuation] = gradient, point.fluctuation
+        tail.write(out, flux, error, history_due=True)
+        tail.write_increment(out, gradient - state[layout.gradient], state)
+
+    def _as_predicted(self, flux: Array, before: Array, change: Array) -> bool:
+        scale = max(self._size(flux), self._size(before), self._size(change))
+        return self._size(flux - before - change) <= _LINEAR * scale
+
+    def _size(self, flux: Array) -> float:
+        """Norm of a flux; the elastic tangent makes components of different units comparable."""
+        return float(np.linalg.norm(self._weights * flux))
