@@ -40,7 +40,7 @@ demo: $(stamp)
 	@find $(results) -name '*.png' -exec echo 'Picture: {}' ';'
 
 test: $(stamp)
-	@$(python) -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
+	@$(python) -m pytest -n 2 --dist worksteal -m 'not slow and not faults' $(ARGS)
 
 test-all: $(stamp)
 	@$(python) -m pytest -n 2 --dist worksteal $(ARGS)

@@ -37,6 +37,7 @@ from fe2.io.history import read_history
 from fe2.io.images import read_image
 from fe2.io.local_fields import write_local_fields
 from fe2.io.pictures import draw_run
+from fe2.io.replay import Replay, replay_failure
 from fe2.io.watched import read_watched
 from fe2.macro.balance import Balance
 from fe2.macro.law import HomogenizedLaw
@@ -48,6 +49,7 @@ from fe2.micro.effective import EffectiveProperties
 from fe2.micro.finite_strain import finite_strain
 from fe2.micro.form import CellForm
 from fe2.micro.image_cell import coarsen_image, image_cell
+from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest
 from fe2.micro.mesh_cell import read_cell
@@ -96,6 +98,7 @@ __all__ = [
     "InputError",
     "InterpolatedModel",
     "J2Plasticity",
+    "KeepsLastGood",
     "Kinematics",
     "LinearConduction",
     "LinearElastic",
@@ -127,6 +130,7 @@ __all__ = [
     "RangedModel",
     "Rate",
     "Relaxation",
+    "Replay",
     "Response",
     "Responses",
     "RunInterruptedError",
@@ -164,6 +168,7 @@ __all__ = [
     "recorded_paths",
     "reduce",
     "relaxation",
+    "replay_failure",
     "sample",
     "save_reduction",
     "scales",

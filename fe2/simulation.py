@@ -17,6 +17,7 @@ from fe2.hierarchical.recorded import write_gradients
 from fe2.interruption import Interruption
 from fe2.io.checkpoint import Remembered
 from fe2.io.checkpoint_schedule import Checkpoints, Saving
+from fe2.io.failure_file import FILE, write_failure
 from fe2.io.progress import Progress
 from fe2.io.results import ResultsFolder
 from fe2.io.summary import profile_text
@@ -60,6 +61,7 @@ class Simulation:
         resume: bool = False,
         record_costs: bool = False,
         record_gradients: bool = False,
+        case: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepare the run; collective.
 
@@ -86,6 +88,7 @@ class Simulation:
             record_costs: Write the measured cost of every point in every step to ``costs.csv`` in `output`.
             record_gradients: Store the gradients of all points at every step, as paths along which cells
                 can be solved beforehand.
+            case: The case as it was understood, for the file that a failure leaves.
 
         Raises:
             InputError: The output folder holds results and `overwrite` is not set, or checkpoints have
@@ -93,7 +96,7 @@ class Simulation:
         """
         self.problem, self.steps = problem, steps
         self._reactions, self._loads = dict(reactions or {}), dict(loads or {})
-        self._after_step = after_step
+        self._after_step, self._case = after_step, case
         self.records: list[StepRecord] = []
         self._progress = Progress(problem.comm, len(steps.times) - 1, quiet=quiet)
         self._reports: dict[str, float] = {}
@@ -178,10 +181,14 @@ class Simulation:
             while not control.finished:
                 if self._take_step(control) and self._saving is not None and self._saving.is_due():
                     self._save(control)
-        except (RunInterruptedError, StepSizeError) as error:
+        except RunInterruptedError as error:
             self._save(control)
-            if self._saving is not None and isinstance(error, RunInterruptedError):
+            if self._saving is not None:
                 error.args = (f"{error} at time {control.time:.6g}; {self._saving.how_to_go_on}",)
+            raise
+        except StepSizeError as error:
+            self._save(control)
+            self._keep_failure(error, control)
             raise
         self._save(control)
 
@@ -203,6 +210,14 @@ class Simulation:
             records = [as_plain(record) for record in self.records]
             position = {"control": control.position(), "records": records, "seconds": self._seconds()}
             self._saving.write(position)
+
+    def _keep_failure(self, error: StepSizeError, control: StepControl) -> None:
+        """Leave a file from which the RVE that failed can be solved again by itself."""
+        if self._results is None:
+            return
+        path = self._results.folder / FILE
+        if write_failure(path, self.problem, str(error), control.number, control.time, self._case):
+            error.args = (f"{error}. To solve this RVE by itself: fe2 replay {path}",)
 
     def _seconds(self) -> float:
         """Wall time, with that of the runs that this one goes on from."""

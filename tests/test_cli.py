@@ -480,6 +480,27 @@ def test_run_that_a_signal_stops_is_resumed(fe2: Command, tmp_path: Path, name: 
     assert read_history(tmp_path / "results")["time"].tolist() == times[1:]
 
 
+def test_cell_that_ends_a_run_is_replayed(fe2: Command, tmp_path: Path) -> None:
+    stubborn = {"max_iterations": 1, "parts": 1, "strategy": "newton"}
+    hopeless = changed(RUN, solver__micro=stubborn, output__pictures=None)
+    failed = fe2("run", write(tmp_path, hopeless), "-q")
+    assert failed.status == 1
+    assert "To solve this RVE by itself: fe2 replay " in failed.err
+    again = fe2("replay", "results/failure.h5")
+    assert again.status == 1
+    assert "failed again: the cell problem did not converge in 1 iterations" in again.out
+    assert (tmp_path / "results/replay.png").stat().st_size > 10_000
+    found = json.loads(
+        well(fe2("replay", "results/failure.h5", "--max-iterations", "30", "--json", "-o", "b.png"))
+    )
+    assert found["solved"] is True
+    assert found["residuals"][-1] < 1e-8 * found["residuals"][0]
+    assert f"macroscopic cell {found['cell']}, quadrature point {found['point']}," in failed.err
+    module = run_process([sys.executable, "-m", "fe2.replay", "results/failure.h5", "--json"], timeout=100)
+    assert module.returncode == 1
+    assert json.loads(module.stdout)["cell"] == found["cell"]
+
+
 def test_show_draws_a_run_from_its_folder_alone(fe2: Command, tmp_path: Path) -> None:
     file = write(tmp_path, changed(RUN, output__pictures=None))
     well(fe2("run", file, "-q"))

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "fe2"
 # From the top down: a unit (folder or single module) may import units of later rows, not of its own.
 # Units that are not named are foundations.
 LAYERS = (
-    ("__main__",),
+    ("__main__", "replay"),
     ("cli",),
     ("case", "public"),
     ("simulation",),

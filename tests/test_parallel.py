@@ -13,6 +13,8 @@ import pytest
 from mpi import PROGRAMS, TESTS, mpiexec, succeeded
 from mpi4py import MPI
 
+from fe2.io.failure_file import read_failure
+
 pytestmark = [
     pytest.mark.mpi,
     pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="starts mpiexec, which does not nest"),
@@ -122,6 +124,12 @@ def test_run_that_fails_at_its_smallest_step_ends_all_ranks(tmp_path):
     times = accepted_times(tmp_path)
     assert times[0] == 0.25
     assert times[-1] < 1.0
+    failed = read_failure(tmp_path / "failure.h5")
+    assert failed.message in result.stderr
+    assert failed.step == 2
+    assert failed.time == times[-1]
+    assert failed.gradient[0] > 0.004  # what the guarded model refuses
+    assert f"macroscopic cell {failed.cell}, quadrature point {failed.point}," in failed.message
     assert json.loads((tmp_path / "summary.json").read_text())["time"] == times[-1]
 
 

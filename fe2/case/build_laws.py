@@ -27,6 +27,7 @@ from fe2.hierarchical.ranged_model import RangedModel
 from fe2.hierarchical.storage import load
 from fe2.io.gmsh_mesh import MarkedMesh
 from fe2.macro.law import HomogenizedLaw
+from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.model import MicroModel
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
@@ -64,6 +65,8 @@ class Subdomain:
             CaseFileError: On all ranks: the tangent of the cell holds in no range, or the database is of
                 another cell.
         """
+        if self.rve is not None and self.law.on_failure != "fail" and self.law.mode == "concurrent":
+            return KeepsLastGood(self.rve)
         if self.rve is None or self.law.mode == "concurrent":
             return self.rve
         if self.law.reduction is not None:
@@ -140,9 +143,7 @@ def build_subdomains(case: RunCase, marked: MarkedMesh, problems: Problems) -> l
     _check_cover(case, marked, groups, problems)
     on_every_rank(marked.mesh.comm, problems.raise_if_any)
     solver = case.tables.solver.micro
-    options = NewtonOptions(
-        tolerance=solver.tolerance, max_iterations=solver.max_iterations, strategy=solver.strategy
-    )
+    options = NewtonOptions(**solver.model_dump())
     comm = marked.mesh.comm
     return [
         Subdomain(name, law, groups[name], on_every_rank(comm, partial(_rve, law, options)), comm, case.file)

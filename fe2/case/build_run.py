@@ -25,7 +25,7 @@ from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase
 from fe2.case.run_checks import boundary_names, end_times
 from fe2.case.run_tables import StepsTable
-from fe2.case.understood import decisive
+from fe2.case.understood import decisive, understood
 from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
 from fe2.io.checkpoint_schedule import Checkpoints
@@ -196,6 +196,7 @@ def build_simulation(
         resume=resume,
         record_costs=output.costs,
         profile=profile,
+        case=understood(case),
     )
 
 

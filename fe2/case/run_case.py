@@ -44,6 +44,7 @@ class Law:
         subdomain: Physical group in which it holds, or None.
         cell: The cell at every quadrature point, or None.
         mode: "concurrent", "reduced", "linearized" or "interpolated", where there is a cell.
+        on_failure: "fail" or "keep last good response", where there is a cell.
         material: The law itself, where there is no cell.
         linear_range: Range in which a linearized cell holds, or None.
         reduction: The reduced cell of the mode "reduced", or None.
@@ -54,6 +55,7 @@ class Law:
     subdomain: int | str | None
     cell: CellCase | None = None
     mode: str = "concurrent"
+    on_failure: str = "fail"
     material: Material | None = None
     linear_range: LinearRangeTable | None = None
     reduction: ReductionTable | None = None
@@ -186,6 +188,7 @@ def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) ->
         reduction=found.reduction,
         interpolation=found.interpolation,
         storage=found.storage,
+        on_failure=found.on_failure,
     )
 
 

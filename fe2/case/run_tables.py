@@ -154,6 +154,8 @@ class CellLaw(LawPlace):
     """Phases, where the cell's table stands here."""
     mode: Literal["concurrent", "reduced", "linearized", "interpolated"] = "concurrent"
     """Whether cells are solved while the run goes on, or replaced by what was made of them beforehand."""
+    on_failure: Literal["fail", "keep last good response"] = "fail"
+    """What a cell does that cannot be solved; an answer that is kept is linearized, and counted."""
     linear_range: LinearRangeTable | None = None
     """Range in which the tangent of a linearized cell holds."""
     reduction: ReductionTable | None = None
@@ -272,6 +274,8 @@ class MicroSolver(Table):
     """Linear systems after which the iteration is given up."""
     strategy: Literal["adaptive", "newton"] = "adaptive"
     """How cells are solved: no better than the macroscopic iteration needs, or fully at every evaluation."""
+    parts: int = Field(8, ge=1, le=1024)
+    """Most parts into which a cell splits an increment that fails as a whole; 1 for never."""
 
 
 class SolverTable(Table):

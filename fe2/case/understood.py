@@ -26,7 +26,7 @@ def understood(case: RunCase) -> dict[str, Any]:
         place: dict[str, Any] = {} if law.subdomain is None else {"subdomain": law.subdomain}
         place |= {"storage": law.storage} if law.storage else {}
         if law.cell is not None:
-            laws[name] = {**place, "mode": law.mode, **_cell(law.cell)}
+            laws[name] = {**place, "mode": law.mode, "on_failure": law.on_failure, **_cell(law.cell)}
             if law.linear_range is not None:
                 laws[name]["linear_range"] = law.linear_range.model_dump(mode="json", exclude_none=True)
             if law.reduction is not None:

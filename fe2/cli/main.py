@@ -16,7 +16,7 @@ from fe2.errors import Fe2Error, RunInterruptedError
 
 _COMMANDS = (
     *("homogenize", "run", "check", "material", "linear-range", "reduce", "sample", "size-study", "scales"),
-    *("mesh", "show", "report", "new", "schema", "info"),
+    *("mesh", "show", "report", "replay", "new", "schema", "info"),
 )
 
 STOPPED = 75

@@ -27,6 +27,26 @@ from fe2.quadrature import point_dofs
 Array = npt.NDArray[np.float64]
 
 
+class Failure(Protocol):
+    """Where and with what an evaluation failed: a point of this rank, or -1, its gradient, the step."""
+
+    @property
+    def message(self) -> str:
+        """What was raised."""
+
+    @property
+    def point(self) -> int:
+        """Number among this rank's points, -1 where another rank owns it."""
+
+    @property
+    def gradient(self) -> Array:
+        """Gradient of the point, shape (m,)."""
+
+    @property
+    def dt(self) -> float:
+        """Length of the step."""
+
+
 class Law(Protocol):
     """What output needs of a homogenized law."""
 
@@ -34,6 +54,10 @@ class Law(Protocol):
     cells: npt.NDArray[np.int32]
     points_per_cell: int
     pool: MicroPool
+
+    @property
+    def failure(self) -> Failure | None:
+        """Where an evaluation failed last, or None where none has."""
 
     @property
     def micro(self) -> MicroModel:

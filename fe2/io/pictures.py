@@ -100,6 +100,44 @@ def draw_run(
     return Path(picture)
 
 
+def draw_cell(
+    local: LocalFields,
+    picture: str | Path,
+    local_field: str,
+    *,
+    at: Sequence[float] | npt.NDArray[np.float64],
+    residuals: Sequence[float],
+) -> Path:
+    """Draw an RVE beside the norms of the residuals of its iteration.
+
+    Args:
+        local: Local fields, from ``rve.fields(state)``.
+        picture: File to write, its ending tells the format.
+        local_field: Local field: a name that :func:`reported_fields` gives, or "phase".
+        at: Coordinates of the RVE's point.
+        residuals: Norms, in their order.
+
+    Returns:
+        The path of the picture.
+
+    Raises:
+        PictureError: There is no such field, or drawing failed.
+    """
+    curve = {
+        "columns": ["field tried", "norm of the residual"],
+        "x": list(range(len(residuals))),
+        "y": list(residuals),
+        "marked": [False] * len(residuals),
+        "logarithmic": True,
+        "title": "iteration of the RVE",
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        panel = _local_panel(local, Path(scratch, "rve.vtu"), local_field, None, at)
+        panels = {"macro": None, "local": panel, "curve": curve}
+        _render({**panels, "title": None, "labels": {}}, Path(picture), Path(scratch))
+    return Path(picture)
+
+
 def _on_first_rank(local: LocalFields | None, comm: MPI.Comm) -> LocalFields | None:
     """The fields of the first rank that has any, on rank 0."""
     owners = [rank for rank, has in enumerate(comm.allgather(local is not None)) if has]

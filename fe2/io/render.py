@@ -130,11 +130,14 @@ def draw_curve(ax: Any, panel: dict[str, Any], labels: dict[str, str]) -> None:
     ax.plot(x[marked], y[marked], "o", markersize=10, markerfacecolor="none", markeredgecolor="black")
     for name, write in zip(panel["columns"], (ax.set_xlabel, ax.set_ylabel), strict=True):
         write(labels.get(name, name.replace("_", " ")))
-    ax.locator_params(nbins=6)
-    ax.ticklabel_format(scilimits=(-3, 5))
+    if panel.get("logarithmic"):
+        ax.set_yscale("log")
+    else:
+        ax.locator_params(nbins=6)
+        ax.ticklabel_format(scilimits=(-3, 5))
     ax.grid(alpha=0.3)
     ax.margins(0.06)
-    ax.set_title(labels.get("history", "history"), fontsize=10)
+    ax.set_title(labels.get("history", panel.get("title", "history")), fontsize=10)
 
 
 def draw(description: dict[str, Any], picture: str) -> None:

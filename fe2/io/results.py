@@ -5,6 +5,7 @@
 ``history.csv``    one row for each accepted step: loads, reactions, iterations, counts, seconds
 ``residuals.csv``  norms of the macroscopic residual in every iteration
 ``rve/``           the states of watched points, one HDF5 file for each step
+``failure.h5``     the RVE that ended the run, if one did, see :mod:`~fe2.io.failure_file`
 ``checkpoint/``    what the run needs to go on later, see :mod:`~fe2.io.checkpoint`
 ``gradients/``     the gradients of all points at every step, where they are recorded
 ``summary.json``   counts, rates and versions of the run; ``summary.txt`` is the same for people
@@ -26,6 +27,7 @@ from fe2.errors import Fe2Error, InputError
 from fe2.io.checkpoint import INDEX, remove_checkpoint
 from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
 from fe2.io.costs import COSTS, append_costs
+from fe2.io.failure_file import FILE as FAILURE
 from fe2.io.history import (
     HISTORY,
     RESIDUALS,
@@ -46,7 +48,7 @@ __all__ = ["ResultsFolder", "WatchedPoint", "read_history", "read_residuals", "r
 COLLECTION, PIECES = "macro.pvd", "macro"
 
 _OURS = (
-    *(COLLECTION, HISTORY, RESIDUALS, COSTS, JSON, TEXT),
+    *(COLLECTION, HISTORY, RESIDUALS, COSTS, JSON, TEXT, FAILURE),
     *(f"{PIECES}/step_*.{ending}" for ending in ("vtu", "pvtu")),
     f"{FOLDER}/step_*.h5",
     "gradients/step_*.npz",
@@ -153,6 +155,7 @@ class ResultsFolder:
         self._steps = list(zip([start, *(record.time for record in records)], files, strict=True))
         with together(self._comm):
             if self._comm.rank == 0:
+                (self.folder / FAILURE).unlink(missing_ok=True)
                 write_history(self.folder, records)
                 self._write_series()
                 _remove_later(self.folder, len(self._steps))

@@ -38,6 +38,23 @@ class Evaluation:
         )
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Where and with what an evaluation failed.
+
+    Attributes:
+        message: What was raised.
+        point: Number of the point among those of this rank, -1 where another rank owns it.
+        gradient: Gradient of that point, shape (m,), or of none, shape (0,).
+        dt: Length of the step.
+    """
+
+    message: str
+    point: int
+    gradient: Array
+    dt: float
+
+
 class HomogenizedLaw:
     r"""A material law that is not a formula but a micro model at every quadrature point.
 
@@ -54,6 +71,7 @@ class HomogenizedLaw:
         pool: Evaluates the micro models of this rank's points.
         cells: This rank's mesh cells in which the law holds.
         points_per_cell: Number of quadrature points in each mesh cell.
+        failure: Where an evaluation failed last, or None where none has.
     """
 
     def __init__(
@@ -99,6 +117,7 @@ class HomogenizedLaw:
         self._evaluate_place = compile_expression(ufl.SpatialCoordinate(self._mesh), points, self._mesh.comm)
         self._rows = point_dofs(self.flux, self.cells)
         self._evaluated = False
+        self.failure: Failure | None = None
         self.pool: MicroPool = MpiPool(micro, len(self._rows), self._mesh.comm, parallel)
 
     @property
@@ -136,7 +155,10 @@ class HomogenizedLaw:
             with phase("pool"):
                 responses = self.pool.evaluate(gradients, dt, request)
         except PointError as error:
-            raise self._located(error, gradients) from error
+            located = self._located(error, gradients)
+            mine = gradients[error.point] if error.point >= 0 else np.zeros(0)
+            self.failure = Failure(str(located), error.point, mine.copy(), dt)
+            raise located from error
         self._evaluated = True
         self.flux.x.array.reshape(-1, m)[self._rows] = responses.flux
         self.tangent.x.array.reshape(-1, m, m)[self._rows] = responses.tangent

@@ -155,5 +155,5 @@ def answer(
 
 def description(model: MicroModel) -> dict[str, Any]:
     """What a micro model is, as facts that can be stored and compared: its own, or its name and sizes."""
-    sizes = {"components": list(model.kinematics.components), "state": model.lasting_size}
-    return {"model": type(model).__name__, **sizes, **getattr(model, "description", {})}
+    names = {"model": type(model).__name__, "components": list(model.kinematics.components)}
+    return {**names, **getattr(model, "description", {}), "state": model.lasting_size}

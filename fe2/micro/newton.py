@@ -39,11 +39,13 @@ class NewtonOptions:
         strategy: "adaptive" does no more than the macroscopic iteration needs, see `adaptive.py`;
             "newton" solves every cell from its committed state to the full tolerance, and
             factorizes at every iteration and once more for the tangent.
+        parts: Most parts into which an increment is split that fails as a whole; 1 for never.
     """
 
     tolerance: float = 1e-8
     max_iterations: int = 30
     strategy: Literal["adaptive", "newton"] = "adaptive"
+    parts: int = 8
 
     def __post_init__(self) -> None:
         """Refuse a strategy that there is not."""
@@ -73,12 +75,14 @@ class CellNewton:
 
     Attributes:
         linear_solver: Solver for the matrix of the last :meth:`linearize`.
+        trace: Receives the norm of every residual, where it is a list.
     """
 
     def __init__(self, problem: CellProblem, options: NewtonOptions) -> None:
         """Set up matrix and solver, and measure the forces of the virgin cell."""
         self.problem, self.options = problem, options
         self._folded, self.linear_solver = _matrix_and_solver(problem)
+        self.trace: list[float] | None = None
         self._constraints = problem.boundary.constraints
         self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
         self._weights, self._elastic_forces = self._virgin_forces()
@@ -180,7 +184,10 @@ class CellNewton:
         return projected
 
     def _norm(self, point: Equilibrium) -> float:
-        return float(np.linalg.norm(self._free_weights * point.residual))
+        norm = float(np.linalg.norm(self._free_weights * point.residual))
+        if self.trace is not None:
+            self.trace.append(norm)
+        return norm
 
     def _virgin_forces(self) -> tuple[Array, Array]:
         """Weights (N,) of the residuals, and weighted forces K_f X of the unloaded cell, shape (N, m).

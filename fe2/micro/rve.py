@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,7 @@ from fe2.micro.effective import EffectiveProperties, effective_properties
 from fe2.micro.element_share import ElementShare
 from fe2.micro.fields import LocalFields, local_fields
 from fe2.micro.form import CellForm
+from fe2.micro.increments import Increments
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
 from fe2.micro.model import Request
@@ -113,6 +115,12 @@ class RVE:
     def solver_iterations(self) -> tuple[int, ...]:
         """Iterations of the last tangent's load cases; none where the solver is direct."""
         return self._newton.linear_solver.iterations
+
+    @property
+    def splits(self) -> int:
+        """Increments so far that failed as a whole and were taken in parts."""
+        increments = vars(self).get("_increments")  # not made before it is needed
+        return 0 if increments is None else int(increments.splits)
 
     @property
     def state_size(self) -> int:
@@ -291,27 +299,38 @@ class RVE:
     ) -> tuple[int, Array, Array]:
         """Equilibrium from the committed state, to the full tolerance, with the consistent tangent."""
         count("solved")
-        layout, newton = self._layout, self._newton
-        self._problem.load(state, dt)
-        found = newton.equilibrate(gradient, state[layout.gradient], state[layout.fluctuation])
-        flux = homogenized_flux(newton, found.nodal)
-        self._problem.new_history(out)
-        condensed = homogenized_tangent(newton)
-        out[layout.gradient], out[layout.fluctuation] = gradient, found.fluctuation
+        layout, solved = self._layout, self._increments.solve(gradient, state, dt, out)
+        out[layout.gradient], out[layout.fluctuation] = gradient, solved.fluctuation
         if (tail := layout.tail) is not None:
-            tail.write(out, flux, 0.0, history_due=False)
-            tail.write_tangent(out, condensed.tangent, condensed.sensitivity, dt)
+            tail.write(out, solved.flux, 0.0, history_due=False)
+            tail.write_tangent(out, solved.tangent, solved.sensitivity, dt)
             tail.write_increment(out, gradient - state[layout.gradient], state)
-        if not (
-            np.all(np.isfinite(flux)) and np.all(np.isfinite(condensed.tangent)) and np.all(np.isfinite(out))
-        ):
+        if not all(np.all(np.isfinite(values)) for values in (solved.flux, solved.tangent, out)):
             raise MicroSolveError("the cell problem gave a flux, a tangent or a state that is not finite")
-        return found.iterations + 1, flux, condensed.tangent
+        return solved.iterations, solved.flux, solved.tangent
 
     @cached_property
     def _adaptive(self) -> AdaptiveIteration:
         assert self._layout.tail is not None
         return AdaptiveIteration(self._newton, self._layout.tail, self._initial_state)
+
+    @cached_property
+    def _increments(self) -> Increments:
+        return Increments(self._newton)
+
+    def report(self) -> dict[str, float]:
+        """Increments so far that were taken in parts, for the summary of a run."""
+        return {"increments split": float(self.splits)}
+
+    @contextmanager
+    def tracing(self) -> Iterator[list[float]]:
+        """Collects the norms of the residuals of all solves inside, in the order of the fields tried."""
+        norms: list[float] = []
+        self._newton.trace = norms
+        try:
+            yield norms
+        finally:
+            self._newton.trace = None
 
     @cached_property
     def _initial_state(self) -> Array:

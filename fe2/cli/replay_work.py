@@ -1,0 +1,108 @@
+"""What `fe2 replay` does: builds the RVE, solves it, tells and draws how its iteration goes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from fe2.case.build_cell import build_rve
+from fe2.case.problems import Problems
+from fe2.case.run_case import RunCase, understand_run
+from fe2.cli.output import number, plain
+from fe2.cli.run_pictures import default_fields
+from fe2.errors import InputError, place
+from fe2.io.failure_file import FailedPoint, read_failure
+from fe2.io.pictures import draw_cell
+from fe2.io.replay import Replay, replay_failure
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.rve import RVE
+
+
+def carry_out(
+    file: Path,
+    picture: Path,
+    tolerance: float | None,
+    max_iterations: int | None,
+    local_field: str | None,
+    as_json: bool,
+) -> int:
+    """Replay a failure; the exit status.
+
+    Raises:
+        InputError: The file cannot be read, or does not say how its RVE is made.
+    """
+    failed = read_failure(file)
+    case = _case(file, failed)
+    rve = _rve(case, failed.law, tolerance, max_iterations)
+    result = replay_failure(file, rve)
+    _, default = default_fields(rve.kinematics)
+    field = local_field or default
+    draw_cell(rve.fields(result.state), picture, field, at=failed.coordinates, residuals=result.norms)
+    if as_json:
+        click.echo(json.dumps(plain(_facts(result, picture))))
+    else:
+        click.echo(_text(result, rve, picture))
+    return 0 if result.response is not None else 1
+
+
+def _case(file: Path, failed: FailedPoint) -> RunCase:
+    if failed.case is None:
+        raise InputError(
+            f"{file} is of a run from a script, and does not say how its RVE is made: build it as the script "
+            f"does and call fe2.replay_failure({str(file)!r}, rve)"
+        )
+    problems = Problems(file)
+    case = understand_run(dict(failed.case), problems)
+    problems.raise_if_any()
+    assert case is not None
+    return case
+
+
+def _rve(case: RunCase, law: int, tolerance: float | None, max_iterations: int | None) -> RVE:
+    cells = [found.cell for found in case.laws.values() if found.cell is not None]
+    micro = case.tables.solver.micro
+    options = NewtonOptions(**micro.model_dump())
+    if tolerance is not None:
+        options = replace(options, tolerance=tolerance)
+    if max_iterations is not None:
+        options = replace(options, max_iterations=max_iterations)
+    return build_rve(cells[law], options)
+
+
+def _facts(result: Replay, picture: Path) -> dict[str, object]:
+    failed = result.failed
+    return {
+        "solved": result.response is not None,
+        "error": result.error,
+        "residuals": list(result.norms),
+        "step": failed.step,
+        "time": failed.time,
+        "dt": failed.dt,
+        "cell": failed.cell,
+        "point": failed.point,
+        "coordinates": failed.coordinates,
+        "gradient": failed.gradient,
+        "picture": str(picture),
+    }
+
+
+def _text(result: Replay, rve: RVE, picture: Path) -> str:
+    failed, kinematics = result.failed, rve.kinematics
+    lines = [
+        f"the run said: {failed.message}",
+        f"load step {failed.step}, from time {failed.time:g}, step of length {failed.dt:g}",
+        f"macroscopic cell {failed.cell}, quadrature point {failed.point}, at {place(failed.coordinates)}",
+        f"{kinematics.gradient_name} ({', '.join(kinematics.components)}) = "
+        f"{place(failed.gradient * kinematics.scale)}",
+        "residuals of the cell at every field that was tried:",
+        *(f"  {k:3d}  {norm:.6e}" for k, norm in enumerate(result.norms)),
+    ]
+    if result.response is None:
+        lines.append(f"failed again: {result.error}")
+    else:
+        flux = ", ".join(number(value) for value in result.response.flux / kinematics.scale)
+        lines.append(f"solved this time: {kinematics.flux_name} = ({flux})")
+    return "\n".join([*lines, f"picture: {picture}"])

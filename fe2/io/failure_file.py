@@ -1,0 +1,118 @@
+"""The file of a failure: all that is needed to solve the one RVE again that ended a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.errors import InputError
+from fe2.identity import difference
+from fe2.io.cell_values import all_cell_numbers
+from fe2.io.hdf5_file import opened, put, written_whole
+from fe2.io.macro_fields import Law, Problem
+from fe2.micro.model import MicroModel, description
+from fe2.parallel import together
+
+Array = npt.NDArray[np.float64]
+
+FILE = "failure.h5"
+
+
+@dataclass(frozen=True)
+class FailedPoint:
+    """A quadrature point whose RVE was not solved, at the smallest step.
+
+    Attributes:
+        message: What the run said.
+        step: Number of the planned load step, from one.
+        time: Time of the last accepted step.
+        dt: Length of the step that failed.
+        law: Number of the law among those with a micro model.
+        cell: Number of the macroscopic cell in the mesh as it was read or made.
+        point: Number of the quadrature point in the cell.
+        coordinates: Its coordinates.
+        gradient: Macroscopic gradient that was not reached, internal components, shape (m,).
+        state: Lasting part of the committed state, from which the step started.
+        micro: What the micro model is, as facts.
+        case: The tables of the case file as they were understood, or None.
+    """
+
+    message: str
+    step: int
+    time: float
+    dt: float
+    law: int
+    cell: int
+    point: int
+    coordinates: Array
+    gradient: Array
+    state: Array
+    micro: Mapping[str, Any]
+    case: Mapping[str, Any] | None
+
+    def state_of(self, model: MicroModel) -> Array:
+        """The committed state for a micro model, which has to be the one that failed.
+
+        Raises:
+            InputError: It is another one; the difference is named.
+        """
+        if text := difference(self.micro, json.loads(json.dumps(description(model)))):
+            raise InputError(f"this is not the micro model that failed: {text}")
+        state = model.initial_state()
+        state[: len(self.state)] = self.state
+        return state
+
+
+def write_failure(
+    path: Path, problem: Problem, message: str, step: int, time: float, case: Mapping[str, Any] | None
+) -> bool:
+    """Write the file of the point that a message is about; collective.
+
+    Returns:
+        False where the message is about no micro model, and there is nothing to write.
+
+    Raises:
+        Fe2Error: On all ranks, where the file could not be written.
+    """
+    failures = [(k, law, law.failure) for k, law in enumerate(problem.laws) if law.failure is not None]
+    found = [entry for entry in failures if entry[2].message in message]
+    if not found:
+        return False
+    number, law, failure = found[0]
+    mine = failure.point >= 0
+    states = law.pool.fetch(np.array([failure.point] if mine else [], dtype=np.int64))
+    micro, coordinates = description(law.micro), law.coordinates()
+    with together(problem.comm):
+        if mine:
+            content = {"message": message, "step": step, "time": time, "dt": failure.dt, "law": number}
+            content |= {**_place(law, failure.point), "micro": micro, "case": case}
+            with written_whole(path) as file:
+                put(file, "content", np.frombuffer(json.dumps(content).encode(), dtype=np.uint8))
+                put(file, "coordinates", coordinates[failure.point])
+                put(file, "gradient", failure.gradient)
+                put(file, "state", states[0, : law.micro.lasting_size])
+    return True
+
+
+def read_failure(path: str | Path) -> FailedPoint:
+    """Read the file of a failure; nothing in it is executed.
+
+    Raises:
+        InputError: It is missing, damaged, or another file.
+    """
+    with opened(Path(path), "the file of a failure") as file:
+        content: dict[str, Any] = json.loads(file["content"][:].tobytes())
+        content |= {name: np.array(file[name]) for name in ("coordinates", "gradient", "state")}
+        return FailedPoint(**content)
+
+
+def _place(law: Law, point: int) -> dict[str, int]:
+    local, number = divmod(point, law.points_per_cell)
+    numbers = all_cell_numbers(law.flux.function_space.mesh)
+    return {"cell": int(numbers[law.cells[local]]), "point": number}
