@@ -16,7 +16,7 @@ help:
 	@echo 'make setup      create $(VENV) and install fe2 with DOLFINx and the tools (PYTHON=... chooses the Python)'
 	@echo 'make demo       run the main demonstration on $(RANKS) ranks (RANKS=... changes it)'
 	@echo 'make test       run the tests but the slow ones, two at a time (ARGS=... is handed to pytest)'
-	@echo 'make test-all   run all tests, as continuous integration does'
+	@echo 'make test-all   run all tests, the slow ones and the demonstrations too; before a release'
 	@echo 'make lint       check format and lint with ruff'
 	@echo 'make format     format and repair with ruff'
 	@echo 'make types      check types with mypy'

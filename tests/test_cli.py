@@ -328,7 +328,12 @@ def test_dry_run_says_how_large_the_run_is(fe2: Command, tmp_path: Path) -> None
 
 
 def test_run_that_fails_says_where_and_keeps_its_log(fe2: Command, tmp_path: Path) -> None:
-    file = write(tmp_path, changed(RUN, solver__micro={"tolerance": 1e-10, "max_iterations": 1}))
+    file = write(
+        tmp_path,
+        changed(
+            RUN, solver__micro={"tolerance": 1e-10, "max_iterations": 1, "parts": 1, "strategy": "newton"}
+        ),
+    )
     result = fe2("run", file)
     assert result.status == 1
     assert "load step 2 failed at the smallest step size" in result.err

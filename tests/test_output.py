@@ -282,7 +282,7 @@ def test_local_fields_of_a_watched_state_average_to_the_macroscopic_flux(finishe
     assert len(points) == len(WATCHED)
     for point in points:
         np.testing.assert_array_equal(point.times, [0.0, 1.0, 2.0, 3.0])
-        assert point.states.shape == (4, rve.state_size)
+        assert point.states.shape == (4, rve.lasting_size)
         for state, gradient, flux in zip(point.states, point.gradients, point.fluxes, strict=True):
             fields = rve.fields(state)
             for name, expected in (("strain", gradient), ("stress", flux)):
@@ -306,7 +306,7 @@ def test_the_nearest_point_is_watched_and_ties_go_to_the_first_cell(finished):
         assert (point.cell, point.point) == (cell, number)
         np.testing.assert_array_equal(point.coordinates, coordinates[row])
         np.testing.assert_array_equal(point.requested, wanted)
-        np.testing.assert_array_equal(point.states[-1], law.pool.states[row])
+        np.testing.assert_array_equal(point.states[-1], law.pool.states[row, : law.micro.lasting_size])
         np.testing.assert_array_equal(point.fluxes[-1], fluxes(law)[row])
     nearest = np.linalg.norm(coordinates - WATCHED[0], axis=1)
     assert np.count_nonzero(nearest <= nearest.min() + 1e-9) == 4
