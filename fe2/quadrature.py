@@ -66,4 +66,4 @@ def point_weights(mesh: dmesh.Mesh, degree: int, cells: npt.NDArray[np.int32]) -
     """Volumes that the quadrature points of the given mesh cells stand for, cell by cell."""
     _, weights = quadrature_points(mesh, degree)
     jacobian = PointEvaluator(abs(ufl.JacobianDeterminant(mesh)), mesh, degree, cells)
-    return (jacobian().reshape(len(cells), -1) * weights).reshape(-1)
+    return (jacobian().reshape(len(cells), len(weights)) * weights).reshape(-1)

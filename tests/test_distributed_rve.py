@@ -48,7 +48,7 @@ def pore_flow() -> RVE:
     image = np.zeros((4, 4), dtype=int)
     image[1:3, 1] = 1
     cell = fe2.image_cell(image, {"pore": 0, "grain": 1}, voxel_size=1.0)
-    return fe2.pore_flow(cell, {"pore": fe2.StokesFlow(2.0), "grain": fe2.Solid()})
+    return fe2.pore_flow(cell, {"pore": fe2.NewtonianFluid(2.0), "grain": fe2.Solid()})
 
 
 CELLS: dict[str, tuple[Callable[[], RVE], float]] = {

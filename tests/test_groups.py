@@ -17,16 +17,18 @@ pytestmark = [
 
 
 @pytest.mark.parametrize(
-    ("ranks", "module"),
+    ("ranks", "module", "chosen"),
     [
-        (2, "test_places.py"),
-        (3, "test_places.py"),
-        (2, "test_distributed_rve.py"),
-        (3, "test_distributed_rve.py"),
+        (2, "test_places.py", ""),
+        (3, "test_places.py", ""),
+        (4, "test_places.py", "answers and 2"),
+        (2, "test_distributed_rve.py", ""),
+        (3, "test_distributed_rve.py", "periodic or interfaces or failure"),
     ],
 )
-def test_contracts_hold_on_several_ranks(ranks, module):
-    arguments = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(TESTS / module)]
+def test_contracts_hold_on_several_ranks(ranks, module, chosen):
+    """Four ranks make two groups of two."""
+    arguments = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", chosen, str(TESTS / module)]
     succeeded(mpiexec(ranks, arguments))
 
 

@@ -37,7 +37,7 @@ def gradients(points: int, scale: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=NAMES)
-@pytest.mark.parametrize("points", [(5, 0, 2), (1, 0, 0)], ids=["uneven", "one point"])
+@pytest.mark.parametrize("points", [(5, 0, 2, 1), (1, 0, 0, 0)], ids=["uneven", "one point"])
 def test_answers_and_states_are_those_of_one_rank(way, points):
     own, model = points[WORLD.rank], two_scale.plastic_rve()
     pool, alone = MpiPool(model, own, WORLD, way), SerialPool(model, own)
@@ -64,7 +64,7 @@ def _moves_always(way: Parallel) -> bool:
 
 @pytest.mark.parametrize("way", WAYS, ids=NAMES)
 def test_stored_states_go_on_elsewhere(way):
-    own, model = (2, 1, 1)[WORLD.rank], two_scale.plastic_rve()
+    own, model = (2, 1, 1, 2)[WORLD.rank], two_scale.plastic_rve()
     first, second = MpiPool(model, own, WORLD), MpiPool(model, own, WORLD, way)
     first.evaluate(gradients(own, 2.0), 0.5)
     first.commit()
