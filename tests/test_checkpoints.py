@@ -251,7 +251,7 @@ def test_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, tmp_path
 
 
 def program(ranks: int, folder: Path, report: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return mpiexec(ranks, [str(PROGRAMS / "resumed.py"), str(folder), str(report), *arguments], timeout=100.0)
+    return mpiexec(ranks, [str(PROGRAMS / "resumed.py"), str(folder), str(report), *arguments], timeout=200.0)
 
 
 @pytest.fixture(scope="module")

@@ -608,9 +608,9 @@ def main(folder: str, length: str, height: str, ending: str = "") -> None:
     elements = (int(length), int(height))
     simulation, strip = strip_run(Path(folder), elements, quiet=False, after_step=kill_after_two_steps)
     simulation.run()
-    local = None
-    if len(strip.law.cells) and WORLD.rank > 0:  # the picture takes the fields of whichever rank has some
-        local = strip.law.micro.fields(strip.law.pool.states[0])
+    local, states = None, strip.law.pool.states  # on all ranks: a state may live on another one
+    if len(states) and WORLD.rank > 0:  # the picture takes the fields of whichever rank has some
+        local = strip.law.micro.fields(states[0])
     draw_run(folder, Path(folder, "picture.png"), local=local)
 
 

@@ -27,7 +27,7 @@ from fe2.stepping import LoadSteps, ramp
 WORLD = MPI.COMM_WORLD
 SOFT = ("micro error", "exception", "petsc error", "memory", "not a number")
 HARD = ("killed", "signalled", "killed while writing")
-STEPS = 120
+STEPS = 160
 LOAD = ramp([(0.0, 0.0), (1.0, 0.012), (1.5, 0.012), (2.0, 0.009), (3.0, -0.006)])
 
 
@@ -54,7 +54,7 @@ class Faulty(two_scale.Guarded):
                 checkpoint.CheckpointFolder._write_part = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
             else:
                 os.kill(os.getpid(), signal.SIGKILL if self.hard == "killed" else signal.SIGUSR1)
-        if self.own.random() < 0.006:
+        if self.own.random() < 0.03:
             return self.fail(str(self.own.choice(SOFT)))
         return super().solve(gradient, state, dt, out)
 
