@@ -185,12 +185,13 @@ def look(time: float) -> None:
     """Keep the local fields of the melting front; called after each step."""
     if time != EVENING:
         return
-    share = rve.averages(law.pool.states)["liquid_fraction"][:, 0] / rve.cell.volume_fractions["wax"]
+    states = law.pool.states  # on all ranks: points may have moved to other ranks
+    share = rve.averages(states)["liquid_fraction"][:, 0] / rve.cell.volume_fractions["wax"]
     distance = np.abs(share - 0.5)
     _, owner = comm.allreduce((distance.min(initial=1.0), comm.rank), op=MPI.MINLOC)
     if comm.rank == owner:
         point = int(distance.argmin())
-        front.update(at=law.coordinates()[point], local=rve.fields(law.pool.states[point]))
+        front.update(at=law.coordinates()[point], local=rve.fields(states[point]))
     front["at"] = comm.bcast(front.get("at"), root=owner)
 
 

@@ -223,12 +223,13 @@ summary = simulation.run()
 # fluctuation and the history, so its local fields are rebuilt without solving anything again.
 
 # %%
-plastic_strain = rve.averages(law.pool.states)["equivalent_plastic_strain"][:, 0]
+states = law.pool.states  # on all ranks: points may have moved to other ranks
+plastic_strain = rve.averages(states)["equivalent_plastic_strain"][:, 0]
 _, owner = comm.allreduce((plastic_strain.max(initial=-1.0), comm.rank), op=MPI.MAXLOC)
 place, local = None, None
 if comm.rank == owner:
     hottest = plastic_strain.argmax()
-    place, local = law.coordinates()[hottest], rve.fields(law.pool.states[hottest])
+    place, local = law.coordinates()[hottest], rve.fields(states[hottest])
 place = comm.bcast(place, root=owner)
 picture = draw_run(
     folder,

@@ -239,10 +239,10 @@ for n in RATIOS:
 # %%
 speeds = np.linalg.norm(two_scale.law.flux.x.array.reshape(-1, 2)[: 3 * len(two_scale.law.cells)], axis=1)
 fastest, owner = comm.allreduce((float(speeds.max(initial=0.0)), comm.rank), op=MPI.MAXLOC)
-chosen = {}
+chosen, states = {}, two_scale.law.pool.states  # on all ranks: points may have moved to other ranks
 if comm.rank == owner:
     point = int(speeds.argmax())
-    local = rve.fields(two_scale.law.pool.states[point])
+    local = rve.fields(states[point])
     chosen = {"at": two_scale.law.coordinates()[point], "local": local}
 at = comm.bcast(chosen.get("at"), root=owner)
 picture = draw_run(
