@@ -50,7 +50,7 @@ class MicroPool(Protocol):
 
     @property
     def states(self) -> Array:
-        """Committed states of this rank's points, shape (n, state_size), fetched from where they live; collective."""
+        """Committed states of this rank's points, shape (n, state_size), from where they live; collective."""
 
     def fetch(self, points: npt.NDArray[np.int64]) -> Array:
         """Committed states of some of this rank's points, by their numbers, shape (k, state_size)."""
