@@ -26,8 +26,8 @@ def pages() -> dict[str, list[str]]:
     public = importlib.import_module("fe2.public")
     found: dict[str, list[str]] = defaultdict(list)
     for name in public.__all__:
-        module = getattr(public, name).__module__
-        found[_page(module)].append(name)
+        thing = getattr(public, name)
+        found[_page(thing.__name__ if inspect.ismodule(thing) else thing.__module__)].append(name)
     order = list(TITLES)
     return dict(sorted(found.items(), key=lambda item: (_place(item[0], order), item[0])))
 
@@ -43,6 +43,8 @@ def _place(name: str, order: list[str]) -> int:
 
 def _entry(name: str) -> str:
     thing = getattr(importlib.import_module("fe2.public"), name)
+    if inspect.ismodule(thing):
+        return f".. automodule:: {thing.__name__}\n   :members:\n"
     path = f"{thing.__module__}.{thing.__qualname__}"
     if not inspect.isclass(thing):
         return f".. autofunction:: {path}\n"
