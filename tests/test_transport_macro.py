@@ -60,7 +60,7 @@ def decay(rve: RVE, steps: int, cells: int) -> tuple[float, dict[str, Array]]:
     space = fem.functionspace(mesh, ("Lagrange", 2))
     p, q = fem.Function(space), ufl.TestFunction(space)
     p.interpolate(lambda x: np.cos(np.pi * x[0]))
-    law, rate = HomogenizedLaw(gradient(p), rve, quadrature_degree=2), Rate(p)
+    law, rate = HomogenizedLaw(gradient(p), rve, quadrature_degree=2, closed="y"), Rate(p)
     F = rate(p) * q * ufl.dx + ufl.dot(law.flux, gradient(q)) * law.dx
     problem = MacroProblem(F, p, law, rate=rate)
     half = ufl.conditional(ufl.lt(ufl.SpatialCoordinate(mesh)[0], 0.5), 1.0, 0.0)
@@ -103,7 +103,7 @@ def test_balance_of_wells_and_inflows() -> None:
     mesh = dmesh.create_rectangle(MPI.COMM_WORLD, [[0.0, 0.0], [2.0, 1.0]], [4, 2])
     space = fem.functionspace(mesh, ("Lagrange", 1))
     p, q = fem.Function(space), ufl.TestFunction(space)
-    law = HomogenizedLaw(gradient(p), slits(), quadrature_degree=1)
+    law = HomogenizedLaw(gradient(p), slits(), quadrature_degree=1, closed="y")
     x = ufl.SpatialCoordinate(mesh)
     well = 3.0 * ufl.exp(-((x[0] - 0.5) ** 2)) * (2.0 - p)
     bc = fem.dirichletbc(0.0, two_scale.boundary_dofs(space, 0, 2.0), space)
@@ -127,7 +127,7 @@ def test_balance_refuses_what_is_none(name: str, what: str, message: str) -> Non
     mesh = dmesh.create_unit_square(MPI.COMM_WORLD, 1, 1)
     space = fem.functionspace(mesh, ("Lagrange", 1))
     p, q = fem.Function(space), ufl.TestFunction(space)
-    law = HomogenizedLaw(gradient(p), slits().linearized(), quadrature_degree=1)
+    law = HomogenizedLaw(gradient(p), slits().linearized(), quadrature_degree=1, closed="y")
     problem = MacroProblem(ufl.dot(law.flux, gradient(q)) * law.dx, p, law)
     bc = fem.dirichletbc(0.0, np.array([0], dtype=np.int32), space)
     with pytest.raises(InputError, match=message):
@@ -156,7 +156,7 @@ SLITS: Table = {
 }
 BED: Table = {
     "mesh": {"box": [[0.0, 2.0], [0.0, 1.0]], "cells": [4, 1], "element": "quadrilateral"},
-    "laws": {"bed": {**SLITS, "storage": 0.5}},
+    "laws": {"bed": {**SLITS, "closed": ["y"], "storage": 0.5}},
     "boundary": [
         {"on": "left", "name": "leak", "exchange": {"coefficient": 0.7, "ambient": 3.0}},
         {"on": "right", "name": "outlet", "fixed": True},
@@ -187,10 +187,33 @@ def test_run_file_with_storage_exchange_and_balance(tmp_path: Path) -> None:
 
 
 def test_leak_and_bed_are_resistances_in_series(tmp_path: Path) -> None:
-    table: Table = {**BED, "laws": {"bed": SLITS}, "body": [], "steps": {"end": 1.0}}
+    table: Table = {**BED, "laws": {"bed": {**SLITS, "closed": ["y"]}}, "body": [], "steps": {"end": 1.0}}
     history = run(tmp_path, table)
     assert history["flow_leak_exchange"][-1] == pytest.approx(3.0 / (1 / 0.7 + 2.0 / MOBILITY), rel=1e-9)
     assert history["flow_stored"][-1] == 0.0
+
+
+@pytest.mark.parametrize("law", ["viscosity", "conductivity"])
+def test_cell_that_is_closed_along_an_axis_is_refused_unless_that_is_said(law: str, tmp_path: Path) -> None:
+    """Before anything is solved: nothing flows there, and the macroscopic problem may be singular."""
+    np.save(tmp_path / "slits.npy", slit(2, 1, 2))
+    phases = {"pore": {"label": 0, law: 1.0}, "grain": {"label": 1, "solid": True}}
+    if law == "conductivity":
+        phases["grain"] = {"label": 1, law: 0.0}
+    cell = {**SLITS["cell"], "physics": "pore_flow" if law == "viscosity" else "diffusion"}
+    for closed in ([], ["x"]):
+        table = {**BED, "laws": {"bed": {"cell": cell, "phases": phases, "closed": closed}}}
+        with pytest.raises(
+            CaseFileError, match=r"laws\.bed\.cell.* the cell is closed along y: .* closed = \['y'\]"
+        ):
+            build_model(read_run_case(write(tmp_path, table)), MPI.COMM_WORLD)
+    table["laws"]["bed"]["closed"] = ["y"]
+    rve = build_model(read_run_case(write(tmp_path, table)), MPI.COMM_WORLD).subdomains[0].rve
+    mesh = dmesh.create_unit_square(MPI.COMM_WORLD, 1, 1)
+    p = fem.Function(fem.functionspace(mesh, ("Lagrange", 1)))
+    for micro in (rve, rve.linearized()):
+        with pytest.raises(InputError, match="the cell is closed along y"):
+            HomogenizedLaw(gradient(p), micro, quadrature_degree=1)
 
 
 def test_run_file_of_a_gas_that_slips(tmp_path: Path) -> None:
@@ -198,7 +221,7 @@ def test_run_file_of_a_gas_that_slips(tmp_path: Path) -> None:
     cell = {**SLITS["cell"], "value": True, "initial_value": 4.0}
     table: Table = {
         **BED,
-        "laws": {"bed": {"cell": cell, "phases": {**SLITS["phases"], "pore": gas}}},
+        "laws": {"bed": {"cell": cell, "phases": {**SLITS["phases"], "pore": gas}, "closed": ["y"]}},
         "boundary": [
             {"on": "left", "name": "in", "prescribed": 3.0},
             {"on": "right", "prescribed": 3.0 - 1e-5},

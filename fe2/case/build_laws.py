@@ -12,7 +12,7 @@ from dolfinx import fem
 from mpi4py import MPI
 from ufl.core.expr import Expr
 
-from fe2.case.build_cell import build_rve
+from fe2.case.build_cell import build_rve, located
 from fe2.case.build_mesh import group_number
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
@@ -26,7 +26,7 @@ from fe2.hierarchical.linear_range import linear_range
 from fe2.hierarchical.ranged_model import RangedModel
 from fe2.hierarchical.storage import load
 from fe2.io.gmsh_mesh import MarkedMesh
-from fe2.macro.law import HomogenizedLaw
+from fe2.macro.law import HomogenizedLaw, check_closed
 from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.model import MicroModel
 from fe2.micro.newton import NewtonOptions
@@ -152,7 +152,12 @@ def build_subdomains(case: RunCase, marked: MarkedMesh, problems: Problems) -> l
 
 
 def _rve(law: Law, options: NewtonOptions) -> RVE | None:
-    return None if law.cell is None else build_rve(law.cell, options)
+    if law.cell is None:
+        return None
+    rve = build_rve(law.cell, options)
+    with located(law.cell):
+        check_closed(rve, law.closed)
+    return rve
 
 
 def _check_cover(
@@ -233,6 +238,7 @@ def homogenized_law(
         subdomains=None if subdomain.group is None else marked.cell_tags,
         subdomain=subdomain.group,
         parallel=parallel,
+        closed=subdomain.law.closed,
     )
     if subdomain.group is None:  # DOLFINx wants the same tags in all integrals of a form
         law.dx = law.dx(subdomain_data=marked.cell_tags)

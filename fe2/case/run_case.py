@@ -50,6 +50,7 @@ class Law:
         reduction: The reduced cell of the mode "reduced", or None.
         interpolation: Database of an interpolated cell, or None.
         storage: What a unit of volume stores where the unknown rises by one.
+        closed: Axes along which the cell may be closed.
     """
 
     subdomain: int | str | None
@@ -61,6 +62,7 @@ class Law:
     reduction: ReductionTable | None = None
     interpolation: InterpolationTable | None = None
     storage: float = 0.0
+    closed: tuple[str, ...] = ()
 
     @property
     def stores(self) -> bool:
@@ -189,6 +191,7 @@ def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) ->
         interpolation=found.interpolation,
         storage=found.storage,
         on_failure=found.on_failure,
+        closed=found.closed,
     )
 
 

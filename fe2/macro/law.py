@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,7 @@ class HomogenizedLaw:
         subdomains: dmesh.MeshTags | None = None,
         subdomain: int | None = None,
         parallel: Parallel | None = None,
+        closed: Collection[str] = (),
     ) -> None:
         """Create flux and tangent, and a micro model's state for each quadrature point; collective.
 
@@ -93,13 +95,17 @@ class HomogenizedLaw:
             subdomains: Tags of the mesh cells, where the law holds in one subdomain only.
             subdomain: Tag of that subdomain.
             parallel: How the micro models are spread over the ranks.
+            closed: Axes along which the cell may be closed, so that nothing flows there: the macroscopic
+                problem must not need them. None by default.
 
         Raises:
-            InputError: The gradient does not fit the micro model, or the subdomain has no cells.
+            InputError: The gradient does not fit the micro model, the cell is closed along another axis,
+                or the subdomain has no cells.
         """
         self._mesh = _mesh_of(gradient)
         self.gradient, self._degree = gradient, quadrature_degree
         _check_components(gradient, micro)
+        check_closed(micro, closed)
         m = micro.kinematics.size
         self.flux = quadrature_function(self._mesh, quadrature_degree, (m,), "flux")
         self.tangent = quadrature_function(self._mesh, quadrature_degree, (m, m), "tangent")
@@ -242,6 +248,21 @@ def _check_components(gradient: Expr, micro: MicroModel) -> None:
         raise InputError(
             f"the gradient of the homogenized law has shape {gradient.ufl_shape}, but the micro model takes "
             f"{m} components: {', '.join(micro.kinematics.components)}"
+        )
+
+
+def check_closed(micro: MicroModel, expected: Collection[str]) -> None:
+    """Refuse a cell that is closed: its zero conductivity makes macroscopic problems singular.
+
+    Raises:
+        InputError: Nothing flows along an axis that is not among those expected.
+    """
+    if found := [axis for axis in micro.kinematics.closed if axis not in expected]:
+        names = ", ".join(found)
+        raise InputError(
+            f"the cell is closed along {names}: what conducts is not connected with its periodic images "
+            f"there, and nothing passes. Where the macroscopic problem does not need this axis, say so "
+            f"with closed = {found}"
         )
 
 

@@ -17,7 +17,7 @@ import ufl
 from ufl.core.expr import Expr
 
 from fe2.physics.bounds import hashin_shtrikman_conductivity, reuss_bound, voigt_bound
-from fe2.physics.kinematics import Kinematics
+from fe2.physics.kinematics import Kinematics, closed_axes
 
 Array = npt.NDArray[np.float64]
 
@@ -129,7 +129,11 @@ def with_structure(
         resistance: Whether interfaces resist: there is no lower bound then.
     """
     structure = {"isolated": isolated or {}, "percolates": percolates, "resistance": resistance}
-    return replace(kinematics, characterize=partial(kinematics.characterize, **structure))
+    return replace(
+        kinematics,
+        characterize=partial(kinematics.characterize, **structure),
+        closed=closed_axes(percolates or ()),
+    )
 
 
 def characterize_diffusion(

@@ -7,7 +7,7 @@ phase laws receive.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,8 @@ class Kinematics:
         virgin_gradient: Gradient of a virgin cell, shape (m,); zero where it is None.
         tangent_factor: The effective tangent is reported times this: in pore flow the viscosity, so
             that it is the permeability.
+        closed: Names of components of the flux that vanish whatever the gradient: what conducts is not
+            connected along these axes.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Kinematics:
     origin_size: float = 0.0
     virgin_gradient: Array | None = None
     tangent_factor: float = 1.0
+    closed: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -97,6 +100,11 @@ class Kinematics:
     def reported_tangent(self, tangent: Array) -> Array:
         """Tangent between reported components, e.g. a stiffness with engineering shear strains."""
         return self.tangent_factor * tangent / np.outer(self.scale, self.scale)
+
+
+def closed_axes(percolates: Sequence[bool]) -> tuple[str, ...]:
+    """Names of the axes along which what conducts is not connected."""
+    return tuple(axis for axis, is_open in zip("xyz", percolates, strict=False) if not is_open)
 
 
 def _combine(row: Array, vector: Expr) -> Expr:

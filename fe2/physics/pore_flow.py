@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from fe2.physics.checks import NOT_NEGATIVE, POSITIVE, Admissible, check_fields
 from fe2.physics.diffusion import scalar_gradient_kinematics, value_and_gradient_kinematics
-from fe2.physics.kinematics import Kinematics
+from fe2.physics.kinematics import Kinematics, closed_axes
 from fe2.physics.law import PhaseLaw
 
 Array = npt.NDArray[np.float64]
@@ -149,7 +149,12 @@ def with_pore_space(
         isolated=isolated,
         percolates=percolates,
     )
-    return replace(kinematics, tangent_factor=viscosity, characterize=characterize)
+    return replace(
+        kinematics,
+        tangent_factor=viscosity,
+        characterize=characterize,
+        closed=closed_axes(percolates),
+    )
 
 
 def characterize_pore_flow(
