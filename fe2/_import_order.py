@@ -28,9 +28,9 @@ class _BeforeDolfinx(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Load h5py and MPI when DOLFINx is asked for, once."""
+        """Load h5py and MPI when DOLFINx or PETSc is asked for, once."""
         # stays in the list: to leave it now would hide the next finder from the search that goes on
-        if self._waits and fullname == "dolfinx":
+        if self._waits and fullname in ("dolfinx", "petsc4py"):
             self._waits = False
             prepare()
         return None

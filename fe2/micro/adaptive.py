@@ -80,7 +80,7 @@ class AdaptiveIteration:
                 return 0
         count("solved")
         point, error = self._iterate(gradient, point, forces, max(accuracy, newton.options.tolerance))
-        condensed = condensed_tangent(newton)
+        condensed = condensed_tangent(newton, sensitivity)
         flux = homogenized_flux(newton, point.nodal)
         flux += flux_correction(newton, point.residual, condensed.sensitivity)
         self._write(gradient, state, point, flux, error, out)
@@ -147,7 +147,7 @@ class AdaptiveIteration:
         """Iterate to an accuracy; the last factorization is afterwards good enough for the tangent."""
         newton = self._newton
         while True:
-            newton.linearize()
+            newton.linearize(loosely=True)
             error = newton.error(point, forces)
             if error <= newton.options.tolerance or (point.iterations and error <= accuracy):
                 return point, error

@@ -54,8 +54,12 @@ def homogenized_tangent(newton: CellNewton) -> Condensed:
     return condensed_tangent(newton)
 
 
-def condensed_tangent(newton: CellNewton) -> Condensed:
+def condensed_tangent(newton: CellNewton, guess: Array | None = None) -> Condensed:
     """Tangent and sensitivity of the last linearization, whose factorization is there.
+
+    Args:
+        newton: The cell.
+        guess: Sensitivity of a similar state, shape (n, m).
 
     Raises:
         MicroSolveError: The linearized cell problem is singular.
@@ -63,7 +67,8 @@ def condensed_tangent(newton: CellNewton) -> Condensed:
     problem = newton.problem
     modes = problem.form.modes
     stiffness = problem.stiffness
-    sensitivity = -newton.linear_solver.solve_many(problem.restrict(stiffness @ modes))
+    right = problem.restrict(stiffness @ modes)
+    sensitivity = -newton.linear_solver.solve_many(right, None if guess is None else -guess)
     total = modes + problem.prolong(sensitivity)
     if problem.form.saddle_point:
         _check_solved(problem, modes, total)

@@ -79,6 +79,10 @@ class DistributedSolver:
         if reason := self.ksp.getPC().getFailedReason():
             raise MicroSolveError(f"the linearized cell problem could not be factorized (PETSc: {reason})")
 
+    def renew(self) -> None:
+        """As :meth:`factorize`; collective."""
+        self.factorize()
+
     def solve(self, right: Array) -> Array:
         """Solution for one right-hand side of the free fluctuations, shape (n,); collective."""
         first, end = self._right.getOwnershipRange()
@@ -91,8 +95,8 @@ class DistributedSolver:
         solution: Array = self._everything.array[: self.free].copy()
         return solution
 
-    def solve_many(self, right: Array) -> Array:
-        """Solutions for the columns of `right`, shape (n, m); collective."""
+    def solve_many(self, right: Array, guess: Array | None = None) -> Array:
+        """Solutions for the columns of `right`, shape (n, m); collective. The guess is not needed."""
         solutions, counts = np.empty_like(right), []
         for column, values in enumerate(right.T):
             solutions[:, column] = self.solve(values)

@@ -44,11 +44,8 @@ class LinearSolver:
         self.matrix = PETSc.Mat().createAIJWithArrays(shape, csr, bsize=bsize, comm=MPI.COMM_SELF)
         self.matrix.setOption(PETSc.Mat.Option.SYMMETRIC, problem.form.symmetric)
         describe_grid(problem, self.matrix)
-        self.ksp = PETSc.KSP().create(MPI.COMM_SELF)
-        self.ksp.setOptionsPrefix(OPTIONS_PREFIX)
-        self.ksp.setOperators(self.matrix)
-        setting.prepare(self.ksp, self.matrix)
-        self.ksp.setFromOptions()
+        self._prepare = setting.prepare
+        self.ksp = self._new_ksp()
         self.choice = overridden(self.ksp, setting.choice)
         self._right, self._solution = self.matrix.createVecs()
 
@@ -66,6 +63,10 @@ class LinearSolver:
         if reason := self.ksp.getPC().getFailedReason():
             raise MicroSolveError(f"the linearized cell problem could not be factorized (PETSc: {reason})")
 
+    def renew(self) -> None:
+        """As :meth:`factorize`, where solutions to a few digits are enough."""
+        self.factorize()
+
     def solve(self, right: Array) -> Array:
         """Solution for one right-hand side of the free fluctuations, shape (n,)."""
         self._right.array[: self.free] = right
@@ -76,10 +77,29 @@ class LinearSolver:
         self._check()
         return self._solution.array[: self.free].copy()
 
-    def solve_many(self, right: Array) -> Array:
-        """Solutions for the columns of `right`, shape (n, m)."""
+    def solve_many(self, right: Array, guess: Array | None = None) -> Array:
+        """Solutions for the columns of `right`, shape (n, m).
+
+        Args:
+            right: Right-hand sides.
+            guess: Solutions of a similar matrix, for solvers that can make use of them.
+        """
         if self.ksp.getType() != PETSc.KSP.Type.PREONLY:
             return self._solve_each(right)
+        solutions = self._back_substitute(self.ksp, right)
+        self._check()
+        return solutions
+
+    def _new_ksp(self) -> PETSc.KSP:
+        ksp = PETSc.KSP().create(MPI.COMM_SELF)
+        ksp.setOptionsPrefix(OPTIONS_PREFIX)
+        ksp.setOperators(self.matrix)
+        self._prepare(ksp, self.matrix)
+        ksp.setFromOptions()
+        return ksp
+
+    def _back_substitute(self, ksp: PETSc.KSP, right: Array) -> Array:
+        """Solutions of a factorization for the columns of `right`, all at once."""
         padded = np.zeros((self.matrix.size[0], right.shape[1]), order="F")
         padded[: self.free] = right
         columns = PETSc.Mat().createDense(padded.shape, array=padded, comm=MPI.COMM_SELF)
@@ -87,8 +107,7 @@ class LinearSolver:
         solutions.setUp()
         count("solves", right.shape[1])
         with phase("solve"):
-            self.ksp.matSolve(columns, solutions)
-        self._check()
+            ksp.matSolve(columns, solutions)
         result: Array = solutions.getDenseArray()[: self.free].copy()
         columns.destroy()
         solutions.destroy()

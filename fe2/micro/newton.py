@@ -17,6 +17,7 @@ from fe2.micro.distributed_solver import DistributedSolver, folded_part
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
+from fe2.micro.recycling_solver import RecyclingSolver, recycles
 
 Array = npt.NDArray[np.float64]
 
@@ -92,10 +93,17 @@ class CellNewton:
         origin = problem.form.kinematics.origin_size
         self._round_off = _ROUND_OFF * origin * float(np.linalg.norm(self._elastic_forces))
 
-    def linearize(self) -> None:
-        """Assemble and factorize the stiffness at the field of the last residual."""
+    def linearize(self, *, loosely: bool = False) -> None:
+        """Assemble and factorize the stiffness at the field of the last residual.
+
+        Args:
+            loosely: Solutions to a few digits are enough, so that an older factorization may do.
+        """
         self._folded.update(self.problem.assemble_stiffness())
-        self.linear_solver.factorize()
+        if loosely:
+            self.linear_solver.renew()
+        else:
+            self.linear_solver.factorize()
 
     def equilibrate(self, gradient: Array, committed: Array, fluctuation: Array) -> Equilibrium:
         """Solve for the fluctuation; the history has to be loaded.
@@ -207,7 +215,8 @@ class CellNewton:
 def _matrix_and_solver(problem: CellProblem) -> tuple[FoldedMatrix, LinearSolver | DistributedSolver]:
     if problem.share.is_whole:
         folded = FoldedMatrix(problem.local_stiffness, problem.boundary)
-        return folded, LinearSolver(folded, problem)
+        solver = RecyclingSolver if recycles(problem) else LinearSolver
+        return folded, solver(folded, problem)
     folded = folded_part(problem)
     return folded, DistributedSolver(folded, problem)
 

@@ -1,0 +1,144 @@
+"""Cells in space on factorizations of other states: the same answers, a fraction of the factorizations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import fe2  # isort: skip  # before PETSc
+
+import numpy as np
+import pytest
+from cells import box_mesh, midpoints
+from petsc4py import PETSc
+
+from fe2 import profile
+from fe2.micro.cell import make_cell
+from fe2.micro.condensation import condensed_tangent
+from fe2.micro.model import Request
+from fe2.micro.recycling_solver import RecyclingSolver
+from fe2.micro.rve import Array
+
+PATH = 1e-3 * np.array(
+    [
+        [2.0, -0.5, -0.5, 0.0, 0.0, 1.0],
+        [4.0, -1.0, -1.5, 0.0, 0.5, 2.0],
+        [6.0, -2.0, -2.0, 1.0, 1.0, 2.0],
+        [5.0, -1.5, -1.5, 1.0, 1.0, 1.5],
+    ]
+)
+"""Strains on loading beyond the yield stress in changing directions, and on unloading."""
+
+
+def ball(divisions: int = 8, boundary: str = "periodic") -> fe2.RVE:
+    """A stiff elastic ball in an elastoplastic cube, hardening 1 % of Young's modulus, 1,533 unknowns."""
+    mesh = box_mesh("tetrahedron", [divisions] * 3)
+    inside = np.linalg.norm(midpoints(mesh) - 0.5, axis=1) < 0.3
+    laws = {
+        "matrix": fe2.J2Plasticity(young=70e3, poisson=0.3, yield_stress=100.0, hardening=700.0),
+        "ball": fe2.LinearElastic.isotropic(400e3, 0.2),
+    }
+    return fe2.small_strain(
+        make_cell(mesh, inside.astype(np.int32), ["matrix", "ball"]), laws, boundary=boundary
+    )
+
+
+@contextmanager
+def factorizing() -> Iterator[None]:
+    """Options that leave the iterations out."""
+    options = PETSc.Options("fe2_micro_")
+    options["ksp_type"] = "preonly"
+    try:
+        yield
+    finally:
+        options.delValue("ksp_type")
+
+
+def walk(rve: fe2.RVE) -> tuple[list[Array], profile.Work]:
+    """Fluxes, tangents and lasting states of the polished answers along the path, and the work."""
+    state, found = rve.initial_state(), []
+    start = profile.snapshot()
+    for gradient in PATH:
+        out = state.copy()
+        for accuracy in (1e-2, 1e-3):
+            rve.answer(gradient, state, 1.0, out, Request("approach", accuracy))
+        answer = rve.answer(gradient, state, 1.0, out, Request("polish"))
+        state = out
+        found += [answer.flux, out[: rve.lasting_size].copy()]
+    return found, profile.snapshot().since(start)
+
+
+@pytest.fixture(scope="module")
+def walks() -> dict[str, tuple[list[Array], profile.Work]]:
+    recycled = walk(ball())
+    with factorizing():
+        return {"recycled": recycled, "factorized": walk(ball())}
+
+
+def test_polished_answers_are_those_of_factorizations(walks):
+    """Both are in equilibrium to 1e-8 of the forces, times the condition of a cell that flows."""
+    for one, two in zip(walks["recycled"][0], walks["factorized"][0], strict=True):
+        np.testing.assert_allclose(one, two, rtol=0.0, atol=1e-6 * np.abs(two).max())
+
+
+def test_few_matrices_are_factorized(walks):
+    recycled, factorized = walks["recycled"][1].counts, walks["factorized"][1].counts
+    assert factorized["factorizations"] == factorized["assemblies"]
+    assert factorized["iterations"] == 0
+    assert recycled["factorizations"] < recycled["assemblies"]
+    assert recycled["fallbacks"] == 0
+
+
+def test_tangent_of_iterations_has_twice_their_digits():
+    """Sensitivities to three digits give the tangent to six: the error of a Schur complement is quadratic."""
+    rve = ball()
+    newton, solver = rve._newton, rve._newton.linear_solver
+    assert isinstance(solver, RecyclingSolver)
+    rve.problem.load(rve.initial_state(), 1.0)
+    for gradient in PATH[[0, 2]]:  # the virgin cell is factorized, and one that flows
+        newton.start(gradient, np.zeros(rve.unknowns))
+        newton.linearize()
+    newton.start(PATH[1], np.zeros(rve.unknowns))
+    solver._factorization_seconds = np.inf  # iterate, however long it takes
+    newton.linearize(loosely=True)
+    before = profile.snapshot()
+    approximate = condensed_tangent(newton)
+    work = profile.snapshot().since(before).counts
+    assert work["factorizations"] == 0
+    assert 0 < work["iterations"] < 6 * 40
+    newton.linearize()
+    exact = condensed_tangent(newton)
+    error = np.abs(approximate.sensitivity - exact.sensitivity).max() / np.abs(exact.sensitivity).max()
+    assert 1e-7 < error < 1e-3
+    np.testing.assert_allclose(
+        approximate.tangent, exact.tangent, rtol=0.0, atol=1e-6 * np.abs(exact.tangent).max()
+    )
+
+
+def test_matrix_is_factorized_where_iterations_exceed_their_budget():
+    rve = ball()
+    newton, solver = rve._newton, rve._newton.linear_solver
+    rve.problem.load(rve.initial_state(), 1.0)
+    for gradient in PATH[[0, 2]]:
+        newton.start(gradient, np.zeros(rve.unknowns))
+        newton.linearize()
+    newton.start(PATH[1], np.zeros(rve.unknowns))
+    newton.linearize(loosely=True)
+    solver._factorization_seconds = 0.0
+    before = profile.snapshot()
+    right = np.random.default_rng(0).normal(size=rve.unknowns)
+    solution = solver.solve(right)
+    assert profile.snapshot().since(before).counts["factorizations"] == 1
+    np.testing.assert_allclose(solver._matrix @ solution, right, atol=1e-9 * np.abs(right).max())
+
+
+@pytest.mark.parametrize(("divisions", "boundary"), [(4, "periodic"), (8, "uniform_flux")])
+def test_small_and_indefinite_matrices_are_factorized(divisions, boundary):
+    rve = ball(divisions, boundary)
+    assert not isinstance(rve._newton.linear_solver, RecyclingSolver)
+
+
+def test_choice_is_told_and_can_be_overridden():
+    assert "factorizations of other states" in ball().solver.name
+    with factorizing():
+        assert "factorizations of other states" not in ball().solver.name
