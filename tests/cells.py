@@ -149,6 +149,17 @@ def fibres(arrangement: str, fraction: float, size: float, order: int) -> Cell:
         return read_cell(path)
 
 
+@cache
+def spheres(fraction: float, size: float, order: int) -> Cell:
+    """Simple cubic array of spheres; phases "matrix" and "sphere"."""
+    from fe2_meshes.simple_cubic import simple_cubic
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cell.msh"
+        simple_cubic(path, fraction=fraction, size=size, order=order)
+        return read_cell(path)
+
+
 def point_values(rve: RVE, state: Array) -> tuple[Array, Array, Array]:
     """Local gradients (q, k), fluxes (q, k) and volumes (q,) at all quadrature points of a state.
 

@@ -14,6 +14,7 @@ from cells import (
     relative_error,
     two_phases,
 )
+from conftest import Verify
 
 from fe2.errors import InputError
 from fe2.micro.boundary import BOUNDARY_CONDITIONS
@@ -37,12 +38,17 @@ def resisting(cell: Cell, resistance: float = R, **options: object) -> RVE:
 @pytest.mark.parametrize("degree", [1, 2])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("axis", [0, 1])
-def test_resistances_of_layers_and_interfaces_add_up(shape: str, axis: int, degree: int) -> None:
+def test_resistances_of_layers_and_interfaces_add_up(
+    shape: str, axis: int, degree: int, verify: Verify
+) -> None:
     """1/k* = Σ f/k + n R/L; one of the two interfaces lies on the faces of the cell."""
     exact = np.full(dimension(shape), 0.4 * 1.0 + 0.6 * 20.0)
     exact[axis] = 1.0 / (0.4 / 1.0 + 0.6 / 20.0 + 2.0 * R)
     tangent = resisting(laminate(shape, axis), degree=degree).homogenize().tangent
     assert relative_error(tangent, np.diag(exact)) < ROUND_OFF
+    if degree == 1:
+        case, source = f"layers with contact resistance, {shape}: conductivity across", "exact: in series"
+        verify(case, tangent[axis, axis], exact[axis], tolerance=ROUND_OFF * max(exact), source=source)
 
 
 def test_size_of_the_cell_matters() -> None:
@@ -73,7 +79,7 @@ def test_interface_that_blocks_leaves_the_phase_that_percolates() -> None:
     assert relative_error(blocked, pores) < 1e-6
 
 
-def test_fibre_whose_resistance_balances_its_conductivity_does_not_disturb() -> None:
+def test_fibre_whose_resistance_balances_its_conductivity_does_not_disturb(verify: Verify) -> None:
     """With R = r (1/k_m - 1/k_f) a fibre conducts like the matrix (Hasselman & Johnson 1987).
 
     The gradient in the matrix is then uniform: exact in any array, up to the shape of the elements.
@@ -85,6 +91,9 @@ def test_fibre_whose_resistance_balances_its_conductivity_does_not_disturb() -> 
         neutral = np.sqrt(0.3 / np.pi) * float(cell.period[0]) * (1.0 / 2.0 - 1.0 / 50.0)
         tangent = diffusion(cell, laws, contact={("matrix", "fibre"): neutral}, degree=2).homogenize().tangent
         errors.append(relative_error(tangent, 2.0 * np.eye(2)))
+    case = "neutral fibre, contrast 25 with contact resistance: conductivity"
+    source = "exact: Hasselman & Johnson 1987"
+    verify(case, tangent[0, 0], 2.0, tolerance=2e-5, source=source)
     assert errors[1] < 1e-5
     assert np.log2(errors[0] / errors[1]) > 2.8
 

@@ -20,6 +20,7 @@ from cells import (
     relative_error,
     two_phases,
 )
+from conftest import Verify
 
 from fe2.errors import InputError, MicroSolveError
 from fe2.micro.boundary import BOUNDARY_CONDITIONS
@@ -44,12 +45,19 @@ def effective(cell: Cell, conductivity: dict[str, Any], **options: Any) -> Effec
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("axis", [0, 1])
 def test_laminate_conducts_by_the_harmonic_mean_across_and_the_arithmetic_along(
-    shape: str, axis: int
+    shape: str, axis: int, verify: Verify
 ) -> None:
     found = effective(laminate(shape, axis), {"a": 1.0, "b": 20.0})
     exact = np.full(dimension(shape), 0.4 * 1.0 + 0.6 * 20.0)
     exact[axis] = 1.0 / (0.4 / 1.0 + 0.6 / 20.0)
     assert relative_error(found.tangent, np.diag(exact)) < ROUND_OFF
+    across, along = exact[axis], exact[1 - axis]
+    for name, value, reference in (
+        ("across", found.tangent[axis, axis], across),
+        ("along", found.tangent[1 - axis, 1 - axis], along),
+    ):
+        case, source = f"laminate of conductivities 1/20, {shape}: {name} the layers", "exact: means"
+        verify(case, value, reference, tolerance=ROUND_OFF * along, source=source)
     assert np.allclose(found.properties["principal_values"], np.sort(exact), rtol=ROUND_OFF)
     assert found.properties["anisotropy"] == pytest.approx(max(exact) / min(exact))
 
@@ -92,7 +100,7 @@ def test_array_of_cylinders_of_gmsh_converges_to_the_published_value(
     assert errors[1] < 1e-5 * published
 
 
-def test_insulating_cylinders_conduct_as_rayleigh_computed() -> None:
+def test_insulating_cylinders_conduct_as_rayleigh_computed(verify: Verify) -> None:
     """Rayleigh's lattice sums with the terms of Perrins, McKenzie & McPhedran 1979, eq. 16, f = 0.3."""
     f, T = 0.3, 1.0
     correction = 0.305827 * f**4 * T / (T**2 - 1.402958 * f**8) + 0.013362 * f**8 / T
@@ -101,10 +109,47 @@ def test_insulating_cylinders_conduct_as_rayleigh_computed() -> None:
         effective(fitted_fibre(f, n, 2), {"matrix": 1.0, "fibre": 0.0}, degree=2).tangent[0, 0]
         for n in (16, 32)
     ]
-    assert abs(values[1] - exact) < 3e-6
+    case = "square array of insulating cylinders, f = 0.3: conductivity"
+    source = "Perrins, McKenzie & McPhedran 1979, eq. 16"
+    verify(case, values[1], exact, tolerance=3e-6, source=source)
     assert abs(values[1] - exact) < abs(values[0] - exact)
     perfect = effective(fitted_fibre(f, 32, 2), {"matrix": 1.0, "fibre": 1e8}, degree=2).tangent[0, 0]
     assert values[1] * perfect == pytest.approx(1.0, abs=1e-5)  # Keller 1964
+
+
+@pytest.mark.parametrize(("f", "contrast"), [(0.3, 50.0), (0.5, 10.0)])
+def test_hexagonal_array_conducts_as_perrins_computed(f: float, contrast: float, verify: Verify) -> None:
+    """Perrins, McKenzie & McPhedran 1979, their series for the hexagonal array."""
+    T = (1.0 + contrast) / (1.0 - contrast)
+    correction = 0.075422 * f**6 * T / (T**2 - 1.060283 * f**12) + 0.000076 * f**12 / T
+    exact = 1.0 - 2.0 * f / (T + f - correction)
+    laws = {"matrix": 1.0, "fibre": contrast}
+    tangents = [effective(fibres("hexagonal", f, 1 / n, 2), laws, degree=2).tangent for n in (10, 20)]
+    coarse, fine = (np.trace(tangent) / 2.0 for tangent in tangents)
+    assert relative_error(tangents[1], fine * np.eye(2)) < 1e-5
+    case = f"hexagonal array of cylinders, conductivity 1/{contrast:g}, f = {f}"
+    bound = abs(fine - coarse) / (2**3 - 1)  # what an unstructured mesh leaves
+    verify(case, fine, exact, tolerance=bound, source="Perrins, McKenzie & McPhedran 1979")
+
+
+def test_chessboard_of_four_phases_conducts_as_mortola_and_steffe_conjectured(verify: Verify) -> None:
+    """The conjecture was proven by Milton and by Craster & Obnosov (2001); k₁ to k₄ stand around a corner."""
+    k1, k2, k3, k4 = 1.0, 2.0, 3.0, 5.0
+    product = (k1 * k2 * k3 + k1 * k2 * k4 + k1 * k3 * k4 + k2 * k3 * k4) / (k1 + k2 + k3 + k4)
+    ratio = (k1 + k2) * (k3 + k4) / ((k1 + k4) * (k2 + k3))
+    exact = np.sqrt([product * ratio, product / ratio])
+    laws, found = {"1": k1, "2": k2, "3": k3, "4": k4}, []
+    for pixels in (16, 32, 64):
+        board = np.kron([[0, 1], [3, 2]], np.ones((pixels, pixels), dtype=int))
+        cell = image_cell(board, {"1": 0, "2": 1, "3": 2, "4": 3})
+        found.append(np.diag(effective(cell, laws).tangent))
+    errors = np.array(found) - exact
+    assert np.all(errors > 0.0)
+    assert np.all(np.log2(errors[:-1] / errors[1:]) > 1.5)  # 2λ at the corners
+    for axis, error in zip("xy", errors.T, strict=True):
+        case, source = f"chessboard of conductivities 1/2/3/5: k_{axis}", "exact: Craster & Obnosov 2001"
+        reference = exact["xy".index(axis)]
+        verify(case, reference + error[2], reference, tolerance=(error[1] - error[2]) / 1.8, source=source)
 
 
 def test_insulator_is_the_limit_of_poor_conductors_and_the_same_as_a_pore() -> None:
@@ -163,13 +208,15 @@ def test_straight_channel_is_not_tortuous() -> None:
     assert "isolated" not in found
 
 
-def test_inclined_channel_is_twice_as_long_in_square() -> None:
+def test_inclined_channel_is_twice_as_long_in_square(verify: Verify) -> None:
     """A straight layer at 45° carries D cos² of the gradient along each axis: τ = 1/cos² = 2."""
     mesh = box_mesh("triangle", (8, 8))
     x, y = midpoints(mesh).T
     cell = make_cell(mesh, ((x - y) % 1.0 < 0.25).astype(int), ("rock", "channel"))
     found = effective(cell, {"rock": 0.0, "channel": 3.0})
     assert found.properties["tortuosity"] == {"x": pytest.approx(2.0), "y": pytest.approx(2.0)}
+    tortuosity = found.properties["tortuosity"]["x"]
+    verify("channel at 45°: tortuosity", tortuosity, 2.0, tolerance=1e-10, source="exact: 1/cos²")
     assert found.tangent[0, 1] == pytest.approx(0.25 * 3.0 / 2.0)
 
 

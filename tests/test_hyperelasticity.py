@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import ufl
 from cells import relative_error
+from conftest import Verify
 from point import Array, difference_tangent, respond
 from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
@@ -163,6 +164,19 @@ def test_tissue_along_its_fibres_is_the_closed_form(dispersion: float, stretch: 
         assert (E > 0.0) == (stretch > 1.0)  # fibres carry tension only
 
 
+@pytest.mark.parametrize("amount", [0.1, 0.7, 2.0])
+@pytest.mark.parametrize("name", ["neo-Hookean", "Mooney-Rivlin"])
+def test_simple_shear_obeys_the_universal_relation(name: str, amount: float) -> None:
+    """σ₁₁ - σ₂₂ = γ σ₁₂ in every isotropic material (Rivlin 1948); σ₁₂ = 2 (c₁₀ + c₀₁) γ in rubber."""
+    F = np.eye(3)
+    F[0, 1] = amount
+    laws = {"neo-Hookean": LAWS["neo-Hookean"], "Mooney-Rivlin": MooneyRivlin(0.4, 0.15, 1e3)}
+    modulus = {"neo-Hookean": MU, "Mooney-Rivlin": 2.0 * (0.4 + 0.15)}[name]
+    cauchy = stress(laws[name], F) @ F.T
+    assert np.isclose(cauchy[0, 0] - cauchy[1, 1], amount * cauchy[0, 1], rtol=1e-12)
+    assert np.isclose(cauchy[0, 1], modulus * amount, rtol=1e-12)
+
+
 def test_formula_of_ones_own_is_the_built_in_law() -> None:
     own = Hyperelastic(bonet_wood, {"mu": MU, "lambda": LAMBDA})
     assert (
@@ -228,7 +242,7 @@ def test_smallest_acoustic_determinant_of_neo_hookean_is_the_closed_form(dim: in
     assert np.allclose(smallest_acoustic_eigenvalue(tangents)[0], MU, rtol=1e-12)
 
 
-def test_saint_venant_kirchhoff_loses_ellipticity_at_a_known_compression() -> None:
+def test_saint_venant_kirchhoff_loses_ellipticity_at_a_known_compression(verify: Verify) -> None:
     r"""Uniaxial strain s with λ = 0: with y = n₁² (1 - s²), det Q = μ² (2s² - (s² + 2) y + 2y²).
 
     It has a double root in y where (s² + 2)² = 16 s², so at s = 2 - √2, for n₁² = s / (1 - s²).
@@ -242,7 +256,8 @@ def test_saint_venant_kirchhoff_loses_ellipticity_at_a_known_compression() -> No
     assert smallest(0.9)[0] > 0.0
     critical = brentq(lambda stretch: smallest(stretch)[0], 0.5, 0.7, xtol=1e-14)
     exact = 2.0 - np.sqrt(2.0)
-    assert np.isclose(critical, exact, rtol=1e-11)
+    case, source = "St. Venant–Kirchhoff, λ = 0, compressed: stretch where ellipticity ends", "exact: 2 - √2"
+    verify(case, critical, exact, tolerance=1e-11, source=source)
     assert np.isclose(smallest(critical)[1][0] ** 2, exact / (1.0 - exact**2), rtol=1e-6)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import ufl
 from case_files import Table, write
-from cells import Array, box_mesh, fibres, fitted_fibre, laminate, midpoints, relative_error
+from cells import Array, box_mesh, fibres, fitted_fibre, laminate, midpoints, relative_error, spheres
 from conftest import Verify
 from dolfinx import fem
 from dolfinx import mesh as dmesh
@@ -108,6 +108,37 @@ def test_square_array_of_cylinders_converges_to_the_published_drag(cells: str, v
     for k in found:
         assert relative_error(k, np.mean(np.diag(k)) * np.eye(2)) < 1e-3
         assert relative_error(k, k.T) < ROUND_OFF
+
+
+# Drag F/(μU), with the digits of the tables
+OTHER_ARRAYS = {0.05: "15.56", 0.1: "24.83", 0.4: "217.89", 0.5: "532.55", 0.6: "1763"}
+
+
+@pytest.mark.parametrize("fraction", OTHER_ARRAYS)
+def test_drag_of_thin_and_dense_square_arrays(fraction: float, verify: Verify) -> None:
+    found = [
+        pore_flow(fitted_fibre(fraction, n, 2), {"matrix": NewtonianFluid()}).homogenize().effective[0, 0]
+        for n in (16, 32)
+    ]
+    coarse, fine = 1.0 / np.array(found)
+    digits = OTHER_ARRAYS[fraction]
+    last = 10.0 ** -len(digits.partition(".")[2])
+    case = f"flow across a square array of cylinders, f = {fraction:g}: drag F/(μU)"
+    bound = abs(fine - coarse) / (2**3 - 1) + 0.5 * last  # of the mesh, third order, and the digits
+    verify(case, fine, float(digits), tolerance=bound, source="Sangani & Acrivos 1982")
+
+
+def test_drag_of_a_simple_cubic_array_of_spheres(verify: Verify) -> None:
+    """F/(6πμaU) = 7.442 at the solid fraction 0.216 (Zick & Homsy 1982), on curved tetrahedra."""
+    fraction, found = 0.216, []
+    for n in (6, 12):
+        k = pore_flow(spheres(fraction, 1 / n, 2), {"matrix": NewtonianFluid()}).homogenize().effective
+        assert relative_error(k, np.mean(np.diag(k)) * np.eye(3)) < 5e-3
+        radius = (3.0 * fraction / (4.0 * np.pi)) ** (1 / 3)
+        found.append(3.0 / (6.0 * np.pi * radius * np.trace(k)))
+    case = "flow through a simple cubic array of spheres, f = 0.216: drag F/(6πμaU)"
+    bound = abs(found[1] - found[0]) / (2**2 - 1)
+    verify(case, found[1], 7.442, tolerance=bound, source="Zick & Homsy 1982")
 
 
 @pytest.mark.parametrize(("dim", "size", "share"), [(2, 16, 0.75), (3, 6, 0.6)])

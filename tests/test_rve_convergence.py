@@ -126,7 +126,7 @@ def test_conductivity_of_square_array_converges_to_the_published_value(
 
 
 @pytest.mark.parametrize("degree", [1, 2])
-def test_reciprocity_of_keller_converges_at_twice_the_degree(degree: int) -> None:
+def test_reciprocity_of_keller_converges_at_twice_the_degree(degree: int, verify: Verify) -> None:
     """k(σ) k(1/σ) = 1 after a quarter turn, whatever shape the mesh has made of the fibre."""
 
     def conductivity(count: int, contrast: float) -> Array:
@@ -137,9 +137,14 @@ def test_reciprocity_of_keller_converges_at_twice_the_degree(degree: int) -> Non
     products = [conductivity(n, 10.0)[0, 0] * conductivity(n, 0.1)[1, 1] for n in FINE]
     assert min(products) > 1.0  # both conductivities are bounds from above
     assert abs(rate([product - 1.0 for product in products]) - 2 * degree) < ASYMPTOTIC
+    case = f"square array of cylinders, f = 0.3, degree {degree}: k(σ) k(1/σ)"
+    bound = abs(products[1] - products[0]) / (2 ** (2 * degree - 0.5) - 1)
+    verify(case, products[1], 1.0, tolerance=bound, source="exact: Keller 1964")
 
 
-def test_checkerboard_converges_to_the_geometric_mean_as_its_corner_singularity_lets_it() -> None:
+def test_checkerboard_converges_to_the_geometric_mean_as_its_corner_singularity_lets_it(
+    verify: Verify,
+) -> None:
     """The temperature is r^λ at the corners, λ = (4/π) atan √(k₁/k₂), and the error is h^2λ."""
     conductivities = {"a": 1.0, "b": 4.0}
     exponent = 4.0 / np.pi * np.arctan(np.sqrt(conductivities["a"] / conductivities["b"]))
@@ -151,3 +156,5 @@ def test_checkerboard_converges_to_the_geometric_mean_as_its_corner_singularity_
     assert min(errors) > 0.0
     assert abs(rate(errors) - 2.0 * exponent) < ASYMPTOTIC / 5
     assert abs(2.0 * exponent - 1.18) < 0.01
+    bound = (errors[0] - errors[1]) / (2**1.1 - 1)
+    verify("chessboard, contrast 4", 2.0 + errors[1], 2.0, tolerance=bound, source="exact: √(k₁k₂)")
