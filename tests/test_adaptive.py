@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import two_scale
 from mpi4py import MPI
+from petsc4py import PETSc
 from two_scale import Specimen
 
 from fe2 import profile
@@ -18,7 +19,7 @@ from fe2.macro.law import Array
 from fe2.micro.condensation import condensed_tangent, flux_correction, homogenized_flux
 from fe2.micro.diffusion import diffusion
 from fe2.micro.model import Request
-from fe2.micro.newton import NewtonOptions
+from fe2.micro.newton import NewtonOptions, with_database
 from fe2.micro.rve import RVE
 from fe2.physics.conduction import LinearConduction, NonlinearConduction
 from fe2.simulation import Simulation
@@ -208,6 +209,21 @@ def test_flux_is_corrected_with_the_forces_of_the_modes_where_the_tangent_is_not
 def test_strategy_that_there_is_not_is_refused():
     with pytest.raises(InputError, match=r"strategy = 'best'.*adaptive, newton"):
         NewtonOptions(strategy="best")
+
+
+def test_option_of_petsc_chooses_the_strategy():
+    database = PETSc.Options("fe2_micro_")
+    try:
+        database["strategy"] = "newton"
+        assert with_database(NewtonOptions(tolerance=1e-3)) == NewtonOptions(
+            tolerance=1e-3, strategy="newton"
+        )
+        database["strategy"] = "best"
+        with pytest.raises(InputError, match=r"strategy = 'best'.*adaptive, newton"):
+            with_database(None)
+    finally:
+        database.delValue("strategy")
+    assert with_database(None) == NewtonOptions()
 
 
 def test_summary_and_profile_say_what_was_done(tmp_path, capsys):

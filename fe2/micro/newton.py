@@ -6,11 +6,12 @@ fluctuations, :math:`C w = 0`, and is the identity where there are no constraint
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from petsc4py import PETSc
 
 from fe2.errors import InputError, MicroSolveError
 from fe2.micro.distributed_solver import DistributedSolver, folded_part
@@ -18,6 +19,7 @@ from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
 from fe2.micro.recycling_solver import RecyclingSolver, recycles
+from fe2.micro.solver_choice import OPTIONS_PREFIX
 
 Array = npt.NDArray[np.float64]
 
@@ -54,6 +56,17 @@ class NewtonOptions:
             raise InputError(
                 f"strategy = {self.strategy!r} is not known; it is one of {', '.join(STRATEGIES)}"
             )
+
+
+def with_database(options: NewtonOptions | None) -> NewtonOptions:
+    """The options, the defaults where there are none; ``-fe2_micro_strategy`` in PETSc's database wins.
+
+    Raises:
+        InputError: The database has a strategy that there is not.
+    """
+    options = options or NewtonOptions()
+    strategy = PETSc.Options(OPTIONS_PREFIX).getString("strategy", options.strategy)
+    return replace(options, strategy=strategy)
 
 
 @dataclass

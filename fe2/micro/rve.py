@@ -26,7 +26,7 @@ from fe2.micro.increments import Increments
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
 from fe2.micro.model import Request
-from fe2.micro.newton import CellNewton, NewtonOptions
+from fe2.micro.newton import CellNewton, NewtonOptions, with_database
 from fe2.micro.problem import CellProblem
 from fe2.physics.kinematics import Kinematics
 from fe2.profile import count, phase
@@ -74,7 +74,7 @@ class RVE:
         Raises:
             InputError: The boundary condition is not known, or the cell is not periodic.
         """
-        self._options = options or NewtonOptions()
+        self._options = with_database(options)
         self._share = ElementShare(ranks, cell.mesh)
         self.cell, self.form = cell, self._share.form(form)
         self._problem = CellProblem(
