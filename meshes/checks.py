@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+MOST_ELEMENTS = 1e7
+"""Elements of a cell, roughly, above which a size is taken for a slip."""
+
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:
     """Raise ValueError that names the parameter, its value and what is right, unless the condition holds."""
@@ -43,8 +46,8 @@ def checked_size(size: float | None, period: Sequence[float], divisions: int = 1
     """Target element size; by default the shortest period over `divisions`.
 
     Raises:
-        ValueError: The size is not positive or leaves fewer than three elements in a period, too few to tell
-            an element's neighbours on either side of the cell apart.
+        ValueError: The size is not positive, leaves fewer than three elements in a period, too few to tell
+            an element's neighbours on either side of the cell apart, or asks for more than MOST_ELEMENTS.
     """
     if size is None:
         return min(period) / divisions
@@ -53,6 +56,8 @@ def checked_size(size: float | None, period: Sequence[float], divisions: int = 1
     require(
         size <= limit * (1.0 + 1e-12), "size", size, f"must be at most {limit:.6g}, a third of the period"
     )
+    least = (math.prod(period) / MOST_ELEMENTS) ** (1.0 / len(period))
+    require(size >= least, "size", size, f"must be at least {least:.3g}, or the mesh outgrows the memory")
     return float(size)
 
 

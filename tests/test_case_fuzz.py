@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import datetime
+import itertools
+import os
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from case_files import GENERATOR_CELL, IMAGE_CELL, RUN, Table, toml, write
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from mpi import PROGRAMS, mpiexec, succeeded
 
 from fe2.case.read import read_case
 from fe2.errors import InputError
 
-pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
+EXAMPLES = int(os.environ.get("FE2_FUZZ", "100"))
+"""Mutated cases of each test; `make test-all` takes 1200."""
 
 FILES = {"image": IMAGE_CELL, "generator": GENERATOR_CELL, "run": RUN}
 
@@ -102,8 +106,8 @@ def mutate(table: Table, draw: Any) -> None:
 
 
 @st.composite
-def mutated(draw: Any) -> Table:
-    table = copy.deepcopy(FILES[draw(st.sampled_from(sorted(FILES)))])
+def mutated(draw: Any, names: Sequence[str] = tuple(FILES)) -> Table:
+    table = copy.deepcopy(FILES[draw(st.sampled_from(sorted(names)))])
     for _ in range(draw(st.integers(1, 3))):
         mutate(table, draw)
     return table
@@ -126,7 +130,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 FUZZ = settings(
-    max_examples=1200,
+    max_examples=EXAMPLES,
     deadline=2000,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -166,6 +170,21 @@ def test_damaged_text_is_accepted_or_refused_with_file_and_line_or_key(
         key, _, right = line.partition(": ")
         assert key.strip(), line
         assert right.strip(), line
+
+
+@pytest.mark.mpi
+def test_two_ranks_agree_on_mutated_runs_without_traceback_or_hang(folder: Path) -> None:
+    cases = folder / "runs"
+    cases.mkdir()
+    numbers = itertools.count()
+
+    @settings(FUZZ, max_examples=EXAMPLES // 2, phases=[Phase.generate])
+    @given(table=mutated(names=["run"]))
+    def collect(table: Table) -> None:
+        write(cases, table, f"{next(numbers):05}.toml")
+
+    collect()
+    succeeded(mpiexec(2, [str(PROGRAMS / "mutated_runs.py"), str(cases)], timeout=280))
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from case_files import GENERATOR_CELL, IMAGE_CELL, RUN, changed, write
+from case_files import ELASTIC, GENERATOR_CELL, IMAGE_CELL, RUN, changed, write
 from mpi import mpiexec, succeeded
 from mpi import run as run_process
 
@@ -100,12 +100,48 @@ def test_homogenize_tells_of_the_pore_space(
     np.save(tmp_path / "pores.npy", labels)
     phases = {"pore": {"label": 0, **pore}, "grain": {"label": 1, **grain}}
     file = write(tmp_path, {"cell": {"image": "pores.npy", "physics": physics}, "phases": phases})
+    fractions = json.loads(well(fe2("homogenize", file, "--json")))["volume_fractions"]
+    assert fractions == pytest.approx({"pore": 7 / 36, "grain": 29 / 36}, rel=1e-12)
     out = re.sub(" +", " ", well(fe2("homogenize", file)))
     assert "connected along x: yes" in out
     assert "connected along y: no" in out
     assert "isolated, share of the cell, of pore: 0.0277778" in out
     assert ("tortuosity along x: 1.16667" in out) == (physics == "diffusion")
     assert ("tortuosity along y: infinite" in out) == (physics == "diffusion")
+
+
+def test_homogenize_gives_the_stiffness_of_an_undeformed_cell_in_finite_strain(
+    fe2: Command, tmp_path: Path
+) -> None:
+    """At zero a neo-Hookean cell is an elastic one, in effective stiffness and bounds."""
+    found = []
+    for physics, law in (("finite_strain", "neo_hookean"), ("small_strain", "linear_elastic")):
+        phases = {"layer_1": {**ELASTIC, "law": law}, "layer_2": {**ELASTIC, "law": law, "young": 21.0}}
+        table = changed(GENERATOR_CELL, cell__physics=physics, phases=phases)
+        found.append(json.loads(well(fe2("homogenize", write(tmp_path, table), "--json"))))
+    assert found[0]["components"] == found[1]["components"] == ["xx", "yy", "xy"]
+    np.testing.assert_allclose(found[0]["effective"], found[1]["effective"], rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(found[0]["bounds"]["voigt"], found[1]["bounds"]["voigt"], rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [({"cell__size": 1e-6}, "must be at least"), ({"cell__size": -1.0}, "must be")],
+)
+def test_homogenize_refuses_a_mesh_that_outgrows_the_memory(
+    fe2: Command, tmp_path: Path, change: dict[str, Any], problem: str
+) -> None:
+    result = fe2("homogenize", write(tmp_path, changed(GENERATOR_CELL, **change)))
+    assert result.status == 1
+    assert "cell.size" in result.err
+    assert problem in result.err
+
+
+def test_homogenize_says_that_an_image_is_singular(fe2: Command, tmp_path: Path) -> None:
+    table = changed(IMAGE_CELL, cell__voxel_size=[1.5e-12, 0.5])
+    result = fe2("homogenize", write(tmp_path, table))
+    assert result.status == 1
+    assert "singular to round-off" in result.err
 
 
 def test_homogenize_refuses_a_phase_without_a_voxel(fe2: Command, tmp_path: Path) -> None:

@@ -13,8 +13,6 @@ from case_files import RUN, changed, write
 from fe2.cli.main import run
 from fe2.io.history import read_history
 
-pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
-
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:

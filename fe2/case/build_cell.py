@@ -29,6 +29,15 @@ def build_rve(case: CellCase, options: NewtonOptions | None = None) -> RVE:
     Raises:
         CaseFileError: Image, mesh, phases or laws do not fit together; the message names file and key.
     """
+    return build_cell_and_rve(case, options)[1]
+
+
+def build_cell_and_rve(case: CellCase, options: NewtonOptions | None = None) -> tuple[Cell, RVE]:
+    """The whole cell, with what neither conducts nor flows, beside its representative volume element.
+
+    Raises:
+        CaseFileError: As :func:`build_rve`.
+    """
     with located(case):
         cell = build_cell(case)
         laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
@@ -40,7 +49,7 @@ def build_rve(case: CellCase, options: NewtonOptions | None = None) -> RVE:
             options=options,
             **factory_options(case, cell.names),
         )
-    return rve
+    return cell, rve
 
 
 def factory_options(case: CellCase, phases: Collection[str]) -> dict[str, Any]:

@@ -70,12 +70,12 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
         verbose: Tell how long each stage took.
         quiet: Show no spinner.
     """
-    from fe2.case.build_cell import build_rve
+    from fe2.case.build_cell import build_cell_and_rve
     from fe2.cli.output import plain, stage
 
     start = time.perf_counter()
     with stage("making the cell", quiet, verbose):
-        rve = build_rve(case)
+        cell, rve = build_cell_and_rve(case)
     with stage(f"solving for {rve.unknowns} unknowns", quiet, verbose) as rve.progress:
         found = rve.homogenize()
     if verbose and not quiet:
@@ -83,9 +83,10 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
     properties = dict(found.properties)
     result = {
         "physics": found.physics,
-        "components": found.components,
-        "effective": found.effective,
-        "volume_fractions": found.volume_fractions,
+        # in finite strain the stiffness of the undeformed cell, between the components of its bounds
+        "components": properties.pop("stiffness_components", found.components),
+        "effective": properties.pop("stiffness", found.effective),
+        "volume_fractions": cell.volume_fractions,
         "bounds": properties.pop("bounds", {}),
         "unknowns": found.unknowns,
         "seconds": time.perf_counter() - start,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from fe2.cli.output import number, write_text
 from fe2.cli.run_work import CASE, LOG
-from fe2.cli.show_work import convergence, curve, load_columns, overview, work
+from fe2.cli.show_work import convergence, curve, load_columns, main_load, overview, work
 from fe2.errors import InputError
 from fe2.io.history import read_history
 from fe2.io.summary import JSON
@@ -101,12 +101,12 @@ def _pictures(folder: Path, history: dict[str, Array], fields: dict[str, Any]) -
 
 def _instants(history: dict[str, Array]) -> dict[int, str]:
     """Stored steps that are drawn; 0 is the start."""
-    last, loads = len(history["time"]), load_columns(history)
+    last, load = len(history["time"]), main_load(history)
     instants = {last: "end"}
-    if loads and last:
-        highest = int(np.abs(history[loads[-1]]).argmax()) + 1
+    if load is not None and last:
+        highest = int(np.abs(history[load]).argmax()) + 1
         if highest != last:
-            instants = {highest: f"largest {loads[-1].replace('_', ' ')}", **instants}
+            instants = {highest: f"largest {load.replace('_', ' ')}", **instants}
     return instants
 
 

@@ -58,8 +58,7 @@ def overview(folder: Path, picture: Path, watch: int | None, choice: dict[str, A
     case = read_understood(folder / CASE)
     kinematics, local, place = _cell(case, folder, watch, choice["step"])
     field, local_field = default_fields(kinematics)
-    loads = load_columns(read_history(folder))
-    default = ("time", loads[-1]) if loads else ("time", "iterations")
+    default = ("time", main_load(read_history(folder)) or "iterations")
     return draw_run(
         folder,
         picture,
@@ -101,6 +100,16 @@ def load_columns(history: Mapping[str, Array]) -> list[str]:
     """Columns of the history that are loads and reactions."""
     names = list(history)
     return names[2 : 2 + len(names) - _NOT_LOADS]
+
+
+def main_load(history: Mapping[str, Array]) -> str | None:
+    """The component that changes most among those of the last load or reaction; None without any."""
+    loads = load_columns(history)
+    if not loads:
+        return None
+    stem = loads[-1].rpartition("_")[0]
+    alike = [name for name in loads if name.rpartition("_")[0] == stem]
+    return max(alike, key=lambda name: float(np.ptp(history[name])) if len(history[name]) else 0.0)
 
 
 def curve(history: Mapping[str, Array], picture: Path, x: str, y: str) -> Path:
@@ -149,6 +158,7 @@ def convergence(folder: Path, picture: Path) -> Path:
             norms = np.maximum(table["norm"][rows], np.finfo(float).tiny)
             plane.semilogy(table["iteration"][rows], norms, marker=".", linewidth=1.0, color=colour)
         plane.set_xlabel("iteration")
+        plane.xaxis.get_major_locator().set_params(integer=True)
         plane.set_ylabel("norm of the macroscopic residual")
         plane.set_title(f"{len(times)} steps, dark to light over time", fontsize="medium")
     return picture

@@ -125,7 +125,8 @@ class Progress:
             f"solves, {rate:.1f} per second"
         )
         for name, value in summary.models.items():
-            self._say(f"{name}: {value:.6g}")
+            if value:
+                self._say(f"{name}: {value:.6g}")
 
     def lines(self, text: str) -> None:
         """Text of several lines, e.g. a profile."""

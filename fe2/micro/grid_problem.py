@@ -61,11 +61,20 @@ class GridProblem:
             phase_of_voxel: Phase of each voxel of the periodic image, shape (nx, ny[, nz]).
             voxel: Stiffness of a voxel for each phase.
             reference: Stiffness of a voxel of the reference material, shape (k, k).
+
+        Raises:
+            MicroSolveError: The reference is singular to round-off.
         """
         shape, dim = phase_of_voxel.shape, phase_of_voxel.ndim
         self._voxel, self._shape = voxel, shape
         self._counts = np.bincount(phase_of_voxel.reshape(-1), minlength=len(voxel.stiffness))
-        self._green = GreenOperator(element_stencil(reference, voxel.components, dim), shape)
+        try:
+            self._green = GreenOperator(element_stencil(reference, voxel.components, dim), shape)
+        except np.linalg.LinAlgError as error:
+            raise MicroSolveError(
+                "the image is singular to round-off: the edges of its voxels, or the stiffnesses of its "
+                "phases, differ by too many orders of magnitude"
+            ) from error
         differences = voxel.stiffness - reference
         differing = [p for p, difference in enumerate(differences) if np.any(difference)]
         found = [_nodes(phase_of_voxel == phase) for phase in differing]

@@ -89,9 +89,12 @@ def _characterize(effective: Array, phases: list[Array], fractions: list[float])
     """What small strain says of the stiffness of the undeformed cell."""
     dim = round(np.sqrt(len(effective)))
     stiffnesses = [small_strain_stiffness(phase) for phase in phases]
-    return small_strain_kinematics(dim).characterize(
-        small_strain_stiffness(effective), stiffnesses, fractions
-    )
+    small_strain, stiffness = small_strain_kinematics(dim), small_strain_stiffness(effective)
+    return {
+        **small_strain.characterize(stiffness, stiffnesses, fractions),
+        "stiffness": small_strain.reported_tangent(stiffness),
+        "stiffness_components": small_strain.components,
+    }
 
 
 def _indicators(tangents: Array) -> dict[str, Array]:
