@@ -47,7 +47,10 @@ def test_resistances_of_layers_and_interfaces_add_up(
     tangent = resisting(laminate(shape, axis), degree=degree).homogenize().tangent
     assert relative_error(tangent, np.diag(exact)) < ROUND_OFF
     if degree == 1:
-        case, source = f"layers with contact resistance, {shape}: conductivity across", "exact: in series"
+        case, source = (
+            f"layers with contact resistance, {shape}: conductivity along {'xy'[axis]}",
+            "exact: in series",
+        )
         verify(case, tangent[axis, axis], exact[axis], tolerance=ROUND_OFF * max(exact), source=source)
 
 

@@ -56,7 +56,10 @@ def test_laminate_conducts_by_the_harmonic_mean_across_and_the_arithmetic_along(
         ("across", found.tangent[axis, axis], across),
         ("along", found.tangent[1 - axis, 1 - axis], along),
     ):
-        case, source = f"laminate of conductivities 1/20, {shape}: {name} the layers", "exact: means"
+        case, source = (
+            f"laminate of conductivities 1/20, {shape}: {name} layers normal to {'xy'[axis]}",
+            "exact: means",
+        )
         verify(case, value, reference, tolerance=ROUND_OFF * along, source=source)
     assert np.allclose(found.properties["principal_values"], np.sort(exact), rtol=ROUND_OFF)
     assert found.properties["anisotropy"] == pytest.approx(max(exact) / min(exact))

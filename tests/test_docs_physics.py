@@ -5,11 +5,19 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+from case_files import write
 from mpi import ROOT
+
+from fe2.case.build_cell import build_rve
+from fe2.case.catalogue import PHYSICS, Physics
+from fe2.case.cell_case import read_cell_case
 
 PAGE = ROOT / "docs" / "adding_a_physics.md"
 FILES = dict(re.findall(r"File `([\w/]+\.py)`:\n\n```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
@@ -35,6 +43,21 @@ def tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 
 def test_every_code_block_of_the_page_is_a_file() -> None:
     assert PAGE.read_text().count("```python") == len(FILES) == 3
+
+
+def test_entry_of_the_page_makes_the_physics_known_to_cell_files(
+    tests: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = re.search(r"# PHYSICS\[\"antiplane\"\].*?\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert entry is not None
+    monkeypatch.setitem(PHYSICS, "antiplane", Physics(**tomllib.loads(entry[1])))
+    law = {"law": "softening_shear", "reference": 0.3}
+    phases = {"a": {"label": 0, "shear": 1.0, **law}, "b": {"label": 1, "shear": 5.0, **law}}
+    table = {"cell": {"image": "labels.npy", "physics": "antiplane"}, "phases": phases}
+    file = write(tmp_path, table)
+    np.save(tmp_path / "labels.npy", np.kron([[0], [1]], np.ones((2, 4), dtype=int)))  # two layers, at rest
+    found = build_rve(read_cell_case(file)).homogenize().effective
+    assert np.allclose(found, np.diag([1.0 / (0.5 / 1.0 + 0.5 / 5.0), 3.0]), rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", TESTS)
