@@ -1,115 +1,166 @@
-"""Reduced cells against whole ones: time of a solve, error on paths that were not trained on, and refinement.
+"""Reduced cells against whole ones: a solve, unseen paths, a refined mesh, and a whole run.
 
-    OMP_NUM_THREADS=1 python benchmarks/reduced.py --dim 2 --output reduced_2d.json
-    OMP_NUM_THREADS=1 python benchmarks/reduced.py --dim 3 --output reduced_3d.json
+    OMP_NUM_THREADS=1 python benchmarks/reduced.py --case "2D 4.6k, localized" --refined --run --points 288
+    OMP_NUM_THREADS=1 python benchmarks/reduced.py --case "3D 15k, localized" --paths 8
 
-The cell has stiff elastic inclusions in a J2 matrix with a hardening of 1 % of the modulus. It is trained on
-cycles and random walks, and both cells are then taken along the same unseen cycles. All times are of one
-run; "ratio" is the time of the whole cell over that of the reduced. With --refined all is done with elements
-of half the size, and "refinement" is the ratio of the reduced solves' times.
+The cells and specimens are those of `specimens.py`. A cell is trained on cycles and random walks. Then the
+whole cell, by full Newton iterations, and the reduced one are taken side by side along cycles that were not
+trained on. With --refined the same is done with elements of half the size. With --run the specimen is solved
+with whole cells, by both strategies, and with the reduced cell under error control. All times are those of
+the processor, of one process.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import fe2  # isort: skip  # before DOLFINx
 
 import numpy as np
-from fe2_meshes.simple_cubic import simple_cubic
-from fe2_meshes.square_array import square_array
+from specimens import CASES, Case, rve, specimen
 
 from fe2.hierarchical.paths import Path as GradientPath
 from fe2.hierarchical.paths import cyclic, random_walks
-from fe2.hierarchical.training import train
+from fe2.hierarchical.reduction import Reduction
+from fe2.micro.model import MicroModel
 
-AMPLITUDE = 5e-3
-SIZES = {2: 0.046, 3: 0.075}
-DEGREES = {2: 2, 3: 1}
-
-
-def make_rve(dim: int, size: float) -> fe2.RVE:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "cell.msh"
-        {2: square_array, 3: simple_cubic}[dim](file, fraction={2: 0.3, 3: 0.2}[dim], size=size)
-        cell = fe2.read_cell(file)
-    matrix = fe2.J2Plasticity(young=70e3, poisson=0.3, yield_stress=100.0, hardening=700.0)
-    stiff = fe2.LinearElastic.isotropic(young=400e3, poisson=0.2)
-    laws = {name: matrix if name == "matrix" else stiff for name in cell.names}
-    return fe2.small_strain(cell, laws, degree=DEGREES[dim])
+TOLERANCE = 0.01
+"""Error of the flux beyond which a run solves a point in full, relative to the largest of the training."""
 
 
-def seconds_of(model: Any, path: GradientPath) -> tuple[float, np.ndarray]:
-    """Seconds of a solve, the median along a path, and the fluxes."""
-    row, trial = model.initial_state(), model.initial_state()
-    times, fluxes = [], []
+def seconds_of[T](work: Callable[[], T]) -> tuple[float, T]:
+    """Seconds of the processor, and the result."""
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+def trained(cell: fe2.RVE, arguments: argparse.Namespace) -> tuple[float, Reduction]:
+    """A reduction, with the seconds of solving and of reducing."""
+    count, amplitude = arguments.paths, arguments.amplitude
+    paths = cyclic(cell.kinematics, amplitude, count=count, steps=5, turns=(1.0, -1.0))
+    paths += random_walks(cell.kinematics, amplitude, count=count // 2, corners=3, steps=4)
+    return seconds_of(lambda: fe2.reduce(cell, paths, tolerance=arguments.tolerance))
+
+
+class Walker:
+    """A micro model on its way along a path."""
+
+    def __init__(self, model: MicroModel) -> None:
+        self._model = model
+        self._row, self._trial = model.initial_state(), model.initial_state()
+        self.seconds: list[float] = []
+        self.fluxes: list[np.ndarray] = []
+
+    def step(self, gradient: np.ndarray, dt: float) -> None:
+        seconds, response = seconds_of(lambda: self._model.solve(gradient, self._row, dt, self._trial))
+        self._row[:] = self._trial
+        self.seconds.append(seconds)
+        self.fluxes.append(response.flux)
+
+
+def side_by_side(models: dict[str, MicroModel], path: GradientPath) -> dict[str, Walker]:
+    """All models along a path, in turn in every step."""
+    walkers = {name: Walker(model) for name, model in models.items()}
     for dt, gradient in zip(path.steps, path.gradients, strict=True):
-        start = time.perf_counter()
-        fluxes.append(model.solve(gradient, row, float(dt), trial).flux)
-        times.append(time.perf_counter() - start)
-        row[:] = trial
-    return float(np.median(times)), np.array(fluxes)
+        for walker in walkers.values():
+            walker.step(gradient, float(dt))
+    return walkers
 
 
-def measure(dim: int, size: float, count: int, tolerance: float) -> dict[str, Any]:
-    rve = make_rve(dim, size)
-    start = time.perf_counter()
-    paths = cyclic(rve.kinematics, AMPLITUDE, count=count, steps=5, turns=(1.0, -1.0))
-    paths += random_walks(rve.kinematics, AMPLITUDE, count=count // 2, corners=3, steps=4)
-    solved = train(rve, paths)
-    trained = time.perf_counter()
-    reduction = fe2.reduce(rve, solved, tolerance=tolerance)
-    made = time.perf_counter()
-    model, controlled = reduction.model(), fe2.error_controlled(reduction, tolerance=1e9)
-    rows = []
-    for path in cyclic(rve.kinematics, 0.9 * AMPLITUDE, count=3, steps=5, turns=(1.0, -0.8, 0.6), seed=9):
-        full, truth = seconds_of(rve, path)
-        few, fluxes = seconds_of(model, path)
-        both, _ = seconds_of(controlled, path)
-        error = np.linalg.norm(fluxes - truth, axis=1).max() / np.linalg.norm(truth, axis=1).max()
-        rows.append((full, few, both, error))
-    full, few, both, _ = np.median(rows, axis=0)
-    return {
-        "dim": dim,
-        "unknowns": rve.unknowns,
-        "mesh_cells": reduction.report.all_cells,
-        "modes": reduction.report.modes,
-        "cubature_cells": reduction.report.cells,
-        "training_solves": reduction.report.solves,
-        "training_seconds": trained - start,
-        "reduction_seconds": made - trained,
-        "ms_full": 1e3 * full,
-        "ms_reduced": 1e3 * few,
-        "ms_error_controlled": 1e3 * both,
-        "ratio": full / few,
-        "ratio_error_controlled": full / both,
-        "largest_error": max(row[3] for row in rows),
+def solves(case: Case, arguments: argparse.Namespace) -> tuple[dict[str, Any], Reduction, float]:
+    """Time and error of single solves, the reduction, and what it took."""
+    cell = rve(case)
+    seconds, reduction = trained(cell, arguments)
+    controlled = fe2.error_controlled(reduction, tolerance=1e9)
+    models = {"full": rve(case, "newton"), "reduced": reduction.model(), "controlled": controlled}
+    turns = (1.0, -0.8, 0.6)
+    unseen = cyclic(cell.kinematics, 0.9 * arguments.amplitude, count=2, steps=5, turns=turns, seed=9)
+    times: dict[str, list[float]] = {name: [] for name in models}
+    errors = []
+    for path in unseen:
+        walkers = side_by_side(models, path)
+        for name, walker in walkers.items():
+            times[name] += walker.seconds
+        truth = np.array(walkers["full"].fluxes)
+        error = np.linalg.norm(np.array(walkers["reduced"].fluxes) - truth, axis=1).max()
+        errors.append(error / np.linalg.norm(truth, axis=1).max())
+    mean = {name: float(np.mean(values)) for name, values in times.items()}
+    report = reduction.report
+    facts = {
+        "unknowns": cell.unknowns,
+        "mesh_cells": report.all_cells,
+        "modes": report.modes,
+        "cubature_cells": report.cells,
+        "training_solves": report.solves,
+        "training_seconds": seconds,
+        "held_out_error": report.held_out_error,
+        **{f"ms_{name}": 1e3 * value for name, value in mean.items()},
+        "ratio": mean["full"] / mean["reduced"],
+        "ratio_controlled": mean["full"] / mean["controlled"],
+        "largest_error": max(errors),
     }
+    return facts, reduction, seconds
+
+
+def runs(case: Case, reduction: Reduction, training: float) -> dict[str, Any]:
+    """The specimen with whole cells and with the reduced one; ratios count the training, used twice."""
+    controlled = fe2.error_controlled(reduction, tolerance=TOLERANCE)
+    models = {"reduced": controlled, "adaptive": rve(case), "newton": rve(case, "newton")}
+    seconds, reactions = {}, {}
+    for name, model in models.items():
+        body = specimen(case, model)
+        seconds[name], (reactions[name], _) = seconds_of(body.run)
+    scale = np.abs(reactions["newton"]).max()
+    result: dict[str, Any] = {
+        "points": case.points,
+        "seconds": seconds,
+        "error_of_reactions": float(np.abs(reactions["reduced"] - reactions["newton"]).max() / scale),
+        **controlled.report(),
+    }
+    for name in ("adaptive", "newton"):
+        result[f"ratio_{name}"] = seconds[name] / seconds["reduced"]
+        result[f"ratio_{name}_with_training"] = 2 * seconds[name] / (training + 2 * seconds["reduced"])
+    return result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Reduced cells against whole ones.")
-    parser.add_argument("--dim", type=int, choices=(2, 3), default=2)
-    parser.add_argument("--size", type=float, help="edge length of the elements, the cell's being 1")
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--case", choices=list(CASES), default="2D 4.6k, localized")
+    parser.add_argument("--divisions", type=int, help="other elements along an edge of the cell")
+    parser.add_argument("--points", type=int, help="another number of points of the specimen")
+    parser.add_argument("--amplitude", type=float, default=5e-3, help="largest strain of the training")
     parser.add_argument("--paths", type=int, default=16, help="cycles of the training; half as many walks")
-    parser.add_argument("--tolerance", type=float, default=0.03)
+    parser.add_argument("--tolerance", type=float, default=0.05, help="part of fluctuations left out")
     parser.add_argument("--refined", action="store_true", help="again with elements of half the size")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--run", action="store_true", help="the whole specimen too")
+    parser.add_argument("--output", type=Path, help="JSON file")
     arguments = parser.parse_args()
-    size = arguments.size or SIZES[arguments.dim]
-    results = measure(arguments.dim, size, arguments.paths, arguments.tolerance)
+    case = CASES[arguments.case]
+    case = replace(
+        case, divisions=arguments.divisions or case.divisions, points=arguments.points or case.points
+    )
+    results, reduction, training = solves(case, arguments)
+    print(json.dumps(results, indent=1), flush=True)
+    if arguments.run:
+        results["run"] = runs(case, reduction, training)
+        print(json.dumps(results["run"], indent=1), flush=True)
     if arguments.refined:
-        fine = measure(arguments.dim, size / 2, arguments.paths, arguments.tolerance)
-        results = {**results, "refined": fine, "refinement": fine["ms_reduced"] / results["ms_reduced"]}
-    text = json.dumps(results, indent=2)
-    print(text)
+        fine, _, _ = solves(replace(case, divisions=2 * case.divisions), arguments)
+        results["refined"] = fine
+        results["refinement"] = fine["ms_reduced"] / results["ms_reduced"]
+        print(json.dumps({"refined": fine, "refinement": results["refinement"]}, indent=1), flush=True)
     if arguments.output is not None:
-        arguments.output.write_text(text + "\n")
+        arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

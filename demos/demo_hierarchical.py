@@ -42,13 +42,13 @@ from fe2_meshes.square_array import square_array
 from matplotlib.tri import Triangulation
 
 from fe2.hierarchical.paths import cyclic, random_walks
-from fe2.hierarchical.training import follow
+from fe2.hierarchical.solved_path import solve_path
 from fe2.io.gmsh_mesh import read_mesh
 
 parser = argparse.ArgumentParser(description="A perforated plate: concurrent, reduced, linearized.")
 parser.add_argument("--output", type=Path, default=Path("results/hierarchical"), help="folder of results")
-parser.add_argument("--size", type=float, default=0.1, help="size of the cell's elements, period 1")
-parser.add_argument("--plate-size", type=float, default=1.6, help="size of elements at the hole, mm")
+parser.add_argument("--size", type=float, default=0.05, help="size of the cell's elements, period 1")
+parser.add_argument("--plate-size", type=float, default=0.9, help="size of elements at the hole, mm")
 arguments = parser.parse_args()
 folder: Path = arguments.output
 folder.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ concurrent, reduced = results["concurrent"], results["reduced"]
 # %%
 true_errors = np.zeros((len(times) - 1, len(reduced.law.pool.states)))
 for point, row in enumerate(reduced.law.pool.states):
-    truth = follow(rve, reduced.micro.path(row))
+    truth = solve_path(rve, reduced.micro.path(row))
     answers = np.array([fluxes[point] for fluxes in reduced.fluxes])
     true_errors[:, point] = np.linalg.norm(answers - truth.fluxes, axis=1)
 # fluxes of a converged step are exact to the tolerance of the cells' solver
@@ -194,12 +194,15 @@ for (name, result), style in zip(results.items(), ("k-", "C1o", "C7--"), strict=
 curve.set(title="force and displacement", xlabel="displacement of the grip U (mm)", ylabel="F (N/mm)")
 curve.set_ylim(1.6 * min(concurrent.forces), 1.6 * max(concurrent.forces))
 curve.legend()
-image = full.tripcolor(triangles, reduced.average("steps_solved_in_full"), vmin=0.0, cmap="magma_r")
+solved_in_full = reduced.average("steps_solved_in_full")
+colours = plt.get_cmap("magma_r", len(times))
+image = full.tripcolor(triangles, solved_in_full, vmin=-0.5, vmax=len(times) - 0.5, cmap=colours)
 full.set(title="reduced: steps solved in full", aspect="equal", xlabel="x (mm)", ylabel="y (mm)")
-figure.colorbar(image, ax=full, shrink=0.8)
+figure.colorbar(image, ax=full, shrink=0.8, ticks=range(len(times)))
 seconds = [concurrent.seconds, training_seconds, reduced.seconds, results["linearized"].seconds]
-bars.barh(["concurrent", "training", "reduced", "linearized"], seconds, color=["k", "C1", "C1", "C7"])
-bars.set(title="time of each", xlabel="s", xscale="log")
+drawn = bars.barh(["concurrent", "training", "reduced", "linearized"], seconds, color=["k", "C3", "C1", "C7"])
+bars.bar_label(drawn, [f"{value:.3g} s" for value in seconds], padding=4)
+bars.set(title="time of each", xlabel="s", xscale="log", xlim=(0.5 * min(seconds), 8.0 * max(seconds)))
 bars.invert_yaxis()
 figure.savefig(folder / "hierarchical.png", dpi=130)
 

@@ -10,14 +10,15 @@ import numpy as np
 
 from fe2.hierarchical.paths import Path, cyclic, monotonic, random_walks
 from fe2.hierarchical.reduction import Reduction, reduce
-from fe2.hierarchical.training import Snapshots, train
+from fe2.hierarchical.solved_path import SolvedPath
+from fe2.hierarchical.training import train
 from fe2.micro.rve import RVE
 
 AMPLITUDE = 0.01
 
 
 @cache
-def plastic_training() -> tuple[Snapshots, ...]:
+def plastic_training() -> tuple[SolvedPath, ...]:
     kinematics = two_scale.plastic_rve().kinematics
     paths = cyclic(kinematics, AMPLITUDE, count=8, steps=4) + random_walks(
         kinematics, AMPLITUDE, count=4, corners=3, steps=4
@@ -26,7 +27,7 @@ def plastic_training() -> tuple[Snapshots, ...]:
 
 
 @cache
-def held_out() -> tuple[Snapshots, ...]:
+def held_out() -> tuple[SolvedPath, ...]:
     kinematics = two_scale.plastic_rve().kinematics
     paths = cyclic(kinematics, AMPLITUDE, count=10, steps=4, seed=11) + random_walks(
         kinematics, AMPLITUDE, count=9, corners=3, steps=4, seed=12
@@ -41,7 +42,7 @@ def plastic_reduction(tolerance: float = 0.02) -> Reduction:
 
 
 @cache
-def unseen() -> tuple[Snapshots, ...]:
+def unseen() -> tuple[SolvedPath, ...]:
     kinematics = two_scale.plastic_rve().kinematics
     paths = cyclic(kinematics, AMPLITUDE, count=3, steps=4, turns=(0.9, -0.6, 0.8), seed=5)
     return tuple(train(two_scale.plastic_rve(), paths))
@@ -52,7 +53,7 @@ def straight(rve: RVE, amplitude: float, steps: int = 4) -> list[Path]:
     return monotonic(rve.kinematics, amplitude, count=rve.kinematics.size + 1, steps=steps)
 
 
-def last_state(model, path: Snapshots, steps: int | None = None) -> np.ndarray:
+def last_state(model, path: SolvedPath, steps: int | None = None) -> np.ndarray:
     """State of a micro model after some steps of a path, all of them by default."""
     row, trial = model.initial_state(), model.initial_state()
     for dt, gradient in list(zip(path.steps, path.gradients, strict=True))[:steps]:

@@ -10,6 +10,7 @@ import pytest
 from case_files import GENERATOR_CELL, RUN, changed, write
 
 from fe2.cli.main import run
+from fe2.hierarchical.database import read_database
 from fe2.io.history import read_history
 
 pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
@@ -41,6 +42,29 @@ def test_a_reduced_cell_is_made_and_used(tmp_path: Path, capfd: pytest.CaptureFi
     assert run(["run", str(write(tmp_path, other, "other.toml")), "-q"]) == 1
     assert "laws.composite.reduction" in (error := capfd.readouterr().err)
     assert "made of another cell" in error
+
+
+def test_paths_that_were_sampled_are_reduced_and_full_solves_have_a_budget(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    cell, paths = write(tmp_path, GENERATOR_CELL, "cell.toml"), tmp_path / "paths.h5"
+    for kind in ("cyclic", "random"):
+        kinds = ["--amplitude", "0.01", "--kind", kind, "--count", "4", "--steps", "3", "-q"]
+        assert run(["sample", str(cell), "-o", str(paths), *kinds]) == 0
+    reduce = ["reduce", str(cell), "-o", str(tmp_path / "cell.h5"), "--json"]
+    assert run([*reduce, "--database", str(paths)]) == 0
+    from_paths = json.loads(capfd.readouterr().out)
+    assert run([*reduce, *SMALL]) == 0
+    assert from_paths["solves"] == sum(len(solved.steps) for solved in read_database(paths).paths)
+    assert from_paths["held_out_error"] < 0.02
+    assert run(reduce) == 2
+    assert "--amplitude or --database is needed" in capfd.readouterr().err
+    for budget in (0, 3):
+        case = changed(REDUCED, laws__composite__reduction__budget=budget, output__folder=f"budget_{budget}")
+        assert run(["run", str(write(tmp_path, case, "run.toml")), "-q"]) == 0
+        summary = json.loads((tmp_path / f"budget_{budget}" / "summary.json").read_text())
+        # nothing is known before the first of the two steps
+        assert summary["models"]["points that became full"] == budget
 
 
 def test_a_reduced_law_needs_its_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import fe2  # noqa: F401  # isort: skip  # before dolfinx
 
+import h5py
 import numpy as np
 import pytest
 import two_scale
@@ -18,9 +21,10 @@ from fe2.hierarchical.indicator import along
 from fe2.hierarchical.paths import Path, directions, random_walks
 from fe2.hierarchical.reduced_rve import ReducedRVE
 from fe2.hierarchical.reduction import reduce
+from fe2.hierarchical.solved_path import solve_path
 from fe2.hierarchical.storage import load, save
 from fe2.hierarchical.trained_range import trained_range
-from fe2.hierarchical.training import follow, train
+from fe2.hierarchical.training import train
 from fe2.micro.boundary import BOUNDARY_CONDITIONS
 from fe2.micro.diffusion import diffusion
 from fe2.micro.finite_strain import finite_strain
@@ -248,9 +252,19 @@ def test_training_needs_a_path_that_fits():
     with pytest.raises(InputError, match="one path at least"):
         reduce(two_scale.elastic_rve(), [])
     with pytest.raises(InputError, match="takes 3: xx, yy, xy"):
-        follow(two_scale.elastic_rve(), Path(np.ones(1), np.zeros((1, 2))))
+        solve_path(two_scale.elastic_rve(), Path(np.ones(1), np.zeros((1, 2))))
     with pytest.raises(InputError, match="have to be positive and to increase"):
         Path(np.array([1.0, 1.0]), np.zeros((2, 3)))
+
+
+def test_paths_that_were_solved_before_need_their_states():
+    rve, paths = two_scale.plastic_rve(), straight(two_scale.plastic_rve(), AMPLITUDE)
+    solved = [solve_path(rve, path) for path in paths]
+    once, again = (reduce(rve, given, held_out=[]) for given in (paths, solved))
+    np.testing.assert_array_equal(again.fine.cubature.cells, once.fine.cubature.cells)
+    np.testing.assert_allclose(again.fine.basis.modes, once.fine.basis.modes, rtol=1e-12)
+    with pytest.raises(InputError, match="sample it with states"):
+        reduce(rve, [solve_path(rve, paths[0], states=False)])
 
 
 def test_nothing_is_extrapolated():
@@ -281,9 +295,9 @@ def test_a_step_that_fails_is_cut_and_recorded():
         return failing(gradient, state, dt, out)
 
     rve.solve = solve  # type: ignore[method-assign]
-    snapshots = train(rve, [Path(np.ones(1), np.array([[1e-3, 0.0, 0.0]]))])[0]
-    np.testing.assert_allclose(snapshots.steps, 0.25)
-    np.testing.assert_allclose(snapshots.gradients[:, 0], [0.25e-3, 0.5e-3, 0.75e-3, 1e-3])
+    solved = train(rve, [Path(np.ones(1), np.array([[1e-3, 0.0, 0.0]]))])[0]
+    np.testing.assert_allclose(solved.steps, 0.25)
+    np.testing.assert_allclose(solved.gradients[:, 0], [0.25e-3, 0.5e-3, 0.75e-3, 1e-3])
 
 
 @pytest.mark.parametrize("size", [2, 6])
@@ -319,6 +333,10 @@ def test_a_file_of_another_cell_or_other_laws_is_refused(tmp_path):
     for other in (two_scale.uniform_plastic_rve(), two_scale.elastic_rve()):
         with pytest.raises(InputError, match=r"cell.h5: the reduction was made of another"):
             load(tmp_path / "cell.h5", other)
+    with h5py.File(tmp_path / "cell.h5", "r+") as file:
+        file.attrs["identity"] = json.dumps({**json.loads(file.attrs["identity"]), "fe2": "0.0.1"})
+    with pytest.raises(InputError, match=r"fe2 was .?0.0.1"):
+        load(tmp_path / "cell.h5", two_scale.plastic_rve())
 
 
 def test_a_file_that_is_none_is_refused(tmp_path):

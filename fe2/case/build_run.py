@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import ufl
@@ -28,6 +28,8 @@ from fe2.case.run_tables import StepsTable
 from fe2.case.understood import decisive, understood
 from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
+from fe2.hierarchical.budget import FullSolves
+from fe2.hierarchical.error_control import ErrorControlledRVE
 from fe2.io.checkpoint_schedule import Checkpoints
 from fe2.io.gmsh_mesh import MarkedMesh
 from fe2.macro.law import HomogenizedLaw
@@ -109,6 +111,28 @@ def load_steps(table: StepsTable, conditions: Conditions) -> LoadSteps:
     return LoadSteps(times, _naming_time(conditions.apply), table.smallest)
 
 
+def _in_turn(*actions: Callable[[float], None]) -> Callable[[float], None]:
+    def all_of_them(time: float) -> None:
+        for action in actions:
+            action(time)
+
+    return all_of_them
+
+
+def _full_solves(model: Model, problem: MacroProblem) -> list[FullSolves]:
+    """What grants full solves before every step, for laws with a budget of them."""
+    budgets = [
+        None if subdomain.law.reduction is None else subdomain.law.reduction.budget
+        for subdomain in model.subdomains
+        if subdomain.rve is not None
+    ]
+    return [
+        FullSolves(law, law.micro, budget, problem.comm)
+        for law, budget in zip(problem.laws, budgets, strict=True)
+        if budget is not None and isinstance(law.micro, ErrorControlledRVE)
+    ]
+
+
 def _naming_time(apply: Callable[[float], None]) -> Callable[[float], None]:
     def checked(time: float) -> None:
         try:
@@ -185,7 +209,7 @@ def build_simulation(
     balance = balance_columns(case, model.storage, model.conditions, problem)
     return Simulation(
         problem,
-        model.steps,
+        replace(model.steps, apply=_in_turn(*_full_solves(model, problem), model.steps.apply)),
         output=case.path(output.folder),
         loads={**constants, **_reactions(model, problem), **balance},
         watch=output.watch,

@@ -134,6 +134,9 @@ class ReductionTable(Table):
     """What becomes of points outside of the trained range: solved whole, or refused, which cuts the step."""
     capacity: int = Field(500, ge=1)
     """Largest number of steps of the run, for which every point has room."""
+    budget: int | None = Field(None, ge=0)
+    """Points of the law that are solved in full in each step, those where weight times estimated error is
+    largest, whatever `error` says; without it, all whose estimate exceeds `error`."""
 
 
 class InterpolationTable(Table):

@@ -11,8 +11,9 @@ import click
 from fe2.cli.options import as_json, file_argument, volume
 
 _EPILOG = """\b
-Example:
+Examples:
   fe2 reduce cell.toml -o cell.h5 --amplitude 0.01
+  fe2 reduce cell.toml -o cell.h5 --database paths.h5
 \b
 In a run file:
   [laws.composite]
@@ -21,7 +22,8 @@ In a run file:
   reduction = { file = "cell.h5", error = 0.01 }
 
 The cell is solved along cycles in evenly spread directions and along random walks, up to the amplitude; every
-fourth path is held out to calibrate the estimate of the error. Beyond the amplitude a run solves it whole."""
+fourth path is held out to calibrate the estimate of the error. Beyond the amplitude a run solves it whole.
+Paths that fe2 sample solved, on many ranks or along what a run recorded, are taken as they are."""
 
 
 @click.command("reduce", short_help="A reduced cell for runs.", epilog=_EPILOG)
@@ -29,9 +31,14 @@ fourth path is held out to calibrate the estimate of the error. Beyond the ampli
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write, .h5.")
 @click.option(
     "--amplitude",
-    required=True,
     type=click.FloatRange(0.0, min_open=True),
     help="Largest change of the gradient that is trained, internal components.",
+)
+@click.option(
+    "--database",
+    metavar="PATHS.h5",
+    type=click.Path(path_type=Path),
+    help="Paths that fe2 sample solved, instead or besides.",
 )
 @click.option("--paths", default=24, show_default=True, type=click.IntRange(2), help="Paths of each kind.")
 @click.option("--steps", default=6, show_default=True, type=click.IntRange(1), help="Steps in an amplitude.")
@@ -45,7 +52,8 @@ fourth path is held out to calibrate the estimate of the error. Beyond the ampli
 def command(
     file: Path,
     output: Path,
-    amplitude: float,
+    amplitude: float | None,
+    database: Path | None,
     paths: int,
     steps: int,
     duration: float,
@@ -56,14 +64,19 @@ def command(
     quiet: bool,
 ) -> None:
     """Solve a cell along paths, and keep modes and a few mesh cells of it for later runs."""
+    if amplitude is None and database is None:
+        raise click.UsageError("--amplitude or --database is needed, or both")
     from mpi4py import MPI
 
     from fe2 import _dependencies as _dependencies  # says what is missing
     from fe2.case.build_cell import build_rve
     from fe2.case.cell_case import read_cell_case
     from fe2.cli.output import plain, stage
+    from fe2.hierarchical.database import read_database
+    from fe2.hierarchical.paths import Path as GradientPath
     from fe2.hierarchical.paths import cyclic, random_walks
     from fe2.hierarchical.reduction import reduce
+    from fe2.hierarchical.solved_path import SolvedPath
     from fe2.hierarchical.storage import check_name, save
     from fe2.parallel import on_root
 
@@ -72,10 +85,14 @@ def command(
         case = read_cell_case(file)
         with stage("making the cell", quiet, verbose):
             rve = build_rve(case)
-        trained = cyclic(rve.kinematics, amplitude, count=paths, steps=steps, duration=duration, seed=seed)
-        trained += random_walks(
-            rve.kinematics, amplitude, count=paths, steps=steps, duration=duration, seed=seed
-        )
+        trained: list[GradientPath | SolvedPath] = []
+        if database is not None:
+            trained += read_database(database, rve).paths
+        if amplitude is not None:
+            for kind in (cyclic, random_walks):
+                trained += kind(
+                    rve.kinematics, amplitude, count=paths, steps=steps, duration=duration, seed=seed
+                )
         with stage("training", quiet, verbose):
             reduction = reduce(rve, trained, tolerance=tolerance)
         save(reduction, output)

@@ -28,12 +28,13 @@ class FullSolves:
     r"""Grants full solves to the points with the largest :math:`w_i\,\eta_i`.
 
     With the quadrature weight w and the estimated error η of the flux at the end of the last step, a point
-    contributes at most :math:`w_i \eta_i \|g(v)\|` to the error of the macroscopic residual. After each
-    step, the `budget` points with the largest contributions are solved in full in the next step; all others
-    are answered by the reduced cell, whatever their estimate, but for points outside of the trained range.
-    ::
+    contributes at most :math:`w_i \eta_i \|g(v)\|` to the error of the macroscopic residual. The `budget`
+    points with the largest contributions are solved in full in the next step; all others are answered by the
+    reduced cell, whatever their estimate, but for points outside of the trained range. It is called after
+    each step, or before it where the load is set; then a restart changes nothing::
 
-        simulation = Simulation(problem, steps, after_step=FullSolves(law, model, 10, comm))
+        choose = FullSolves(law, model, 10, comm)
+        simulation = Simulation(problem, steps, after_step=choose)
 
     Before the first step nothing is known, so that step is reduced everywhere.
     """
@@ -60,6 +61,6 @@ class FullSolves:
         states = self._law.pool.states
         contributions = self._law.weights() * self._model.estimates(states)
         mine = np.argsort(-contributions, kind="stable")[: self._budget]
-        own = [(float(contributions[k]), self._model.key(states[k])) for k in mine]
+        own = [(float(contributions[k]), self._model.key(states[k])) for k in mine if contributions[k] > 0.0]
         everyone = sorted(entry for part in self._comm.allgather(own) for entry in part)
         self._model.granted = frozenset(key for _, key in everyone[::-1][: self._budget])

@@ -24,7 +24,7 @@ from dolfinx import fem
 from fe2.errors import MicroSolveError
 from fe2.hierarchical.basis import Basis, Virgin
 from fe2.hierarchical.restriction import broken, cellwise
-from fe2.hierarchical.training import Snapshots
+from fe2.hierarchical.solved_path import SolvedPath
 from fe2.jit import compile_form
 from fe2.micro.problem import CellProblem
 from fe2.quadrature import point_weights
@@ -62,7 +62,7 @@ def empirical_cubature(
     problem: CellProblem,
     basis: Basis,
     virgin: Virgin,
-    training: Sequence[Snapshots],
+    training: Sequence[SolvedPath],
     *,
     tolerance: float,
 ) -> Cubature:
@@ -72,7 +72,7 @@ def empirical_cubature(
         problem: The whole cell's problem; any state may be loaded afterwards.
         basis: Modes of the fluctuation.
         virgin: The linearized virgin cell.
-        training: Snapshots along paths.
+        training: Paths that were solved.
         tolerance: Part of the shares, in their norm, that the conditions may leave out.
     """
     cell = problem.cell
@@ -147,7 +147,7 @@ class _Shares:
         self.volumes = point_weights(mesh, form.quadrature_degree, cells)
         self.points_per_cell = len(self.volumes) // len(cells)
 
-    def along(self, path: Snapshots) -> Iterator[list[Array]]:
+    def along(self, path: SolvedPath) -> Iterator[list[Array]]:
         """For each step the shares in forces, and in each history variable, as columns."""
         layout = self._problem.layout
         for number, (dt, gradient) in enumerate(zip(path.steps, path.gradients, strict=True)):

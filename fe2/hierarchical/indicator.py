@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fe2.hierarchical.training import Snapshots
+from fe2.hierarchical.solved_path import SolvedPath
 from fe2.micro.model import MicroModel
 
 Array = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ class Indicator:
         return self.factor * (float(np.linalg.norm(fine - coarse)) + self.floor)
 
 
-def calibrated(fine: MicroModel, coarse: MicroModel, held_out: Sequence[Snapshots]) -> Indicator:
+def calibrated(fine: MicroModel, coarse: MicroModel, held_out: Sequence[SolvedPath]) -> Indicator:
     """The indicator of two reduced cells, from paths that neither was trained on."""
     fluxes = [(along(fine, path), along(coarse, path), path.fluxes) for path in held_out]
     differences = np.concatenate([np.linalg.norm(f - c, axis=1) for f, c, _ in fluxes])
@@ -59,7 +59,7 @@ def calibrated(fine: MicroModel, coarse: MicroModel, held_out: Sequence[Snapshot
     return Indicator(float(np.max(errors / (differences + floor))), floor)
 
 
-def along(model: MicroModel, path: Snapshots) -> Array:
+def along(model: MicroModel, path: SolvedPath) -> Array:
     """Fluxes of a micro model along a path, shape (k, m)."""
     row, trial = model.initial_state(), model.initial_state()
     fluxes = []

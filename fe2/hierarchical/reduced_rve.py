@@ -108,7 +108,7 @@ class ReducedRVE:
         self._layout = self._problem.layout
         self._fields = np.hstack([self._part.form.modes, modes])
         self._sizes = np.abs(modes)
-        self._stiffness = _Rows(self._problem.stiffness)
+        self._projection = _Projection(self._problem.stiffness, self._fields, len(cubature.cells))
         self._weights = self._history_weights()
         self._virgin = self.from_full(rve.initial_state())
 
@@ -265,23 +265,30 @@ class ReducedRVE:
 
     def _matrix(self) -> Array:
         """BᵀKB at the field of the last residual."""
-        stiffness = self._stiffness.updated(self._problem.assemble_stiffness())
-        matrix: Array = self._fields.T @ (stiffness @ self._fields)
-        return matrix
+        return self._projection.of(self._problem.assemble_stiffness())
 
 
-class _Rows:
-    """A copy of a block matrix in compressed rows, whose products with many columns are faster."""
+class _Projection:
+    """BᵀKB for a stiffness K that is dense in each mesh cell and couples none of them."""
 
-    def __init__(self, blocks: sp.bsr_matrix | sp.csr_matrix) -> None:
-        numbered = blocks.copy()
-        numbered.data = np.arange(blocks.data.size, dtype=np.float64).reshape(blocks.data.shape)
-        self._rows = numbered.tocsr()
-        self._order = self._rows.data.astype(np.int64)
+    def __init__(self, stiffness: sp.bsr_matrix | sp.csr_matrix, fields: Array, cells: int) -> None:
+        numbered = stiffness.copy()
+        numbered.data = np.arange(stiffness.data.size, dtype=np.float64).reshape(stiffness.data.shape)
+        rows = numbered.tocsr()
+        rows.sort_indices()
+        dofs = rows.shape[0] // cells
+        # rows of one mesh cell have the same columns, its own
+        columns = rows.indices.reshape(-1, dofs)
+        order = np.argsort(columns[:, 0], kind="stable")
+        self._places = rows.data.astype(np.int64).reshape(-1, dofs)[order].reshape(cells, dofs, dofs)
+        self._fields = fields[order].reshape(cells, dofs, -1)
+        self._flat = fields[order]
 
-    def updated(self, values: Array) -> sp.csr_matrix:
-        np.take(values.reshape(-1), self._order, out=self._rows.data)
-        return self._rows
+    def of(self, values: Array) -> Array:
+        """BᵀKB, for the stiffness's values in the order of its data."""
+        products = values.reshape(-1)[self._places] @ self._fields
+        projected: Array = self._flat.T @ products.reshape(self._flat.shape)
+        return projected
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,9 @@ from fe2.hierarchical.indicator import Indicator, along, calibrated
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.reduced_rve import ReducedRVE
 from fe2.hierarchical.restriction import check_integrals
+from fe2.hierarchical.solved_path import SolvedPath
 from fe2.hierarchical.trained_range import TrainedRange, trained_range
-from fe2.hierarchical.training import Snapshots, train
+from fe2.hierarchical.training import train
 from fe2.micro.rve import RVE
 
 Array = npt.NDArray[np.float64]
@@ -139,12 +140,12 @@ class Reduction:
 
 def reduce(
     rve: RVE,
-    paths: Sequence[Path | Snapshots],
+    paths: Sequence[Path | SolvedPath],
     *,
     tolerance: float = ReductionOptions.tolerance,
     cubature_tolerance: float | None = None,
     modes: int | None = None,
-    held_out: Sequence[Path | Snapshots] | None = None,
+    held_out: Sequence[Path | SolvedPath] | None = None,
 ) -> Reduction:
     """Reduce a cell to what it does along paths.
 
@@ -198,13 +199,13 @@ def reduce(
         trained,
         indicator,
         scale,
-        tuple(path.path for path in everything),
+        tuple(path.taken for path in everything),
         len(kept_out),
         report,
     )
 
 
-def _level(rve: RVE, virgin: Virgin, training: Sequence[Snapshots], options: ReductionOptions) -> Level:
+def _level(rve: RVE, virgin: Virgin, training: Sequence[SolvedPath], options: ReductionOptions) -> Level:
     problem = rve.problem
     columns = np.hstack([path.states[1:, problem.layout.fluctuation].T for path in training])
     gradients = np.vstack([path.gradients for path in training])
@@ -238,6 +239,6 @@ def _check(rve: RVE) -> None:
     check_integrals(rve.form)
 
 
-def _largest_error(model: ReducedRVE, paths: Sequence[Snapshots]) -> float:
+def _largest_error(model: ReducedRVE, paths: Sequence[SolvedPath]) -> float:
     errors = [np.linalg.norm(along(model, path) - path.fluxes, axis=1).max() for path in paths]
     return float(max(errors)) if errors else float("nan")

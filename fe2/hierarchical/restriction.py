@@ -30,7 +30,7 @@ class Restriction:
 
     Attributes:
         cell: The mesh cells, with the period of the whole cell.
-        form: The form, each mesh cell with its weight.
+        form: The form, each mesh cell with its weight and with degrees of freedom of its own.
         parents: Mesh cell of the whole cell for each of the restricted one, shape (k,).
         dofs: Degree of freedom of the whole cell's unknown for each of the restricted one's.
     """
@@ -61,7 +61,7 @@ def restrict(cell: Cell, form: CellForm, cells: Ints, weights: Array) -> Restric
     part = Cell(mesh=mesh, phases=tags, names=cell.names, period=cell.period, whole=False)
     weight = fem.Function(fem.functionspace(mesh, ("DG", 0)), name="cubature_weight")
     weight.x.array[weight.function_space.dofmap.list[:, 0]] = weights[np.searchsorted(cells, parents)]
-    transplant = _Transplant(mesh, parents)
+    transplant = _Transplant(mesh, parents, form.unknown.function_space.ufl_element())
     unknown = transplant.function(form.unknown)
     history = tuple(transplant.variable(variable) for variable in form.history)
     restricted = replace(
@@ -95,10 +95,13 @@ def check_integrals(form: CellForm) -> None:
 
 
 class _Transplant:
-    """Moves UFL from the mesh of a cell to a mesh of some of its mesh cells."""
+    """Moves UFL from the mesh of a cell to a mesh of some of its mesh cells.
 
-    def __init__(self, mesh: dmesh.Mesh, parents: Ints) -> None:
-        self.mesh, self.parents = mesh, parents
+    Every mesh cell gets degrees of freedom of the unknown of its own: what couples them are the modes.
+    """
+
+    def __init__(self, mesh: dmesh.Mesh, parents: Ints, coupled: Any) -> None:
+        self.mesh, self.parents, self._coupled = mesh, parents, coupled
         self._functions: dict[fem.Function, fem.Function] = {}
         self._constants: dict[fem.Constant, fem.Constant] = {}
         self._spaces: dict[int, fem.FunctionSpace] = {}
@@ -107,7 +110,10 @@ class _Transplant:
     def space(self, space: fem.FunctionSpace) -> fem.FunctionSpace:
         key = id(space)
         if key not in self._spaces:
-            self._spaces[key] = fem.functionspace(self.mesh, space.ufl_element())
+            element = space.ufl_element()
+            self._spaces[key] = fem.functionspace(
+                self.mesh, broken(element) if element == self._coupled else element
+            )
         return self._spaces[key]
 
     def function(self, function: fem.Function) -> fem.Function:

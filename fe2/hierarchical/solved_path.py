@@ -42,6 +42,11 @@ class SolvedPath:
     states: Array
     failure: str = ""
 
+    @property
+    def taken(self) -> Path:
+        """The path with the steps that were taken."""
+        return Path(np.cumsum(self.steps), self.gradients)
+
 
 def solve_path(rve: RVE, path: Path, *, states: bool = True) -> SolvedPath:
     """Solve a cell along a path; a step that fails is cut in halves, at most to 1/64.

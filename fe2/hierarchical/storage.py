@@ -1,10 +1,12 @@
-"""Reductions as HDF5 files: arrays and numbers, with a fingerprint of the cell and its laws; no pickles."""
+"""Reductions as HDF5 files: arrays and numbers, with the identity of the cell and its laws; no pickles."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,28 +15,25 @@ from fe2 import __version__
 from fe2.errors import Fe2Error, InputError
 from fe2.hierarchical.basis import Basis
 from fe2.hierarchical.cubature import Cubature
+from fe2.hierarchical.database import identity_of
 from fe2.hierarchical.indicator import Indicator
 from fe2.hierarchical.paths import Path as GradientPath
 from fe2.hierarchical.reduction import Level, Reduction, ReductionOptions, ReductionReport
 from fe2.hierarchical.trained_range import TrainedRange
+from fe2.identity import difference
 from fe2.micro.rve import RVE
 
-FORMAT = 1
+FORMAT = 2
 _SUFFIXES = (".h5", ".hdf5")
 
 
-def fingerprint(rve: RVE) -> str:
-    """Hash of the cell, its form with all parameters of its laws, and its boundary condition.
+def identity(rve: RVE) -> dict[str, Any]:
+    """What decides about the states and answers of a cell: fe2's version, geometry, laws, form.
 
-    Cells with the same fingerprint have the same states and the same answers.
+    Own forms have no laws that tell their parameters apart: the form's signature does.
     """
-    form = rve.form
-    constants = [np.asarray(c.value).tolist() for c in form.residual.constants() if c is not form.dt]
-    laws = [repr(term.law) for term in form.point_laws]
-    history = [(variable.name, variable.phase, variable.components) for variable in form.history]
-    cell = (rve.cell.fingerprint, rve.boundary, rve.unknowns)
-    text = repr((cell, form.residual.signature(), constants, laws, history))
-    return hashlib.sha256(text.encode()).hexdigest()
+    signature = rve.form.residual.signature().encode()
+    return {**identity_of(rve), "form": hashlib.sha256(signature).hexdigest()}
 
 
 def check_name(path: Path) -> None:
@@ -65,7 +64,7 @@ def save(reduction: Reduction, path: str | Path) -> None:
 
 def _write(reduction: Reduction, file: h5py.File) -> None:
     file.attrs["format"], file.attrs["fe2"] = FORMAT, __version__
-    file.attrs["fingerprint"] = fingerprint(reduction.rve)
+    file.attrs["identity"] = json.dumps(identity(reduction.rve))
     file.attrs["components"] = list(reduction.rve.kinematics.components)
     file.attrs["flux_scale"], file.attrs["held_out"] = reduction.flux_scale, reduction.held_out
     for name, value in asdict(reduction.options).items():
@@ -103,17 +102,19 @@ def load(path: str | Path, rve: RVE) -> Reduction:
 
 
 def _check(file: h5py.File, path: Path, rve: RVE) -> None:
-    if "fingerprint" not in file.attrs:
+    if "identity" not in file.attrs or "fine" not in file:
         raise InputError(f"{path}: this is no file of a reduction")
     if file.attrs["format"] != FORMAT:
         raise InputError(
             f"{path}: written in format {file.attrs['format']} by fe2 {file.attrs['fe2']}; this version "
             f"reads format {FORMAT}: reduce the cell again"
         )
-    if file.attrs["fingerprint"] != fingerprint(rve):
+    # what is read back from JSON has lists for tuples
+    present = json.loads(json.dumps(identity(rve)))
+    if found := difference(json.loads(file.attrs["identity"]), present):
         raise InputError(
-            f"{path}: the reduction was made of another cell, with other laws or parameters, or with another "
-            "boundary condition: reduce this cell again"
+            f"{path}: the reduction was made of another cell, with other laws or another version: {found}; "
+            "reduce this cell again"
         )
 
 

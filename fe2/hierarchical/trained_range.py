@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import OutsideRangeError, place
-from fe2.hierarchical.training import Snapshots
+from fe2.hierarchical.solved_path import SolvedPath
 from fe2.micro.form import CellForm
 
 Array = npt.NDArray[np.float64]
@@ -68,7 +68,7 @@ class TrainedRange:
         raise OutsideRangeError(text)
 
 
-def trained_range(form: CellForm, training: Sequence[Snapshots]) -> TrainedRange:
+def trained_range(form: CellForm, training: Sequence[SolvedPath]) -> TrainedRange:
     """The range of a training."""
     origin = form.kinematics.origin
     changes = np.vstack([path.gradients for path in training]) - origin
