@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python benchmarks/reduced.py --case "3D 15k, localized" --paths 8
 
 The cells and specimens are those of `specimens.py`. A cell is trained on cycles and random walks. Then the
-whole cell, by full Newton iterations, and the reduced one are taken side by side along cycles that were not
+whole cell, by full Newton iterations, and the reduced one are taken along the same cycles that were not
 trained on. With --refined the same is done with elements of half the size. With --run the specimen is solved
 with whole cells, by both strategies, and with the reduced cell under error control. All times are those of
 the processor, of one process.
@@ -65,13 +65,12 @@ class Walker:
         self.fluxes.append(response.flux)
 
 
-def side_by_side(models: dict[str, MicroModel], path: GradientPath) -> dict[str, Walker]:
-    """All models along a path, in turn in every step."""
-    walkers = {name: Walker(model) for name, model in models.items()}
+def along(model: MicroModel, path: GradientPath) -> Walker:
+    """A model along a path."""
+    walker = Walker(model)
     for dt, gradient in zip(path.steps, path.gradients, strict=True):
-        for walker in walkers.values():
-            walker.step(gradient, float(dt))
-    return walkers
+        walker.step(gradient, float(dt))
+    return walker
 
 
 def solves(case: Case, arguments: argparse.Namespace) -> tuple[dict[str, Any], Reduction, float]:
@@ -85,7 +84,8 @@ def solves(case: Case, arguments: argparse.Namespace) -> tuple[dict[str, Any], R
     times: dict[str, list[float]] = {name: [] for name in models}
     errors = []
     for path in unseen:
-        walkers = side_by_side(models, path)
+        # one after the other, as in a run: steps in turn would meet caches full of the other's matrices
+        walkers = {name: along(model, path) for name, model in models.items()}
         for name, walker in walkers.items():
             times[name] += walker.seconds
         truth = np.array(walkers["full"].fluxes)
