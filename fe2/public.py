@@ -58,6 +58,7 @@ from fe2.micro.newton import NewtonOptions
 from fe2.micro.pore_flow import pore_flow
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
+from fe2.msh.partition import cells_on_first_ranks
 from fe2.physics.conduction import DiffusionLaw, LinearConduction, NonlinearConduction
 from fe2.physics.diffusion import gradient, value_and_gradient
 from fe2.physics.elasticity import LinearElastic
@@ -143,6 +144,7 @@ __all__ = [
     "StepSizeError",
     "VocePlasticity",
     "Windows",
+    "cells_on_first_ranks",
     "coarsen_image",
     "deformation_gradient",
     "diffusion",

@@ -378,12 +378,15 @@ def test_run_that_fails_says_where_and_keeps_its_log(fe2: Command, tmp_path: Pat
 
 
 @pytest.mark.mpi
-def test_run_on_two_ranks_gives_the_history_of_one(fe2: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ranks", "options"), [(2, ()), (3, ("--macro-ranks", "1"))])
+def test_run_on_several_ranks_gives_the_history_of_one(
+    fe2: Command, tmp_path: Path, ranks: int, options: tuple[str, ...]
+) -> None:
     file = write(tmp_path, changed(RUN, output__pictures=None))
     well(fe2("run", file, "-q"))
     expected = read_history(tmp_path / "results")
-    out = succeeded(in_ranks(2, "run", file, "--force", "--json"))
-    assert json.loads(out)["ranks"] == 2
+    out = succeeded(in_ranks(ranks, "run", file, "--force", "--json", *options))
+    assert json.loads(out)["ranks"] == ranks
     found = read_history(tmp_path / "results")
     for name in ("time", "grip_x", "grip_y", "grip_prescribed_x", "top_load_y"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-7, atol=1e-9)

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="starts mpiexec, which does not nest"),
 ]
 RANKS = (1, 2, 3)
-STRIPS = ("plastic", "two elements", "linear")
+STRIPS = ("plastic", "two elements", "on first rank", "linear")
 # Sums in another order: round-off of 1e-16, times the condition of the strip's stiffness.
 TOLERANCE = 1e-12
 
@@ -50,7 +50,15 @@ def test_mesh_is_distributed_and_one_rank_may_own_nothing(results, ranks):
     assert (
         sorted(results[ranks]["two elements"]["cells of ranks"]) == {1: [2], 2: [1, 1], 3: [0, 1, 1]}[ranks]
     )
-    assert [results[ranks][name]["points"] for name in STRIPS] == [32, 8, 32]
+    assert [results[ranks][name]["points"] for name in STRIPS] == [32, 8, 32, 32]
+
+
+@pytest.mark.parametrize("ranks", RANKS[1:])
+def test_macroscopic_mesh_on_one_rank_has_its_points_solved_by_all(results, ranks):
+    """What travels is the share that the other ranks solve, 8 (2 m + m² + 2) bytes a point, m = 3."""
+    found = results[ranks]["on first rank"]
+    assert found["cells of ranks"] == [8] + [0] * (ranks - 1)
+    assert found["bytes"] == pytest.approx(8 * 17 * (1.0 - 1.0 / ranks), rel=0.1)
 
 
 def test_load_cycle_yields_and_unloads(results):

@@ -25,6 +25,7 @@ from fe2.micro.model import MicroModel
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
+from fe2.msh.partition import Partitioner
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.law import PhaseLaw
 from fe2.physics.plasticity import J2Plasticity
@@ -178,9 +179,13 @@ class Guarded:
 
 
 def rectangle(
-    comm: MPI.Comm, elements: tuple[int, int] = (4, 2), size: tuple[float, float] = (2.0, 1.0)
+    comm: MPI.Comm,
+    elements: tuple[int, int] = (4, 2),
+    size: tuple[float, float] = (2.0, 1.0),
+    partitioner: Partitioner | None = None,
 ) -> dmesh.Mesh:
-    return dmesh.create_rectangle(comm, [np.zeros(2), np.array(size)], elements, dmesh.CellType.quadrilateral)
+    corners, shape = [np.zeros(2), np.array(size)], dmesh.CellType.quadrilateral
+    return dmesh.create_rectangle(comm, corners, elements, shape, partitioner=partitioner)
 
 
 def distorted(comm: MPI.Comm, elements: tuple[int, int], size: tuple[float, float]) -> dmesh.Mesh:

@@ -16,6 +16,7 @@ from fe2.case.run_case import RunCase
 from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh
 from fe2.errors import InputError
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
+from fe2.msh.partition import cells_on_first_ranks
 from fe2.parallel import on_every_rank, on_root
 
 SIDES = ("left", "right", "bottom", "top", "back", "front")
@@ -28,14 +29,14 @@ def build_mesh(case: RunCase, comm: MPI.Comm) -> MarkedMesh:
     Raises:
         CaseFileError: On all ranks: the mesh cannot be read or made; the message names file and key.
     """
-    table = case.mesh
+    table, ranks = case.mesh, case.tables.parallel.macro_ranks
     if isinstance(table, BoxMesh):
-        return box_mesh(table, comm)
+        return box_mesh(table, comm, ranks)
     try:
         if isinstance(table, FileMesh):
-            return read_mesh(case.path(table.file), comm)
+            return read_mesh(case.path(table.file), comm, ranks)
         assert isinstance(table, GeneratorMesh)
-        return _generated(table, comm)
+        return _generated(table, comm, ranks)
     except InputError as error:
         problems = Problems(case.file)
         problems.add_refused(("mesh",), error, type(table).model_fields, table.model_dump())
@@ -43,20 +44,21 @@ def build_mesh(case: RunCase, comm: MPI.Comm) -> MarkedMesh:
         raise
 
 
-def _generated(table: GeneratorMesh, comm: MPI.Comm) -> MarkedMesh:
+def _generated(table: GeneratorMesh, comm: MPI.Comm, ranks: int | None) -> MarkedMesh:
     with tempfile.TemporaryDirectory(prefix="fe2-") as folder:
         parameters = {"binary": True, **generator_parameters(table, GeneratorMesh)}
         path = Path(comm.bcast(folder), "mesh.msh")
         on_root(comm, lambda: generate(table.generator, path, parameters))
-        return read_mesh(path, comm)
+        return read_mesh(path, comm, ranks)
 
 
-def box_mesh(table: BoxMesh, comm: MPI.Comm) -> MarkedMesh:
+def box_mesh(table: BoxMesh, comm: MPI.Comm, ranks: int | None) -> MarkedMesh:
     """A rectangle or a box whose sides are named; all of its cells are the group "box"; collective."""
     lower, upper = np.array(table.box).T
     shape = table.element or ("quadrilateral" if len(lower) == 2 else "hexahedron")
     create = dmesh.create_rectangle if len(lower) == 2 else dmesh.create_box
-    mesh = create(comm, [lower, upper], table.cells, dmesh.CellType[shape])
+    partitioner = cells_on_first_ranks(ranks or comm.size) if comm.size > 1 else None
+    mesh = create(comm, [lower, upper], table.cells, dmesh.CellType[shape], partitioner=partitioner)
     dim, sides = mesh.topology.dim, SIDES[: 2 * len(lower)]
     cells = mesh.topology.index_map(dim)
     every = np.arange(cells.size_local + cells.num_ghosts, dtype=np.int32)

@@ -299,6 +299,8 @@ class ParallelTable(Table):
     """Ranks that solve each cell together, a divisor of their number; "auto" chooses from the cell's size."""
     balance: Literal["off", "steps", "on", "always"] = "on"
     """Whether points move between ranks by measured cost: at steps; also to idle ranks of the node."""
+    macro_ranks: Annotated[int, Field(ge=1)] | None = None
+    """Ranks, at most, that share the macroscopic mesh, the first ones; all by default. Cells live on all."""
 
 
 class RunFile(Table):

@@ -45,6 +45,7 @@ that failed, 75 for one that was stopped by a signal and can be resumed."""
 @click.option("--petsc", default="", metavar="OPTIONS", help="PETSc's options, monitors for example.")
 @click.option("--ranks-per-rve", metavar="K", help="Ranks that solve each cell together: a number, or auto.")
 @click.option("--balance", help="Whether points move between ranks: off, steps or on.")
+@click.option("--macro-ranks", metavar="K", help="Ranks that share the macroscopic mesh, the first ones.")
 @click.option("--profile", is_flag=True, help="Print at the end where the time went, by phase.")
 @as_json
 @volume
@@ -57,6 +58,7 @@ def command(
     petsc: str,
     ranks_per_rve: str | None,
     balance: str | None,
+    macro_ranks: str | None,
     profile: bool,
     as_json: bool,
     verbose: bool,
@@ -74,7 +76,7 @@ def command(
     comm = MPI.COMM_WORLD
     check_ranks(comm, ranks, quiet)
     set_petsc_options(petsc, residuals=verbose)
-    parallel = {"ranks_per_rve": ranks_per_rve, "balance": balance}
+    parallel = {"ranks_per_rve": ranks_per_rve, "balance": balance, "macro_ranks": macro_ranks}
     case = on_every_rank(comm, lambda: read_run_case(file, parallel))
     run = Run(case, comm, quiet=quiet or as_json, verbose=verbose, as_json=as_json)
     if dry_run:

@@ -156,8 +156,6 @@ class MpiPool:
     def _first_groups(self) -> Indices:
         """Every point with its owner's group, but for those that would give a group more than its share."""
         homes = np.repeat(np.arange(self.comm.size) // self._groups.size, np.diff(self._starts))
-        if self._parallel.balance == "off" and self._groups.size == 1:
-            return homes
         return relieved(np.ones(len(homes)), homes, self._groups.count)
 
     def _solve_all(self, dt: float, request: Request) -> tuple[int, Exception | None]:

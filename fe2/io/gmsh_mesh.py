@@ -71,7 +71,9 @@ def _number(name: str, numbers: dict[str, int], kind: str) -> int:
     return numbers[name]
 
 
-def read_mesh(path: str | PathLike[str], comm: MPI.Comm = MPI.COMM_WORLD) -> MarkedMesh:
+def read_mesh(
+    path: str | PathLike[str], comm: MPI.Comm = MPI.COMM_WORLD, ranks: int | None = None
+) -> MarkedMesh:
     """Read a mesh of triangles, quadrilaterals, tetrahedra or hexahedra of first or second order; collective.
 
     Rank 0 reads; elements are distributed over the communicator. Every element of the highest dimension
@@ -80,6 +82,7 @@ def read_mesh(path: str | PathLike[str], comm: MPI.Comm = MPI.COMM_WORLD) -> Mar
     Args:
         path: The file.
         comm: Ranks over which the mesh is distributed.
+        ranks: Number of ranks, at most, that own elements, the first ones; all where it is None.
 
     Raises:
         InputError: On all ranks: the file cannot be read; elements without a group or with several;
@@ -93,7 +96,7 @@ def read_mesh(path: str | PathLike[str], comm: MPI.Comm = MPI.COMM_WORLD) -> Mar
         return data, facets_of_file(file, data)
 
     data, facets = on_root(comm, load) or (None, None)
-    mesh, tags, labels, cell_names = distribute(comm, data)
+    mesh, tags, labels, cell_names = distribute(comm, data, ranks)
     try:
         check_elements(Geometry.of(mesh, labels))
     except InputError as error:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from fe2.msh.mesh_data import MeshData
+from fe2.msh.partition import cells_on_first_ranks
 
 
 class LocalMesh(NamedTuple):
@@ -30,8 +31,8 @@ class LocalMesh(NamedTuple):
     names: dict[str, int]
 
 
-def distribute(comm: MPI.Comm, data: MeshData | None) -> LocalMesh:
-    """DOLFINx mesh of the arrays that rank 0 holds; collective."""
+def distribute(comm: MPI.Comm, data: MeshData | None, ranks: int | None = None) -> LocalMesh:
+    """DOLFINx mesh of the arrays that rank 0 holds, on all ranks or the first few; collective."""
     header = comm.bcast(None if data is None else (data.cell, data.order, data.points.shape[1]))
     cell, order, dim = header
     element = basix.ufl.element(
@@ -39,8 +40,8 @@ def distribute(comm: MPI.Comm, data: MeshData | None) -> LocalMesh:
     )
     nodes = np.empty((0, element.basix_element.dim), np.int64) if data is None else data.cells.nodes
     points = np.empty((0, dim)) if data is None else data.points
-    ghosts = dolfinx.mesh.create_cell_partitioner(dolfinx.mesh.GhostMode.shared_facet, 2)
-    mesh = dolfinx.mesh.create_mesh(comm, nodes, element, points, ghosts if comm.size > 1 else None)
+    partitioner = cells_on_first_ranks(ranks or comm.size) if comm.size > 1 else None
+    mesh = dolfinx.mesh.create_mesh(comm, nodes, element, points, partitioner)
     here = mesh.topology.original_cell_index
     tags, labels, names = comm.bcast(
         None if data is None else (data.cells.tags, data.cells.labels, data.cells.names)

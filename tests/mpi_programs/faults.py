@@ -27,7 +27,7 @@ from fe2.stepping import LoadSteps, ramp
 WORLD = MPI.COMM_WORLD
 SOFT = ("micro error", "exception", "petsc error", "memory", "not a number")
 HARD = ("killed", "signalled", "killed while writing")
-STEPS = 160
+STEPS = 240
 LOAD = ramp([(0.0, 0.0), (1.0, 0.012), (1.5, 0.012), (2.0, 0.009), (3.0, -0.006)])
 
 
@@ -37,7 +37,7 @@ class Faulty(two_scale.Guarded):
     def prepare(self, folder: Path, attempt: int) -> None:
         """Decide on what will happen in this attempt."""
         common = np.random.default_rng(attempt)
-        self.hard, self.victim = str(common.choice(HARD)), int(common.integers(WORLD.size))
+        self.hard, self.victim = HARD[attempt % len(HARD)], int(common.integers(WORLD.size))
         self.countdown = int(common.integers(200, 500)) if attempt < 25 else -1
         self.own = np.random.default_rng((attempt, WORLD.rank))
         self.log = folder / "faults.txt"

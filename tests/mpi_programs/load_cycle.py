@@ -1,6 +1,7 @@
 """Strips under a load cycle with unloading, and their failures; rank 0 writes what happened to a file.
 
-The second strip has two elements only, so that on three ranks one owns none.
+The second strip has two elements only, so that on three ranks one owns none; the third lives on the first
+rank, and the others solve its micro models.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import two_scale
 from mpi4py import MPI
 
 from fe2.errors import MicroSolveError
+from fe2.msh.partition import Partitioner, cells_on_first_ranks
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps, ramp
 
@@ -23,9 +25,11 @@ TIGHT = {"snes_rtol": 1e-10}
 PULL = ramp([(0.0, 0.0), (1.0, 0.012)])
 
 
-def history(elements: tuple[int, int], micro: two_scale.MicroModel) -> dict[str, object]:
+def history(
+    elements: tuple[int, int], micro: two_scale.MicroModel, partitioner: Partitioner | None = None
+) -> dict[str, object]:
     """Every step of the cycle, with all nodal displacements."""
-    mesh = two_scale.rectangle(WORLD, elements)
+    mesh = two_scale.rectangle(WORLD, elements, partitioner=partitioner)
     strip = two_scale.clamped(mesh, micro, TIGHT)
     steps = []
     for displacement in CYCLE:
@@ -40,7 +44,12 @@ def history(elements: tuple[int, int], micro: two_scale.MicroModel) -> dict[str,
             }
         )
     owned = mesh.topology.index_map(2).size_local
-    return {"steps": steps, "cells of ranks": WORLD.allgather(owned), "points": strip.problem.points}
+    return {
+        "steps": steps,
+        "cells of ranks": WORLD.allgather(owned),
+        "points": strip.problem.points,
+        "bytes": strip.problem.exchange().get("bytes_per_point_and_iteration"),
+    }
 
 
 def halved_steps() -> dict[str, object]:
@@ -81,6 +90,7 @@ if __name__ == "__main__":
     results = {
         "plastic": history((4, 2), two_scale.plastic_rve()),
         "two elements": history((2, 1), two_scale.plastic_rve()),
+        "on first rank": history((4, 2), two_scale.plastic_rve(), cells_on_first_ranks(1)),
         "linear": history((4, 2), two_scale.elastic_rve()),
         "halved": halved_steps(),
         "failure": failure_at_one_point(),
