@@ -255,6 +255,9 @@ mesh, cells, facets, _, _ = read_mesh({str(good)!r}, comm)
 facet_map = mesh.topology.index_map(1)
 assert comm.allreduce(int((facets.find(3) < facet_map.size_local).sum())) == 3
 assert len(cells.values) == mesh.topology.index_map(2).size_local + mesh.topology.index_map(2).num_ghosts
+few = read_mesh({str(good)!r}, comm, ranks=1)
+assert comm.allgather(few.mesh.topology.index_map(2).size_local)[1] == 0
+assert len(few.facet_tags.find(3)) == (3 if comm.rank == 0 else 0)
 cell = fe2.read_cell({str(good)!r}, comm=comm)
 assert abs(cell.volume_fractions["fibre"] - 0.25) < 1e-13
 """
