@@ -352,7 +352,8 @@ def test_energy_that_does_not_notice_inversion_is_refused_as_well() -> None:
 
 
 def test_run_into_an_inverted_determinant_is_cut(tmp_path) -> None:
-    rve = finite_strain(perforated_plate(), {"a": SOFT})
+    """The mean of det F over a cell without holes is the macroscopic one: no equilibrium is left beyond zero."""
+    rve = finite_strain(random_image(2, 4), {"a": SOFT, "b": STIFF})
     space = fem.functionspace(two_scale.rectangle(MPI.COMM_SELF, (2, 1)), ("Lagrange", 1, (2,)))
     u, v = fem.Function(space), ufl.TestFunction(space)
     law = HomogenizedLaw(displacement_gradient(u), rve, quadrature_degree=2)
