@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import two_scale
 import ufl
-from cells import Array, distorted, fitted_fibre, laminate, perforated_plate, random_image, relative_error
+from cells import Array, distorted, fitted_fibre, laminate, random_image, relative_error
 from conftest import Verify
 from dolfinx import fem
 from dolfinx import mesh as dmesh
@@ -352,7 +352,7 @@ def test_energy_that_does_not_notice_inversion_is_refused_as_well() -> None:
 
 
 def test_run_into_an_inverted_determinant_is_cut(tmp_path) -> None:
-    """The mean of det F over a cell without holes is the macroscopic one: no equilibrium is left beyond zero."""
+    """The mean of det F over a cell without holes is the macroscopic det F: there is no equilibrium below zero."""
     rve = finite_strain(random_image(2, 4), {"a": SOFT, "b": STIFF})
     space = fem.functionspace(two_scale.rectangle(MPI.COMM_SELF, (2, 1)), ("Lagrange", 1, (2,)))
     u, v = fem.Function(space), ufl.TestFunction(space)

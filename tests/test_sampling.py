@@ -17,6 +17,7 @@ from case_files import GENERATOR_CELL, RUN, changed, write
 from mpi import mpiexec, start, succeeded
 from mpi4py import MPI
 
+from fe2 import profile
 from fe2.cli.main import run
 from fe2.errors import InputError
 from fe2.hierarchical.database import Database, read_database
@@ -70,6 +71,23 @@ def test_solved_path_holds_what_the_cell_answered():
     for name, values in averages.items():
         np.testing.assert_allclose(solved.averages[name][-1:], values, atol=1e-12)
     assert max(np.abs(values).max() for values in averages.values()) > 1e-4  # it has yielded
+
+
+def test_path_without_tangents_is_the_same_path_for_fewer_factorizations():
+    """Both are in equilibrium to the tolerance of the cell, 1e-10 of the forces."""
+    rve = two_scale.plastic_rve()
+    (path,) = cyclic(rve.kinematics, AMPLITUDE, count=1, steps=3)
+    solved, works = [], []
+    for tangents in (True, False):
+        start = profile.snapshot()
+        solved.append(solve_path(rve, path, tangents=tangents))
+        works.append(profile.snapshot().since(start).counts["factorizations"])
+    exact, quick = solved
+    assert quick.tangents.shape == (0, 3, 3)
+    assert works[1] < works[0]
+    for name in ("fluxes", "states"):
+        one, two = getattr(exact, name), getattr(quick, name)
+        np.testing.assert_allclose(two, one, rtol=0.0, atol=1e-7 * np.abs(one).max())
 
 
 def test_path_that_fails_is_kept_up_to_there():

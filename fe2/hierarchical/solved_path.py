@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.paths import Path
+from fe2.micro.model import Request
 from fe2.micro.rve import RVE
+from fe2.response import Response
 
 Array = npt.NDArray[np.float64]
 
@@ -26,7 +28,7 @@ class SolvedPath:
         steps: Lengths of the time steps, shape (k,).
         gradients: Gradients at their ends, internal components, shape (k, m).
         fluxes: Fluxes, shape (k, m).
-        tangents: Consistent tangents, shape (k, m, m).
+        tangents: Consistent tangents, shape (k, m, m); empty where they were not wanted.
         averages: Volume averages of the history variables by name, each of shape (k, c).
         states: Lasting states before the first step and at the end of each, with gradient, fluctuation and
             history, shape (k + 1, lasting_size); empty where they were not wanted.
@@ -48,13 +50,15 @@ class SolvedPath:
         return Path(np.cumsum(self.steps), self.gradients)
 
 
-def solve_path(rve: RVE, path: Path, *, states: bool = True) -> SolvedPath:
+def solve_path(rve: RVE, path: Path, *, states: bool = True, tangents: bool = True) -> SolvedPath:
     """Solve a cell along a path; a step that fails is cut in halves, at most to 1/64.
 
     Args:
         rve: The cell.
         path: The path.
         states: Whether the states are kept.
+        tangents: Whether consistent tangents are wanted. Without them the cell is solved by its own
+            strategy, to the same tolerance with fewer factorizations.
 
     Raises:
         InputError: The path does not fit the cell.
@@ -64,7 +68,7 @@ def solve_path(rve: RVE, path: Path, *, states: bool = True) -> SolvedPath:
             f"a path has {path.gradients.shape[1]} components; this cell takes {rve.kinematics.size}: "
             f"{', '.join(rve.kinematics.components)}"
         )
-    walk = _Walk(rve)
+    walk = _Walk(rve, tangents)
     for number, (dt, end) in enumerate(zip(path.steps, path.gradients, strict=True)):
         try:
             walk.to(end, dt)
@@ -76,8 +80,8 @@ def solve_path(rve: RVE, path: Path, *, states: bool = True) -> SolvedPath:
 class _Walk:
     """A cell on its way, and what it went through."""
 
-    def __init__(self, rve: RVE) -> None:
-        self._rve = rve
+    def __init__(self, rve: RVE, tangents: bool) -> None:
+        self._rve, self._wants_tangents = rve, tangents
         self._row = rve.initial_state()
         self._gradient = rve.kinematics.origin
         self._steps: list[float] = []
@@ -93,7 +97,7 @@ class _Walk:
             gradient = self._gradient + (end - self._gradient) * part / (1.0 - done)
             trial = self._row.copy()
             try:
-                response = self._rve.solve(gradient, self._row, part * dt, trial)
+                response = self._step(gradient, part * dt, trial)
             except MicroSolveError:
                 part *= 0.5
                 if part < _SMALLEST:
@@ -103,8 +107,15 @@ class _Walk:
             self._steps.append(part * dt)
             self._gradients.append(gradient)
             self._fluxes.append(response.flux.copy())
-            self._tangents.append(response.tangent.copy())
+            if self._wants_tangents:
+                self._tangents.append(response.tangent.copy())
             self._states.append(trial[: self._rve.lasting_size].copy())
+
+    def _step(self, gradient: Array, dt: float, trial: Array) -> Response:
+        if self._wants_tangents or not self._rve.adaptive:
+            return self._rve.solve(gradient, self._row, dt, trial)
+        self._rve.answer(gradient, self._row, dt, trial, Request("approach"))
+        return self._rve.answer(gradient, self._row, dt, trial, Request("polish"))
 
     def solved(self, path: Path, states: bool, failure: str) -> SolvedPath:
         m = self._rve.kinematics.size

@@ -29,7 +29,7 @@ def _solved(rve: RVE, path: Path | SolvedPath) -> SolvedPath:
                 "a path that was solved before does not hold the states of this cell: sample it with states"
             )
         return path
-    solved = solve_path(rve, path)
+    solved = solve_path(rve, path, tangents=False)
     if solved.failure:
         raise MicroSolveError(f"training failed in {solved.failure}")
     return solved
