@@ -1,6 +1,7 @@
 """Cost against points, unknowns of the cell, and ranks.
 
     python benchmarks/scaling.py --output benchmarks/scaling.json
+    python benchmarks/scaling.py --only-ranks --divisions 16
     mpiexec -n 2 python benchmarks/scaling.py --measure "2D 4.6k, localized" --points 72
 
 The first command runs the second for one and two ranks: strong scaling with 72 points, weak scaling with 72
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("--measure", choices=list(CASES), help="one case on the ranks of this program")
     parser.add_argument("--points", type=int, default=72)
     parser.add_argument("--divisions", type=int, default=24, help="of the cell")
+    parser.add_argument("--only-ranks", action="store_true", help="leave out points and unknowns")
     parser.add_argument("--output", type=Path, help="JSON file")
     arguments = parser.parse_args()
     if arguments.measure:
@@ -108,7 +110,9 @@ def main() -> None:
         if MPI.COMM_WORLD.rank == 0:
             print(json.dumps(found))
         return
-    results = {"ranks": parallel(arguments.points, arguments.divisions), **costs(arguments.divisions)}
+    results = {"ranks": parallel(arguments.points, arguments.divisions)}
+    if not arguments.only_ranks:
+        results |= costs(arguments.divisions)
     print(json.dumps(results, indent=1))
     if arguments.output:
         arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -352,7 +352,7 @@ def test_energy_that_does_not_notice_inversion_is_refused_as_well() -> None:
 
 
 def test_run_into_an_inverted_determinant_is_cut(tmp_path) -> None:
-    """The mean of det F over a cell without holes is the macroscopic det F: there is no equilibrium below zero."""
+    """The mean of det F over a cell without holes is the macroscopic one: nothing is left beyond zero."""
     rve = finite_strain(random_image(2, 4), {"a": SOFT, "b": STIFF})
     space = fem.functionspace(two_scale.rectangle(MPI.COMM_SELF, (2, 1)), ("Lagrange", 1, (2,)))
     u, v = fem.Function(space), ufl.TestFunction(space)
