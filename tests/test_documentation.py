@@ -121,3 +121,25 @@ def test_every_error_has_its_cure() -> None:
     errors = [name for name in fe2.__all__ if name.endswith("Error") and name != "Fe2Error"]
     assert len(errors) > 5
     assert not [name for name in errors if f"| `{name}` |" not in page]
+
+
+def quoted_messages() -> list[str]:
+    """Pieces of the messages in the first columns of the page's tables, between what they name."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    chapter = page.split("\n## Messages\n")[1].split("\n## ")[0]
+    columns = re.findall(r"^\| (`.*?) \|", chapter, re.MULTILINE)
+    quoted = [message for column in columns for message in re.findall(r"`(.+?)`", column)]
+    return [piece.strip() for message in quoted for piece in message.split("…") if piece.strip()]
+
+
+def test_messages_of_the_page_are_those_of_the_sources() -> None:
+    texts = {
+        node.value
+        for folder in ("fe2", "meshes")
+        for file in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    pieces = quoted_messages()
+    assert len(pieces) > 100
+    assert not [piece for piece in pieces if not any(piece in text for text in texts)]
