@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +26,11 @@ class Response:
     iterations: int
     cost: float
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether flux and tangent are numbers."""
+        return bool(np.all(np.isfinite(self.flux)) and np.all(np.isfinite(self.tangent)))
+
 
 @dataclass(frozen=True)
 class Responses:
@@ -36,18 +40,3 @@ class Responses:
     tangent: Array
     iterations: npt.NDArray[np.int64]
     cost: Array
-
-    @classmethod
-    def empty(cls, points: int, size: int) -> Self:
-        """Room for the answers of `points` points with gradients of `size` components."""
-        return cls(
-            np.zeros((points, size)),
-            np.zeros((points, size, size)),
-            np.zeros(points, np.int64),
-            np.zeros(points),
-        )
-
-    def put(self, point: int, response: Response) -> None:
-        """Store the answer of one point."""
-        self.flux[point], self.tangent[point] = response.flux, response.tangent
-        self.iterations[point], self.cost[point] = response.iterations, response.cost

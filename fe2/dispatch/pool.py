@@ -100,7 +100,7 @@ def solved(model: MicroModel, rows: Rows, point: int, dt: float, request: Reques
     try:
         trial = rows.begin(point)
         response = answer(model, rows.gradients[point], rows.committed[point], dt, trial, request)
-        if not (np.all(np.isfinite(response.flux)) and np.all(np.isfinite(response.tangent))):
+        if not response.is_finite:
             raise MicroSolveError("the micro model gave a flux or a tangent that is not finite")
     except BaseException:
         if request.kind == "exact":

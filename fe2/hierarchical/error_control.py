@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fe2.errors import InputError, MicroSolveError, OutsideRangeError
+from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.indicator import Indicator
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.reduction import Reduction
@@ -251,8 +251,6 @@ class ErrorControlledRVE:
         try:
             fine = self._fine.solve(gradient, state[layout.fine], dt, row[layout.fine])
             coarse = self._coarse.solve(gradient, state[layout.coarse], dt, row[layout.coarse])
-        except OutsideRangeError:
-            raise
         except MicroSolveError:
             return None
         estimate = self._indicator.estimate(fine.flux, coarse.flux) / self.reduction.flux_scale

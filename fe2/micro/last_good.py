@@ -81,7 +81,7 @@ class KeepsLastGood:
         start, row = time.perf_counter(), self._row(out)
         try:
             response = self.model.solve(gradient, self._row(state), dt, row)
-            if not (np.all(np.isfinite(response.flux)) and np.all(np.isfinite(response.tangent))):
+            if not response.is_finite:
                 raise MicroSolveError("the micro model gave a flux or a tangent that is not finite")
         except Exception:  # whatever it was, the fallback is wanted
             good, *_ = state[self._memory]
