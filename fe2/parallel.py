@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from types import TracebackType
 from mpi4py import MPI
 
 from fe2.errors import Fe2Error
+
+_FORWARDING = 1.0
+"""Seconds that `mpiexec` may take to hand a message on: what it has not read when a rank aborts is lost."""
 
 
 def raise_together(comm: MPI.Comm, error: Exception | None) -> None:
@@ -85,6 +89,7 @@ def end_all_ranks_on_error() -> None:
         lines = "".join(traceback.format_exception(kind, error, trace))
         sys.stderr.write(f"fe2: rank {world.rank} of {world.size} ends the run:\n{lines}")
         sys.stderr.flush()
+        time.sleep(_FORWARDING)
         world.Abort(1)
 
     if MPI.COMM_WORLD.size > 1 and sys.excepthook is sys.__excepthook__:

@@ -24,7 +24,7 @@ from fe2.io.checkpoint import INDEX
 from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
 from fe2.io.results import earlier_results
 from fe2.io.summary import versions
-from fe2.macro.problem import OPTIONS_PREFIX
+from fe2.macro.snes import OPTIONS_PREFIX
 from fe2.parallel import on_root
 
 LOG, CASE = "run.log", "case_understood.json"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,21 +17,11 @@ from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.macro.law import Evaluation, HomogenizedLaw
 from fe2.macro.rate import Rate
+from fe2.macro.snes import configure, set_domain_error
 from fe2.micro.model import EXACT, ExplainingModel, ReportingModel, Request
 from fe2.profile import phase
 
 Array = npt.NDArray[np.float64]
-
-OPTIONS_PREFIX = "fe2_macro_"
-
-_DEFAULTS: dict[str, Any] = {
-    "snes_linesearch_type": "bt",
-    "snes_rtol": 1e-8,
-    "snes_max_it": 25,
-    "ksp_type": "preonly",
-    "pc_type": "lu",
-    "pc_factor_mat_solver_type": "mumps",
-}
 
 _MOST_REFUSALS = 6
 """Failed evaluations in one Newton iteration after which it is given up.
@@ -121,7 +109,7 @@ class MacroProblem:
         self._failure: BaseException | None = None
         self._refusals: list[MicroSolveError] = []
         self._force = self._largest_force = 0.0
-        self._options = {**_DEFAULTS, **(petsc_options or {})}
+        self._options = petsc_options or {}
         self._is_set_up = False
         self._set_up()
 
@@ -301,24 +289,12 @@ class MacroProblem:
     def _set_up(self) -> None:
         """Make solver and vector anew: an error within PETSc leaves vectors locked."""
         self._solution = fem_petsc.create_vector(self.unknown.function_space)
-        self.snes = self._solver(self._options)
+        self.snes = PETSc.SNES().create(self.comm)
+        self.snes.setFunction(self._assemble_residual, self._vector)
+        self.snes.setJacobian(self._assemble_jacobian, self._matrix)
+        self.snes.setConvergenceTest(self._converged)
+        configure(self.snes, self._options)
         self._is_set_up = True
-
-    def _solver(self, options: dict[str, Any]) -> PETSc.SNES:
-        snes = PETSc.SNES().create(self.comm)
-        snes.setOptionsPrefix(OPTIONS_PREFIX)
-        snes.setFunction(self._assemble_residual, self._vector)
-        snes.setJacobian(self._assemble_jacobian, self._matrix)
-        snes.setConvergenceTest(self._converged)
-        database = PETSc.Options()
-        ours = {OPTIONS_PREFIX + name: value for name, value in options.items()}
-        missing = {name: value for name, value in ours.items() if not database.hasName(name)}
-        for name, value in missing.items():
-            database.setValue(name, value)
-        snes.setFromOptions()
-        for name in missing:
-            database.delValue(name)
-        return snes
 
     def _assemble_residual(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
         try:
@@ -333,7 +309,7 @@ class MacroProblem:
             # the same on all ranks: SNES's line search may still find a shorter step that works
             self._failure = error
             self._refusals.append(error)
-            _set_domain_error(snes)
+            set_domain_error(snes)
             b.set(np.inf)
             return
         except BaseException as error:  # an interrupt too: PETSc would hide which error it was
@@ -405,13 +381,3 @@ def _owned_dofs(bcs: Sequence[fem.DirichletBC]) -> npt.NDArray[np.int32]:
     """This rank's own degrees of freedom under boundary conditions, each once."""
     constrained = [dofs[:owned] for dofs, owned in (bc.dof_indices() for bc in bcs)]
     return np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *constrained]))
-
-
-@functools.cache
-def _petsc() -> ctypes.CDLL:
-    return ctypes.CDLL(str(fem_petsc.get_petsc_lib()))
-
-
-def _set_domain_error(snes: PETSc.SNES) -> None:
-    """Tell SNES that the residual is not defined here; petsc4py has no binding for it."""
-    _petsc().SNESSetFunctionDomainError(ctypes.c_void_p(snes.handle))
