@@ -545,6 +545,17 @@ def test_cell_that_ends_a_run_is_replayed(fe2: Command, tmp_path: Path) -> None:
     assert json.loads(module.stdout)["cell"] == found["cell"]
 
 
+def test_cell_that_was_made_beforehand_is_not_replayed(fe2: Command, tmp_path: Path) -> None:
+    small = {"largest": 1e-3, "outside": "raise", "directions": 2}
+    left = changed(RUN, output__pictures=None, steps__smallest=0.5)
+    (law,) = left["laws"].values()
+    law |= {"mode": "linearized", "linear_range": small}
+    assert "of the range in which" in fe2("run", write(tmp_path, left), "-q").err
+    again = fe2("replay", "results/failure.h5")
+    assert again.status == 1
+    assert 'the law that failed has mode = "linearized"' in again.err
+
+
 def test_show_draws_a_run_from_its_folder_alone(fe2: Command, tmp_path: Path) -> None:
     file = write(tmp_path, changed(RUN, output__pictures=None))
     well(fe2("run", file, "-q"))

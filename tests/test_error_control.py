@@ -21,6 +21,8 @@ from fe2.hierarchical.error_control import ErrorControlledRVE, error_controlled
 from fe2.hierarchical.indicator import along
 from fe2.hierarchical.reduction import reduce
 from fe2.hierarchical.storage import save
+from fe2.identity import difference
+from fe2.micro.model import description
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
 
@@ -54,6 +56,14 @@ def test_the_estimate_bounds_the_error_at_most_steps_of_unseen_paths():
             bounded.append(micro.estimates(pool.states)[0] >= np.linalg.norm(found - flux))
     assert np.mean(bounded) >= 0.95
     assert micro.counts.full == 0
+
+
+def test_another_reduction_of_the_cell_is_told_apart():
+    """As a checkpoint has to: states of one mean nothing to the other."""
+    first, second = model(NEVER), error_controlled(plastic_reduction(0.1))
+    assert not difference(description(first), description(model(ALWAYS)))
+    assert "modes was" in difference(description(first), description(second))
+    assert description(first)["laws"] == plastic_reduction().rve.description["laws"]
 
 
 def test_with_no_tolerance_every_point_is_the_full_cell():

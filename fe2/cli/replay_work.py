@@ -32,11 +32,12 @@ def carry_out(
     """Replay a failure; the exit status.
 
     Raises:
-        InputError: The file cannot be read, or does not say how its RVE is made.
+        InputError: The file cannot be read, does not say how its RVE is made, or is of a cell that was
+            replaced by something made beforehand.
     """
     failed = read_failure(file)
     case = _case(file, failed)
-    rve = _rve(case, failed.law, tolerance, max_iterations)
+    rve = _rve(file, case, failed.law, tolerance, max_iterations)
     result = replay_failure(file, rve)
     _, default = default_fields(rve.kinematics)
     field = local_field or default
@@ -61,15 +62,21 @@ def _case(file: Path, failed: FailedPoint) -> RunCase:
     return case
 
 
-def _rve(case: RunCase, law: int, tolerance: float | None, max_iterations: int | None) -> RVE:
-    cells = [found.cell for found in case.laws.values() if found.cell is not None]
+def _rve(file: Path, case: RunCase, law: int, tolerance: float | None, max_iterations: int | None) -> RVE:
+    laws = [(found.cell, found.mode) for found in case.laws.values() if found.cell is not None]
+    cell, mode = laws[law]
+    if mode != "concurrent":
+        raise InputError(
+            f'{file}: the law that failed has mode = "{mode}"; only whole cells, mode = "concurrent", are '
+            "replayed"
+        )
     micro = case.tables.solver.micro
     options = NewtonOptions(**micro.model_dump())
     if tolerance is not None:
         options = replace(options, tolerance=tolerance)
     if max_iterations is not None:
         options = replace(options, max_iterations=max_iterations)
-    return build_rve(cells[law], options)
+    return build_rve(cell, options)
 
 
 def _facts(result: Replay, picture: Path) -> dict[str, object]:

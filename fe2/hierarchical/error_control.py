@@ -17,7 +17,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -116,6 +116,11 @@ class ErrorControlledRVE:
     def kinematics(self) -> Kinematics:
         """Names and sizes of gradient and flux."""
         return self._full.kinematics
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Both reduced cells as facts that can be stored and compared; collective."""
+        return {**self._fine.description, "coarse": self._coarse.description}
 
     @property
     def state_size(self) -> int:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from fe2.hierarchical.basis import Basis
 from fe2.hierarchical.cubature import Cubature
 from fe2.hierarchical.restriction import restrict
 from fe2.hierarchical.trained_range import TrainedRange
+from fe2.identity import facts
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.form import HistoryVariable
 from fe2.micro.newton import NewtonOptions
@@ -126,6 +127,11 @@ class ReducedRVE:
     def unknowns(self) -> int:
         """Number of modes."""
         return self.basis.size
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The whole cell and the reduction of its states as facts that can be compared; collective."""
+        return {**self._rve.description, "modes": self.basis.size, "cubature": facts(self.cubature.cells)}
 
     @property
     def state_size(self) -> int:
