@@ -43,8 +43,8 @@ class ReductionOptions:
     modes: int | None = None
 
     def __post_init__(self) -> None:
-        for name, low in (("tolerance", 0.0), ("cubature_tolerance", 0.0)):
-            if not low <= (value := getattr(self, name)) < 1.0:
+        for name in ("tolerance", "cubature_tolerance"):
+            if not 0.0 <= (value := getattr(self, name)) < 1.0:
                 raise InputError(f"{name} = {value}: a part of the whole is needed, from 0 to less than 1")
         if self.modes is not None and self.modes < 1:
             raise InputError(
@@ -192,16 +192,16 @@ def reduce(
         solves=sum(len(path.steps) for path in everything),
     )
     return Reduction(
-        rve,
-        options,
-        fine,
-        coarse,
-        trained,
-        indicator,
-        scale,
-        tuple(path.taken for path in everything),
-        len(kept_out),
-        report,
+        rve=rve,
+        options=options,
+        fine=fine,
+        coarse=coarse,
+        trained=trained,
+        indicator=indicator,
+        flux_scale=scale,
+        paths=tuple(path.taken for path in everything),
+        held_out=len(kept_out),
+        report=report,
     )
 
 

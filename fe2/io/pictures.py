@@ -24,12 +24,10 @@ from mpi4py import MPI
 
 from fe2.errors import PictureError
 from fe2.io.history import read_history
-from fe2.io.local_fields import reported_fields, von_mises, write_local_fields
+from fe2.io.local_fields import write_local_fields
 from fe2.io.results import COLLECTION
 from fe2.micro.fields import LocalFields
 from fe2.parallel import on_root
-
-__all__ = ["draw_run", "reported_fields", "von_mises", "write_local_fields"]
 
 Place = Sequence[float] | npt.NDArray[np.float64] | None
 
@@ -70,7 +68,7 @@ def draw_run(
             title, by default. 0 draws the undeformed meshes.
         local: Local fields of an RVE, from ``rve.fields(state)``, on at least one of the ranks;
             None on all ranks leaves the panel out.
-        local_field: Local field: a name that :func:`reported_fields` gives, or "phase".
+        local_field: Local field: a name that :func:`~fe2.io.local_fields.reported_fields` gives, or "phase".
         at: Coordinates of the RVE's point, marked on the macroscopic mesh.
         history: Names of the columns of ``history.csv`` along x and y, None for no curve.
         labels: What to write for a field or a column, by its name, e.g. with its unit; likewise for
@@ -113,7 +111,7 @@ def draw_cell(
     Args:
         local: Local fields, from ``rve.fields(state)``.
         picture: File to write, its ending tells the format.
-        local_field: Local field: a name that :func:`reported_fields` gives, or "phase".
+        local_field: Local field: a name that :func:`~fe2.io.local_fields.reported_fields` gives, or "phase".
         at: Coordinates of the RVE's point.
         residuals: Norms, in their order.
 
