@@ -135,6 +135,8 @@ def draw_curve(ax: Any, panel: dict[str, Any], labels: dict[str, str]) -> None:
     else:
         ax.locator_params(nbins=6)
         ax.ticklabel_format(scilimits=(-3, 5))
+    if all(isinstance(value, int) for value in panel["x"]):
+        ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
     ax.margins(0.06)
     ax.set_title(labels.get("history", panel.get("title", "history")), fontsize=10)
