@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from petsc4py import PETSc
 
-from fe2.errors import MicroSolveError
 from fe2.micro.folding import FoldedMatrix
-from fe2.micro.linear_solver import overridden
+from fe2.micro.linear_solver import check_factorized, check_solved, overridden
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, solver_setting
+from fe2.profile import count, phase
 from fe2.records import SolverChoice
 
 Array = npt.NDArray[np.float64]
@@ -73,11 +73,12 @@ class DistributedSolver:
         Raises:
             MicroSolveError: The matrix is singular, or there is not enough memory.
         """
-        self.matrix.setValuesCOO(self._folded.data, addv=PETSc.InsertMode.INSERT_VALUES)
-        self.ksp.setOperators(self.matrix)
-        self.ksp.setUp()
-        if reason := self.ksp.getPC().getFailedReason():
-            raise MicroSolveError(f"the linearized cell problem could not be factorized (PETSc: {reason})")
+        count("factorizations")
+        with phase("factorization"):
+            self.matrix.setValuesCOO(self._folded.data, addv=PETSc.InsertMode.INSERT_VALUES)
+            self.ksp.setOperators(self.matrix)
+            self.ksp.setUp()
+        check_factorized(self.ksp)
 
     def renew(self) -> None:
         """As :meth:`factorize`; collective."""
@@ -88,9 +89,10 @@ class DistributedSolver:
         first, end = self._right.getOwnershipRange()
         padded = np.concatenate([right, np.zeros(self._folded.size - self.free)])
         self._right.array[:] = padded[first:end]
-        self.ksp.solve(self._right, self._solution)
-        if (reason := self.ksp.getConvergedReason()) < 0:
-            raise MicroSolveError(f"the linearized cell problem was not solved (PETSc's KSP reason {reason})")
+        count("solves")
+        with phase("solve"):
+            self.ksp.solve(self._right, self._solution)
+        check_solved(self.ksp)
         self._gather.scatter(self._solution, self._everything)
         solution: Array = self._everything.array[: self.free].copy()
         return solution

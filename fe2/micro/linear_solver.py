@@ -60,8 +60,7 @@ class LinearSolver:
             self.matrix.stateIncrease()
             self.ksp.setOperators(self.matrix)
             self.ksp.setUp()
-        if reason := self.ksp.getPC().getFailedReason():
-            raise MicroSolveError(f"the linearized cell problem could not be factorized (PETSc: {reason})")
+        check_factorized(self.ksp)
 
     def renew(self) -> None:
         """As :meth:`factorize`, where solutions to a few digits are enough."""
@@ -74,7 +73,7 @@ class LinearSolver:
         count("solves")
         with phase("solve"):
             self.ksp.solve(self._right, self._solution)
-        self._check()
+        check_solved(self.ksp)
         return self._solution.array[: self.free].copy()
 
     def solve_many(self, right: Array, guess: Array | None = None) -> Array:
@@ -87,7 +86,7 @@ class LinearSolver:
         if self.ksp.getType() != PETSc.KSP.Type.PREONLY:
             return self._solve_each(right)
         solutions = self._back_substitute(self.ksp, right)
-        self._check()
+        check_solved(self.ksp)
         return solutions
 
     def _new_ksp(self) -> PETSc.KSP:
@@ -121,9 +120,17 @@ class LinearSolver:
         self.iterations = tuple(counts)
         return solutions
 
-    def _check(self) -> None:
-        if (reason := self.ksp.getConvergedReason()) < 0:
-            raise MicroSolveError(f"the linearized cell problem was not solved (PETSc's KSP reason {reason})")
+
+def check_factorized(ksp: PETSc.KSP) -> None:
+    """Raise where a solver could not be set up: the matrix is singular, or there is not enough memory."""
+    if reason := ksp.getPC().getFailedReason():
+        raise MicroSolveError(f"the linearized cell problem could not be factorized (PETSc: {reason})")
+
+
+def check_solved(ksp: PETSc.KSP) -> None:
+    """Raise where a solver gave up."""
+    if (reason := ksp.getConvergedReason()) < 0:
+        raise MicroSolveError(f"the linearized cell problem was not solved (PETSc's KSP reason {reason})")
 
 
 def overridden(ksp: PETSc.KSP, choice: SolverChoice) -> SolverChoice:

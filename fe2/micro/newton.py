@@ -18,7 +18,7 @@ from fe2.micro.distributed_solver import DistributedSolver, folded_part
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
-from fe2.micro.recycling_solver import RecyclingSolver, recycles
+from fe2.micro.reused_factorizations import ReusedFactorizations, reuses_factorizations
 from fe2.micro.solver_choice import OPTIONS_PREFIX
 
 Array = npt.NDArray[np.float64]
@@ -228,7 +228,7 @@ class CellNewton:
 def _matrix_and_solver(problem: CellProblem) -> tuple[FoldedMatrix, LinearSolver | DistributedSolver]:
     if problem.share.is_whole:
         folded = FoldedMatrix(problem.local_stiffness, problem.boundary)
-        solver = RecyclingSolver if recycles(problem) else LinearSolver
+        solver = ReusedFactorizations if reuses_factorizations(problem) else LinearSolver
         return folded, solver(folded, problem)
     folded = folded_part(problem)
     return folded, DistributedSolver(folded, problem)

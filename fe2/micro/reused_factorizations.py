@@ -43,7 +43,7 @@ _FEWEST_UNKNOWNS = 1500
 """Below that, a factorization costs hardly more than the solves."""
 
 
-def recycles(problem: CellProblem) -> bool:
+def reuses_factorizations(problem: CellProblem) -> bool:
     """Whether the matrices of a cell are positive definite, in space, and to be factorized."""
     form = problem.form
     options = PETSc.Options(OPTIONS_PREFIX)
@@ -89,7 +89,7 @@ class _Factorization:
         self.rates[tolerance] = 0.5 * (self.rates[tolerance] + iterations / distance)
 
 
-class RecyclingSolver(LinearSolver):
+class ReusedFactorizations(LinearSolver):
     """Solves exactly after :meth:`factorize`, and to a few digits after :meth:`renew`."""
 
     def __init__(self, folded: FoldedMatrix, problem: CellProblem) -> None:

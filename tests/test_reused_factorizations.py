@@ -16,7 +16,7 @@ from fe2 import profile
 from fe2.micro.cell import make_cell
 from fe2.micro.condensation import condensed_tangent
 from fe2.micro.model import Request
-from fe2.micro.recycling_solver import RecyclingSolver
+from fe2.micro.reused_factorizations import ReusedFactorizations
 from fe2.micro.rve import Array
 
 PATH = 1e-3 * np.array(
@@ -70,30 +70,30 @@ def walk(rve: fe2.RVE) -> tuple[list[Array], profile.Work]:
 
 @pytest.fixture(scope="module")
 def walks() -> dict[str, tuple[list[Array], profile.Work]]:
-    recycled = walk(ball())
+    reused = walk(ball())
     with factorizing():
-        return {"recycled": recycled, "factorized": walk(ball())}
+        return {"reused": reused, "factorized": walk(ball())}
 
 
 def test_polished_answers_are_those_of_factorizations(walks):
     """Both are in equilibrium to 1e-8 of the forces, times the condition of a cell that flows."""
-    for one, two in zip(walks["recycled"][0], walks["factorized"][0], strict=True):
+    for one, two in zip(walks["reused"][0], walks["factorized"][0], strict=True):
         np.testing.assert_allclose(one, two, rtol=0.0, atol=1e-6 * np.abs(two).max())
 
 
 def test_few_matrices_are_factorized(walks):
-    recycled, factorized = walks["recycled"][1].counts, walks["factorized"][1].counts
+    reused, factorized = walks["reused"][1].counts, walks["factorized"][1].counts
     assert factorized["factorizations"] == factorized["assemblies"]
     assert factorized["iterations"] == 0
-    assert recycled["factorizations"] < recycled["assemblies"]
-    assert recycled["fallbacks"] == 0
+    assert reused["factorizations"] < reused["assemblies"]
+    assert reused["fallbacks"] == 0
 
 
 def test_tangent_of_iterations_has_twice_their_digits():
     """Sensitivities to three digits give the tangent to six: the error of a Schur complement is quadratic."""
     rve = ball()
     newton, solver = rve._newton, rve._newton.linear_solver
-    assert isinstance(solver, RecyclingSolver)
+    assert isinstance(solver, ReusedFactorizations)
     rve.problem.load(rve.initial_state(), 1.0)
     for gradient in PATH[[0, 2]]:  # the virgin cell is factorized, and one that flows
         newton.start(gradient, np.zeros(rve.unknowns))
@@ -135,7 +135,7 @@ def test_matrix_is_factorized_where_iterations_exceed_their_budget():
 @pytest.mark.parametrize(("divisions", "boundary"), [(4, "periodic"), (8, "uniform_flux")])
 def test_small_and_indefinite_matrices_are_factorized(divisions, boundary):
     rve = ball(divisions, boundary)
-    assert not isinstance(rve._newton.linear_solver, RecyclingSolver)
+    assert not isinstance(rve._newton.linear_solver, ReusedFactorizations)
 
 
 def test_choice_is_told_and_can_be_overridden():
