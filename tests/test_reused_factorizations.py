@@ -15,6 +15,7 @@ from petsc4py import PETSc
 from fe2 import profile
 from fe2.micro.cell import make_cell
 from fe2.micro.condensation import condensed_tangent
+from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.model import Request
 from fe2.micro.reused_factorizations import ReusedFactorizations
 from fe2.micro.rve import Array
@@ -130,6 +131,26 @@ def test_matrix_is_factorized_where_iterations_exceed_their_budget():
     solution = solver.solve(right)
     assert profile.snapshot().since(before).counts["factorizations"] == 1
     np.testing.assert_allclose(solver._matrix @ solution, right, atol=1e-9 * np.abs(right).max())
+
+
+def test_factorization_that_failed_is_not_iterated_on(monkeypatch):
+    rve = ball()
+    newton, solver = rve._newton, rve._newton.linear_solver
+    rve.problem.load(rve.initial_state(), 1.0)
+    for gradient in PATH[[0, 2]]:
+        newton.start(gradient, np.zeros(rve.unknowns))
+        newton.linearize()
+    with monkeypatch.context() as patch:
+        patch.setattr(LinearSolver, "factorize", failing)
+        with pytest.raises(fe2.MicroSolveError, match="singular"):
+            newton.linearize()
+    solver._factorization_seconds = np.inf
+    newton.linearize(loosely=True)
+    assert solver._used is solver._virgin
+
+
+def failing(solver: LinearSolver) -> None:
+    raise fe2.MicroSolveError("the matrix is singular")
 
 
 @pytest.mark.parametrize(("divisions", "boundary"), [(4, "periodic"), (8, "uniform_flux")])

@@ -135,9 +135,13 @@ def check_solved(ksp: PETSc.KSP) -> None:
 
 def overridden(ksp: PETSc.KSP, choice: SolverChoice) -> SolverChoice:
     """The choice, or what the options made of it."""
-    options = PETSc.Options(OPTIONS_PREFIX)
-    given = {name: options.getString(name) for name in ("ksp_type", "pc_type") if options.hasName(name)}
-    if not given:
+    if not (given := given_types()):
         return choice
     text = " ".join(f"-{OPTIONS_PREFIX}{name} {value}" for name, value in given.items())
     return SolverChoice(f"{ksp.getType()}, {ksp.getPC().getType()}", f"the option {text}")
+
+
+def given_types() -> dict[str, str]:
+    """The types of solver and preconditioner that the options ask for, by the option's name."""
+    options = PETSc.Options(OPTIONS_PREFIX)
+    return {name: options.getString(name) for name in ("ksp_type", "pc_type") if options.hasName(name)}

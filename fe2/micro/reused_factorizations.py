@@ -28,9 +28,9 @@ import scipy.sparse as sp
 from petsc4py import PETSc
 
 from fe2.micro.folding import FoldedMatrix
-from fe2.micro.linear_solver import LinearSolver
+from fe2.micro.linear_solver import LinearSolver, given_types
 from fe2.micro.problem import CellProblem
-from fe2.micro.solver_choice import OPTIONS_PREFIX, solver_setting
+from fe2.micro.solver_choice import solver_setting
 from fe2.profile import count
 
 Array = npt.NDArray[np.float64]
@@ -46,7 +46,6 @@ _FEWEST_UNKNOWNS = 1500
 def reuses_factorizations(problem: CellProblem) -> bool:
     """Whether the matrices of a cell are positive definite, in space, and to be factorized."""
     form = problem.form
-    options = PETSc.Options(OPTIONS_PREFIX)
     return (
         problem.cell.dim == 3
         and not problem.is_linear
@@ -56,7 +55,7 @@ def reuses_factorizations(problem: CellProblem) -> bool:
         and not form.saddle_point
         and not len(problem.boundary.constraints)
         and not solver_setting(problem).iterative
-        and not any(options.hasName(name) for name in ("ksp_type", "pc_type"))
+        and not given_types()
     )
 
 
@@ -76,6 +75,8 @@ class _Factorization:
 
     def distance(self, diagonal: Array) -> float:
         """Square root of the spread of the ratios of the diagonals, one for the same matrix."""
+        if not len(self.diagonal):
+            return math.inf  # it failed
         ratios = diagonal / self.diagonal
         smallest = float(ratios.min())
         return math.sqrt(float(ratios.max()) / smallest) if smallest > 0.0 else math.inf
@@ -116,12 +117,13 @@ class ReusedFactorizations(LinearSolver):
             self._virgin.ksp.getPC().setReusePreconditioner(True)
             self.ksp = self._new_ksp()
             self._recent = _Factorization(self.ksp)
+        # an error leaves no factorization behind that could be taken for one
+        self._recent.diagonal, self._used = np.zeros(0), None
         start = time.thread_time()
         super().factorize()
         if self._virgin is not None:  # the first one also analyses the pattern
             self._factorization_seconds = min(self._factorization_seconds, time.thread_time() - start)
         self._recent.diagonal = self._diagonal()
-        self._used = None
 
     def renew(self) -> None:
         """Choose the nearest factorization, or factorize where iterations would take longer."""
@@ -171,6 +173,7 @@ class ReusedFactorizations(LinearSolver):
         while np.any(np.linalg.norm(residual, axis=0) > limit):
             elapsed = time.thread_time() - start
             if elapsed > self._factorization_seconds:
+                count("iterations", iterations * columns)
                 used.learn(iterations, self._distance, tolerance)
                 self.factorize()
                 return super().solve_many(right)
