@@ -13,7 +13,7 @@ from mpi import mpiexec, succeeded
 from mpi4py import MPI
 
 from fe2.cli.main import run
-from fe2.errors import InputError, OutsideRangeError, StepSizeError
+from fe2.errors import InputError, MicroSolveError, OutsideRangeError, StepSizeError
 from fe2.hierarchical.hull import Hull
 from fe2.hierarchical.linear_range import LinearRange, linear_range
 from fe2.hierarchical.ranged_model import USED, RangedModel
@@ -178,6 +178,21 @@ def test_evaluations_outside_of_the_range_are_refused():
     model = ranged("raise")
     with pytest.raises(OutsideRangeError, match=r"strain \(0.002, 0, 0\) is at 2 of the range"):
         model.solve(np.array([2e-3, 0.0, 0.0]), model.initial_state(), 1.0, np.empty(3))
+
+
+def test_a_law_tells_gradients_outside_of_the_range_from_other_failures():
+    """On all ranks, also on those whose points are inside."""
+    mesh = two_scale.distorted(MPI.COMM_WORLD, (3, 1), (2.0, 1.0))
+    for model, kind in (
+        (ranged("raise"), OutsideRangeError),
+        (two_scale.Locking(limit=1e-3), MicroSolveError),
+    ):
+        strip = two_scale.clamped(mesh, model)
+        strip.unknown.interpolate(lambda x: np.vstack([np.maximum(0.0, x[0] - 1.5), 0.0 * x[0]]))
+        with pytest.raises(MicroSolveError, match=r"macroscopic cell .*, quadrature point ") as caught:
+            strip.law.evaluate(1.0)
+        assert type(caught.value) is kind
+        assert caught.value.collective
 
 
 def test_an_unknown_policy_is_refused():

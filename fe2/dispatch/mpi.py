@@ -15,6 +15,7 @@ from fe2.dispatch.placement import MoveTimer, Placement
 from fe2.dispatch.pool import PointError, Progress, solved
 from fe2.dispatch.rows import responses_of
 from fe2.dispatch.traffic import Traffic
+from fe2.errors import OutsideRangeError
 from fe2.micro.model import EXACT, DivisibleModel, MicroModel, Request
 from fe2.parallel import describe, on_every_rank
 from fe2.response import Responses
@@ -181,9 +182,10 @@ class MpiPool:
         point, rank = divmod(lowest, self.comm.size)
         if point == self._starts[-1]:
             return
-        text = self.comm.bcast(describe(failure) if failure is not None else "", root=rank)
+        mine = ("" if failure is None else describe(failure), isinstance(failure, OutsideRangeError))
+        text, outside = self.comm.bcast(mine, root=rank)
         first, end = self._starts[self.comm.rank : self.comm.rank + 2]
-        error = PointError(text, int(point - first) if first <= point < end else -1)
+        error = PointError(text, int(point - first) if first <= point < end else -1, outside=outside)
         error.collective = True
         raise error from failure
 

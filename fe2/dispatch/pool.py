@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fe2.dispatch.rows import Rows
 from fe2.dispatch.traffic import Traffic
-from fe2.errors import MicroSolveError
+from fe2.errors import MicroSolveError, OutsideRangeError
 from fe2.micro.model import EXACT, MicroModel, Request, answer
 from fe2.response import Responses
 
@@ -26,11 +26,16 @@ class PointError(MicroSolveError):
 
     Attributes:
         point: Number of the point among those of this rank, -1 where another rank owns it.
+        outside: Whether it was asked outside of the range in which it holds.
     """
 
-    def __init__(self, message: str, point: int = -1) -> None:
+    def __init__(self, message: str, point: int = -1, *, outside: bool = False) -> None:
         super().__init__(message)
-        self.point = point
+        self.point, self.outside = point, outside
+
+    def located(self, text: str) -> MicroSolveError:
+        """The error that a user meets, with this text."""
+        return OutsideRangeError(text) if self.outside else MicroSolveError(text)
 
 
 class MicroPool(Protocol):

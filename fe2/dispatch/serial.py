@@ -8,6 +8,7 @@ import numpy.typing as npt
 from fe2.dispatch.pool import PointError, Progress, solved
 from fe2.dispatch.rows import Rows, Shape, responses_of
 from fe2.dispatch.traffic import Traffic
+from fe2.errors import OutsideRangeError
 from fe2.micro.model import EXACT, MicroModel, Request
 from fe2.parallel import describe
 from fe2.response import Responses
@@ -53,7 +54,8 @@ class SerialPool:
             try:
                 solved(self._model, self._rows, point, dt, request)
             except Exception as error:  # a micro model may fail in any way; the point is named
-                raise PointError(describe(error), point) from error
+                outside = isinstance(error, OutsideRangeError)
+                raise PointError(describe(error), point, outside=outside) from error
             if self.progress is not None:
                 self.progress(point + 1, len(gradients))
         self._spent += self._rows.answers[:, -1]

@@ -153,7 +153,8 @@ class HomogenizedLaw:
 
         Raises:
             MicroSolveError: On all ranks, where a micro model failed anywhere; the message names
-                the mesh cell, the quadrature point, its coordinates and its gradient.
+                the mesh cell, the quadrature point, its coordinates and its gradient. It is an
+                OutsideRangeError where the model was asked outside of its range.
         """
         m = self.micro.kinematics.size
         gradients = self._at_points(self._evaluate_gradient)
@@ -229,7 +230,7 @@ class HomogenizedLaw:
                 f"{self.micro.kinematics.gradient_name} ({names}) = {value}: {error}"
             )
         texts = [text for text in comm.allgather(text) if text]
-        located = MicroSolveError(texts[0])
+        located = error.located(texts[0])
         located.collective = True
         return located
 
