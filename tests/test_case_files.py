@@ -404,6 +404,12 @@ def test_published_reference_is_current() -> None:
     assert published == reference(), "fe2 schema --markdown > docs/case_files.md"
 
 
+def test_rows_of_the_reference_are_single_lines() -> None:
+    """A description that is wrapped in the source would end the table."""
+    rows = [line for line in reference().splitlines() if "|" in line]
+    assert [line for line in rows if not (line.startswith("|") and line.endswith("|"))] == []
+
+
 def test_examples_of_the_reference_are_right(tmp_path: Path) -> None:
     (tmp_path / "iron.raw").touch()
     for number, text in enumerate(re.findall(r"```toml\n(.*?)```", reference(), re.DOTALL)):

@@ -119,7 +119,8 @@ def _rows(model: type[BaseModel], leave_out: Any) -> str:
 
 
 def _cell_text(text: str) -> str:
-    return text.replace("|", "\\|")
+    """Text for a table, whose rows are single lines."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _default(info: FieldInfo) -> str:
