@@ -108,7 +108,7 @@ def test_a_point_stays_full_until_the_commit():
     micro, path = model(ALWAYS), unseen()[0]
     pool = SerialPool(micro, 1)
     pool.evaluate(path.gradients[:1], 1.0)
-    micro.granted = frozenset()  # from now on nothing asks for a full solve
+    micro.by_grant = True  # from now on nothing asks for a full solve
     pool.evaluate(0.9 * path.gradients[:1], 1.0)
     assert (micro.counts.full, micro.counts.reduced) == (2, 0)
     pool.commit()
@@ -206,27 +206,85 @@ def test_a_run_tells_what_was_solved_how(tmp_path):
     assert stored["models"] == summary.models
 
 
+class Points:
+    """Three points of one law, the second of four times the weight of the others."""
+
+    def __init__(self, micro):
+        self.micro, self.pool = micro, SerialPool(micro, 3)
+
+    def weights(self):
+        return np.array([1.0, 4.0, 1.0])
+
+    def coordinates(self):
+        return np.arange(3.0)[:, None]
+
+    def step(self, gradients):
+        """Which points were solved in full."""
+        before = self.pool.states.copy()
+        self.pool.evaluate(gradients, 1.0)
+        self.pool.commit()
+        name = "steps_solved_in_full"
+        counts = [self.micro.averages(states)[name][:, 0] for states in (before, self.pool.states)]
+        return np.flatnonzero(counts[1] - counts[0]).tolist()
+
+
 def test_a_budget_goes_where_weight_times_error_is_largest():
-    class Law:
-        def __init__(self, pool):
-            self.pool = pool
-
-        def weights(self):
-            return np.array([1.0, 4.0, 1.0])
-
     micro, path = model(NEVER), unseen()[0]
-    pool = SerialPool(micro, 3)
-    choose = FullSolves(Law(pool), micro, 1, MPI.COMM_SELF)
+    points = Points(micro)
+    choose = FullSolves(points, micro, 1, MPI.COMM_SELF)
     rows = np.array([1.0, 0.9, 0.2])[:, None] * path.gradients[3]
-    pool.evaluate(rows, 1.0)
-    pool.commit()
-    assert micro.counts.full == 0
+    assert points.step(rows) == []
     choose(1.0)
-    contributions = np.array([1.0, 4.0, 1.0]) * micro.estimates(pool.states)
-    pool.evaluate(1.05 * rows, 1.0)
-    pool.commit()
+    contributions = points.weights() * micro.estimates(points.pool.states)
+    assert points.step(1.05 * rows) == [int(np.argmax(contributions))]
     assert micro.counts.full == 1
-    assert np.flatnonzero(micro.in_full(pool.states)).tolist() == [int(np.argmax(contributions))]
+
+
+def test_a_budget_of_points_that_came_the_same_path_is_not_exceeded():
+    """Equal estimates: the weight decides, and then the place, but never for more points than granted."""
+    micro, path = model(NEVER), unseen()[0]
+    points = Points(micro)
+    for budget, expected in ((1, [1]), (2, [1, 2]), (0, [])):
+        points.step(np.tile(path.gradients[3], (3, 1)))
+        FullSolves(points, micro, budget, MPI.COMM_SELF)(1.0)
+        assert points.step(np.tile(path.gradients[4], (3, 1))) == expected
+        points = Points(micro)
+
+
+def test_points_without_an_estimate_take_the_budget_first():
+    """Outside of the range a point is solved in full in any case, and the next step begins with it."""
+    micro, path = model(NEVER), unseen()[0]
+    points = Points(micro)
+    choose = FullSolves(points, micro, 1, MPI.COMM_SELF)
+    rows = np.array([1.0, 0.9, 0.2])[:, None] * path.gradients[3]
+    rows[2] = 1.5 * plastic_reduction().trained.scale
+    assert points.step(rows) == [2]
+    assert np.isinf(micro.estimates(points.pool.states)).tolist() == [False, False, True]
+    assert np.isnan(points.pool.averages()["estimated_error"][:, 0]).tolist() == [False, False, True]
+    choose(1.0)
+    assert points.step(rows) == [2]  # the budget is spent on it
+    assert micro.counts.unestimated == micro.counts.full == 2
+    rows[2] = 0.5 * plastic_reduction().trained.scale
+    choose(2.0)
+    assert points.step(rows) == [2]  # back inside, and still the one of which nothing was known
+    assert micro.counts.unestimated == 2
+    choose(3.0)
+    contributions = points.weights() * micro.estimates(points.pool.states)
+    assert np.isfinite(contributions).all()
+    assert points.step(rows) == [int(np.argmax(contributions))]
+
+
+def test_the_estimate_is_that_of_the_gradient_that_was_committed():
+    """Also where the point is solved in full, whose first iterations were at other gradients."""
+    micro, path = model(ALWAYS), unseen()[0]
+    pool, straight = SerialPool(micro, 1), SerialPool(micro, 1)
+    for scale in (1.3, 0.7, 1.0):
+        pool.evaluate(scale * path.gradients[2:3], 1.0)
+    straight.evaluate(path.gradients[2:3], 1.0)
+    for each in (pool, straight):
+        each.commit()
+    estimates = [micro.estimates(each.states)[0] for each in (pool, straight)]
+    assert estimates[0] == pytest.approx(estimates[1], rel=1e-9)
 
 
 @pytest.mark.mpi

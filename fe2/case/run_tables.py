@@ -136,7 +136,8 @@ class ReductionTable(Table):
     """Largest number of steps of the run, for which every point has room."""
     budget: int | None = Field(None, ge=0)
     """Points of the law that are solved in full in each step, those where weight times estimated error is
-    largest, whatever `error` says; without it, all whose estimate exceeds `error`."""
+    largest, whatever `error` says; points outside of the trained range come first, and are solved in full
+    in any case. Without it, all points whose estimate exceeds `error`."""
 
 
 class InterpolationTable(Table):

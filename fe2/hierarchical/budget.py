@@ -23,15 +23,25 @@ class WeightedLaw(Protocol):
     def weights(self) -> Array:
         """Volumes that this rank's points stand for, shape (n,)."""
 
+    def coordinates(self) -> Array:
+        """Coordinates of this rank's points, shape (n, dim)."""
+
 
 class FullSolves:
     r"""Grants full solves to the points with the largest :math:`w_i\,\eta_i`.
 
     With the quadrature weight w and the estimated error η of the flux at the end of the last step, a point
     contributes at most :math:`w_i \eta_i \|g(v)\|` to the error of the macroscopic residual. The `budget`
-    points with the largest contributions are solved in full in the next step; all others are answered by the
-    reduced cell, whatever their estimate, but for points outside of the trained range. It is called after
-    each step, or before it where the load is set; then a restart changes nothing::
+    points with the largest contributions are solved in full in the next step; all others that have an
+    estimate are answered by the reduced cell, whatever it is.
+
+    A point without an estimate, whose gradient lies outside of the trained range, is always solved in full.
+    One that had none in the last step may be wrong by any amount, so it comes before all that have one and
+    takes its part of the budget. What leaves the range in the very step could not be foreseen: it comes on
+    top, and the summary counts the full solves without an estimate.
+
+    The choice is kept in the states of the points, so it moves with them and is part of checkpoints. It is
+    called after each step, or before it where the load is set::
 
         choose = FullSolves(law, model, 10, comm)
         simulation = Simulation(problem, steps, after_step=choose)
@@ -54,13 +64,21 @@ class FullSolves:
         if budget < 0:
             raise InputError(f"budget = {budget}: the number of points that may be solved in full is needed")
         self._law, self._model, self._budget, self._comm = law, model, budget, comm
-        model.granted = frozenset()
+        model.by_grant = True
 
     def __call__(self, time: float) -> None:
         """Choose the points of the next step; collective."""
         states = self._law.pool.states
-        contributions = self._law.weights() * self._model.estimates(states)
-        mine = np.argsort(-contributions, kind="stable")[: self._budget]
-        own = [(float(contributions[k]), self._model.key(states[k])) for k in mine if contributions[k] > 0.0]
-        everyone = sorted(entry for part in self._comm.allgather(own) for entry in part)
-        self._model.granted = frozenset(key for _, key in everyone[::-1][: self._budget])
+        chosen = self._chosen(self._model.estimates(states))
+        self._law.pool.restore(self._model.granted(states, chosen))
+
+    def _chosen(self, estimates: Array) -> npt.NDArray[np.int64]:
+        """This rank's points among those with the largest contributions; collective."""
+        weights = self._law.weights()
+        keys = np.column_stack([weights * estimates, weights, self._law.coordinates()])
+        known = np.flatnonzero(estimates > 0.0)
+        # the place decides between equal contributions, so that the choice does not depend on the ranks
+        mine = sorted(((tuple(keys[point]), self._comm.rank, int(point)) for point in known), reverse=True)
+        everyone = self._comm.allgather(mine[: self._budget])
+        first = sorted((entry for part in everyone for entry in part), reverse=True)[: self._budget]
+        return np.array([point for _, rank, point in first if rank == self._comm.rank], dtype=np.int64)

@@ -66,6 +66,8 @@ class Counts:
     Attributes:
         reduced: Evaluations answered by the reduced cell.
         full: Evaluations answered by the whole cell.
+        unestimated: Those of them for which there was no estimate: the gradient lay outside of the trained
+            range, or the reduced cells were not solved. They are solved in full whatever a budget says.
         replayed: Steps that the whole cell was taken along again to know its history.
         became_full: Full solves at points that had been reduced in all of their steps.
         enriched: Paths that were handed over for the training of a richer basis.
@@ -74,6 +76,7 @@ class Counts:
 
     reduced: int = 0
     full: int = 0
+    unestimated: int = 0
     replayed: int = 0
     became_full: int = 0
     enriched: int = 0
@@ -84,14 +87,15 @@ class ErrorControlledRVE:
     """A reduced cell with an estimate of its error and the whole cell behind it, a micro model.
 
     Its state holds the number of committed steps, how many of them were solved in full, the last estimate of
-    the error, the states of both reduced cells, and the path.
+    the error, whether a full solve is granted, the states of both reduced cells, and the path.
 
     Attributes:
         reduction: The reduced cell.
         control: When a point is solved in full.
         counts: What was solved on this rank.
-        granted: Points that are solved in full whatever their estimate, by their paths; None where every
-            point whose estimate exceeds the tolerance is. See :func:`~fe2.hierarchical.budget.FullSolves`.
+        by_grant: Whether the points with an estimate that are solved in full are those whose states say
+            so, and not those whose estimate exceeds the tolerance; see
+            :class:`~fe2.hierarchical.budget.FullSolves`.
     """
 
     def __init__(self, reduction: Reduction, control: ErrorControl | None = None) -> None:
@@ -110,7 +114,7 @@ class ErrorControlledRVE:
             self._fine.state_size, self._coarse.state_size, self.kinematics.size, self.control.capacity
         )
         self.counts = Counts()
-        self.granted: frozenset[bytes] | None = None
+        self.by_grant = False
 
     @property
     def kinematics(self) -> Kinematics:
@@ -143,7 +147,8 @@ class ErrorControlledRVE:
         """Flux and tangent of the reduced cell, or of the whole one where the former may be too wrong.
 
         A point that was solved in full in an iteration of a step stays so until the step is committed, so
-        that the macroscopic iteration meets one function. See `MicroModel.solve` for the arguments.
+        that the macroscopic iteration meets one function; its estimate is that of the last iteration all the
+        same. See `MicroModel.solve` for the arguments.
 
         Raises:
             OutsideRangeError: The gradient lies outside of the trained range and this was to be an error.
@@ -161,24 +166,28 @@ class ErrorControlledRVE:
         row = state.copy()
         row[layout.steps] = steps + 1
         row[layout.step(steps)] = [dt, *gradient]
+        row[layout.estimate] = np.inf
         stays = out[layout.steps] == steps + 1 and out[layout.full] > state[layout.full]
-        response = None
-        if inside and not stays:
-            response = self._reduced(gradient, state, dt, row)
-        if response is None:
-            response = self._solve_in_full(gradient, state, dt, row)
+        response = self._reduced(gradient, state, dt, row) if inside else None
+        if response is None or stays or self._is_wanted_in_full(row):
+            self.counts.unestimated += int(response is None)
             self.counts.became_full += int(state[layout.full] == 0.0 and not stays)
+            response = self._solve_in_full(gradient, state, dt, row)
+        else:
+            self.counts.reduced += 1
         out[:] = row
         return Response(response.flux, response.tangent, response.iterations, time.perf_counter() - start)
 
     def averages(self, states: Array) -> dict[str, Array]:
         """Averages of the history, the last estimated error and the number of steps solved in full.
 
-        The estimate is relative to the largest flux of the training.
+        The estimate is that of the reduced cell, relative to the largest flux of the training; it is not a
+        number where there was none and the cell was solved in full.
         """
         layout = self._layout
         averages = self._fine.averages(states[:, layout.fine])
-        averages["estimated_error"] = states[:, layout.estimate, None]
+        estimates = states[:, layout.estimate, None]
+        averages["estimated_error"] = np.where(np.isfinite(estimates), estimates, np.nan)
         averages["steps_solved_in_full"] = states[:, layout.full, None]
         return averages
 
@@ -186,10 +195,6 @@ class ErrorControlledRVE:
         """The committed path of a state, or None where there is none yet."""
         table = self._table(state)
         return Path(np.cumsum(table[:, 0]), table[:, 1:].copy()) if len(table) else None
-
-    def key(self, state: Array) -> bytes:
-        """What tells the points of a run apart: the path that a state has come."""
-        return self._table(state).tobytes()
 
     def full_state(self, state: Array) -> Array:
         """The state of the whole cell at the end of a state's path, solved again where it is not kept.
@@ -214,9 +219,19 @@ class ErrorControlledRVE:
         return row
 
     def estimates(self, states: Array) -> Array:
-        """Estimated errors of the last committed evaluations, in the flux's units, shape (n,)."""
+        """Estimated errors of the last committed evaluations, in the flux's units, shape (n,).
+
+        Infinite where there was no estimate, zero before the first step.
+        """
         values: Array = states[:, self._layout.estimate] * self.reduction.flux_scale
         return values
+
+    def granted(self, states: Array, points: npt.NDArray[np.int64]) -> Array:
+        """States that grant full solves to these points and to no others, shape (n, state_size)."""
+        rows = states.copy()
+        rows[:, self._layout.grant] = 0.0
+        rows[points, self._layout.grant] = 1.0
+        return rows
 
     def report(self) -> dict[str, float]:
         """What was solved on this rank since the model was made, for the summary of a run."""
@@ -224,16 +239,12 @@ class ErrorControlledRVE:
         return {
             "solves of reduced cells": counts.reduced,
             "solves of whole cells": counts.full,
+            "solves of whole cells without an estimate": counts.unestimated,
             "solves of whole cells for their history": counts.replayed,
             "points that became full": counts.became_full,
             "paths for enrichment": counts.enriched,
             "largest estimated error": counts.largest_estimate,
         }
-
-    def in_full(self, states: Array) -> npt.NDArray[np.bool_]:
-        """Which points were solved in full in any committed step, shape (n,)."""
-        chosen: npt.NDArray[np.bool_] = states[:, self._layout.full] > 0.0
-        return chosen
 
     def difficult_paths(self, states: Array, limit: int = 8) -> list[Path]:
         """Paths of the points that were solved in full most often, to be trained on.
@@ -251,7 +262,7 @@ class ErrorControlledRVE:
         return [path for path in map(self.path, rows) if path is not None]
 
     def _reduced(self, gradient: Array, state: Array, dt: float, row: Array) -> Response | None:
-        """Answer of the reduced cell, or None where it must not be trusted."""
+        """Answer of the reduced cell, whose estimate is put into the row, or None where it was not solved."""
         layout = self._layout
         try:
             fine = self._fine.solve(gradient, state[layout.fine], dt, row[layout.fine])
@@ -261,12 +272,12 @@ class ErrorControlledRVE:
         estimate = self._indicator.estimate(fine.flux, coarse.flux) / self.reduction.flux_scale
         row[layout.estimate] = estimate
         self.counts.largest_estimate = max(self.counts.largest_estimate, estimate)
-        if self.granted is None and estimate > self.control.tolerance:
-            return None
-        if self.granted is not None and self.key(state) in self.granted:
-            return None
-        self.counts.reduced += 1
         return fine
+
+    def _is_wanted_in_full(self, row: Array) -> bool:
+        if self.by_grant:
+            return bool(row[self._layout.grant])
+        return bool(row[self._layout.estimate] > self.control.tolerance)
 
     def _solve_in_full(self, gradient: Array, state: Array, dt: float, row: Array) -> Response:
         layout = self._layout
@@ -295,10 +306,10 @@ class ErrorControlledRVE:
 class _Layout:
     """Where the parts of a state stand."""
 
-    steps, full, estimate = 0, 1, 2
+    steps, full, estimate, grant = 0, 1, 2, 3
 
     def __init__(self, fine: int, coarse: int, gradient: int, capacity: int) -> None:
-        ends = np.cumsum([3, fine, coarse, capacity * (1 + gradient)]).tolist()
+        ends = np.cumsum([4, fine, coarse, capacity * (1 + gradient)]).tolist()
         self.fine, self.coarse, self.path = (slice(a, b) for a, b in pairwise(ends))
         self._width = 1 + gradient
         self.size = int(ends[-1])
