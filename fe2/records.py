@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -84,6 +84,16 @@ class Summary:
     choices: Mapping[str, str] = field(default_factory=dict)
     work: Mapping[str, int] = field(default_factory=dict)
     phases: Mapping[str, float] = field(default_factory=dict)
+
+
+def merged(reports: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Reports of micro models as one: the largest of what is named so, sums of all else, which are counts."""
+    result: dict[str, float] = {}
+    for report in reports:
+        for name, value in report.items():
+            before = result.get(name, 0.0)
+            result[name] = max(before, value) if name.startswith("largest") else before + value
+    return result
 
 
 def as_plain(record: StepRecord) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from fe2.io.summary import profile_text
 from fe2.macro.problem import MacroProblem
 from fe2.parallel import together
 from fe2.profile import phase, snapshot
-from fe2.records import StepRecord, Summary, as_plain, from_plain
+from fe2.records import StepRecord, Summary, as_plain, from_plain, merged
 from fe2.stepping import LoadSteps, StepControl
 
 Array = npt.NDArray[np.float64]
@@ -100,6 +100,7 @@ class Simulation:
         self.records: list[StepRecord] = []
         self._progress = Progress(problem.comm, len(steps.times) - 1, quiet=quiet)
         self._reports: dict[str, float] = {}
+        self._reports_before: dict[str, float] = {}
         self._shows_profile, self._work = profile, snapshot().since(snapshot())
         self._saving: Saving | None = None
         if checkpoint is not None or resume:
@@ -170,6 +171,7 @@ class Simulation:
         control.restore(self._position["control"])
         self.records = [from_plain(record) for record in self._position["records"]]
         self._before = float(self._position["seconds"])
+        self._reports = self._reports_before = dict(self._position["models"])
         self.steps.apply(control.time)
         if self._results is not None:
             self._results.go_on(float(self.steps.times[0]), self.records)
@@ -208,8 +210,14 @@ class Simulation:
     def _save(self, control: StepControl) -> None:
         if self._saving is not None:
             records = [as_plain(record) for record in self.records]
-            position = {"control": control.position(), "records": records, "seconds": self._seconds()}
-            self._saving.write(position)
+            self._saving.write(
+                {
+                    "control": control.position(),
+                    "records": records,
+                    "seconds": self._seconds(),
+                    "models": self._reports,
+                }
+            )
 
     def _keep_failure(self, error: StepSizeError, control: StepControl) -> None:
         """Leave a file from which the RVE that failed can be solved again by itself."""
@@ -260,7 +268,7 @@ class Simulation:
         self, step: int, target: float, iterations: int, seconds: float, control: StepControl
     ) -> None:
         counts = self.problem.take_counts()
-        self._reports = self.problem.reports()
+        self._reports = merged([self._reports_before, self.problem.reports()])
         self._work = snapshot().since(self._work_before).summed(self.problem.comm)
         record = StepRecord(
             step=step,

@@ -22,6 +22,7 @@ from fe2.hierarchical.indicator import along
 from fe2.hierarchical.reduction import reduce
 from fe2.hierarchical.storage import save
 from fe2.identity import difference
+from fe2.io.checkpoint_schedule import Checkpoints
 from fe2.micro.model import description
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
@@ -285,6 +286,61 @@ def test_the_estimate_is_that_of_the_gradient_that_was_committed():
         each.commit()
     estimates = [micro.estimates(each.states)[0] for each in (pool, straight)]
     assert estimates[0] == pytest.approx(estimates[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("chosen", ["after each step", "where the load is set"])
+def test_a_run_with_a_budget_goes_on_from_its_checkpoint_as_if_nothing_had_happened(tmp_path, chosen):
+    """States with estimates, grants and paths, reactions, counts; at the end some points leave the range."""
+
+    def run_of(folder, after_step=None, resume=False):
+        micro = model(NEVER)
+        strip = two_scale.clamped(
+            two_scale.distorted(MPI.COMM_SELF, (3, 1), (2.0, 1.0)), micro, {"snes_rtol": 1e-10}
+        )
+        choose = FullSolves(strip.law, micro, 3, MPI.COMM_SELF)
+
+        def apply(time):
+            if chosen == "where the load is set":
+                choose(time)
+            strip.displacement.value = (0.018 * time, 0.003 * time)
+
+        def after(time):
+            if chosen == "after each step":
+                choose(time)
+            if after_step is not None:
+                after_step(time)
+
+        steps = LoadSteps(np.linspace(0.0, 1.0, 7), apply)
+        options = {"checkpoint": Checkpoints(every=1), "resume": resume, "quiet": True}
+        reactions = {"grip": strip.right}
+        run = Simulation(
+            strip.problem, steps, output=folder, reactions=reactions, after_step=after, **options
+        )
+        return run, strip.law.pool
+
+    def lost(time):
+        if time > 0.6:
+            raise KeyboardInterrupt
+
+    whole, expected = run_of(tmp_path / "whole")
+    counts = dict(whole.run().models)
+    assert counts["solves of whole cells without an estimate"] > 0
+    assert counts["solves of whole cells"] > counts["solves of whole cells without an estimate"]
+    with pytest.raises(KeyboardInterrupt):
+        run_of(tmp_path / "lost", lost)[0].run()
+    resumed, pool = run_of(tmp_path / "lost", resume=True)
+    found = dict(resumed.run().models)
+    finite = np.isfinite(expected.states)
+    assert np.array_equal(np.isfinite(pool.states), finite)
+    assert not finite.all()
+    scale = np.abs(expected.states[finite]).max()
+    np.testing.assert_allclose(pool.states[finite], expected.states[finite], rtol=0.0, atol=1e-8 * scale)
+    for one, other in zip(resumed.records, whole.records, strict=True):
+        np.testing.assert_allclose(one.reactions["grip"], other.reactions["grip"], rtol=1e-8)
+    # what is kept beside the states is lost, and found again
+    history = "solves of whole cells for their history"
+    assert found.pop(history) > counts.pop(history)
+    assert found == pytest.approx(counts, rel=1e-6)
 
 
 @pytest.mark.mpi

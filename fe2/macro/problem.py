@@ -20,6 +20,7 @@ from fe2.macro.rate import Rate
 from fe2.macro.snes import configure, set_domain_error
 from fe2.micro.model import EXACT, ExplainingModel, ReportingModel, Request
 from fe2.profile import phase
+from fe2.records import merged
 
 Array = npt.NDArray[np.float64]
 
@@ -200,12 +201,7 @@ class MacroProblem:
         """What the micro models report, over all ranks; collective."""
         models = {id(law.micro): law.micro for law in self.laws}.values()
         own = [model.report() for model in models if isinstance(model, ReportingModel)]
-        result: dict[str, float] = {}
-        for report in [report for part in self.comm.allgather(own) for report in part]:
-            for name, value in report.items():
-                before = result.get(name, 0.0)
-                result[name] = max(before, value) if name.startswith("largest") else before + value
-        return result
+        return merged(report for part in self.comm.allgather(own) for report in part)
 
     def reaction(self, support: fem.DirichletBC | Sequence[fem.DirichletBC]) -> Array:
         """Sum of the residual over the degrees of freedom of a support, by component; collective.
