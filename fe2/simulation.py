@@ -19,6 +19,7 @@ from fe2.io.checkpoint import Remembered
 from fe2.io.checkpoint_schedule import Checkpoints, Saving
 from fe2.io.failure_file import FILE, write_failure
 from fe2.io.progress import Progress
+from fe2.io.replay import what_to_do
 from fe2.io.results import ResultsFolder
 from fe2.io.summary import profile_text
 from fe2.macro.problem import MacroProblem
@@ -224,8 +225,9 @@ class Simulation:
         if self._results is None:
             return
         path = self._results.folder / FILE
-        if write_failure(path, self.problem, str(error), control.number, control.time, self._case):
-            error.args = (f"{error}. To solve this RVE by itself: fe2 replay {path}",)
+        model = write_failure(path, self.problem, str(error), control.number, control.time, self._case)
+        if model is not None:
+            error.args = (f"{error}. {what_to_do(path, model, has_case=self._case is not None)}",)
 
     def _seconds(self) -> float:
         """Wall time, with that of the runs that this one goes on from."""

@@ -550,7 +550,9 @@ def test_cell_that_was_made_beforehand_is_not_replayed(fe2: Command, tmp_path: P
     left = changed(RUN, output__pictures=None, steps__smallest=0.5)
     (law,) = left["laws"].values()
     law |= {"mode": "linearized", "linear_range": small}
-    assert "of the range in which" in fe2("run", write(tmp_path, left), "-q").err
+    ended = fe2("run", write(tmp_path, left), "-q").err
+    assert "of the range in which" in ended
+    assert "fe2 replay" not in ended
     again = fe2("replay", "results/failure.h5")
     assert again.status == 1
     assert 'the law that failed has mode = "linearized"' in again.err

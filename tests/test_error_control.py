@@ -15,7 +15,7 @@ from mpi4py import MPI
 from reduced_cells import held_out, plastic_reduction, plastic_training, unseen
 
 from fe2.dispatch.serial import SerialPool
-from fe2.errors import InputError, OutsideRangeError
+from fe2.errors import InputError, OutsideRangeError, StepSizeError
 from fe2.hierarchical.budget import FullSolves
 from fe2.hierarchical.error_control import ErrorControlledRVE, error_controlled
 from fe2.hierarchical.indicator import along
@@ -23,6 +23,7 @@ from fe2.hierarchical.reduction import reduce
 from fe2.hierarchical.storage import save
 from fe2.identity import difference
 from fe2.io.checkpoint_schedule import Checkpoints
+from fe2.io.replay import replay_failure
 from fe2.micro.model import description
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
@@ -286,6 +287,29 @@ def test_the_estimate_is_that_of_the_gradient_that_was_committed():
         each.commit()
     estimates = [micro.estimates(each.states)[0] for each in (pool, straight)]
     assert estimates[0] == pytest.approx(estimates[1], rel=1e-9)
+
+
+def test_the_whole_cell_of_a_point_that_ended_a_run_is_replayed(tmp_path):
+    """Its state is found along the path of the point, which was reduced before."""
+    micro = model(NEVER, outside="error")
+    strip = two_scale.clamped(two_scale.rectangle(MPI.COMM_SELF, (2, 1)), micro)
+
+    def apply(time):
+        strip.displacement.value = (0.004 * time, 0.0)
+
+    run = Simulation(strip.problem, LoadSteps([0.0, 1.0, 2.0, 8.0], apply, 1.0), output=tmp_path, quiet=True)
+    with pytest.raises(StepSizeError, match=r"To solve this RVE by itself: fe2\.replay_failure"):
+        run.run()
+    again = replay_failure(tmp_path / "failure.h5", model(NEVER, outside="error"))
+    assert again.response is not None
+    path = model(NEVER).path(again.failed.state)
+    assert len(path.times) == 2
+    rve = two_scale.plastic_rve()
+    state, trial = rve.initial_state(), rve.initial_state()
+    for gradient in [*path.gradients, again.failed.gradient]:
+        expected = rve.solve(gradient, state, 1.0, trial)
+        state[:] = trial
+    np.testing.assert_allclose(again.response.flux, expected.flux, rtol=1e-7)
 
 
 @pytest.mark.parametrize("chosen", ["after each step", "where the load is set"])

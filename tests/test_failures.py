@@ -168,7 +168,7 @@ def failure(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, two_sc
 def test_run_that_ends_leaves_a_file_of_the_cell_that_failed(failure):
     folder, message, strip = failure
     failed = read_failure(folder / "failure.h5")
-    assert f"fe2 replay {folder / 'failure.h5'}" in message
+    assert message.endswith(f"fe2.replay_failure('{folder / 'failure.h5'}', micro)")
     assert failed.message in message
     assert f"macroscopic cell {failed.cell}, quadrature point {failed.point}," in failed.message
     assert "did not converge in 1 iterations" in failed.message
@@ -193,6 +193,27 @@ def test_failed_cell_is_solved_again_by_itself(failure):
     expected = rve().solve(solved.failed.gradient, state, solved.failed.dt, out)
     assert solved.response is not None
     np.testing.assert_array_equal(solved.response.flux, expected.flux)
+
+
+def test_cell_behind_a_fallback_is_replayed(tmp_path):
+    """Nothing was good yet, so the cell's failure ends the run; by itself the cell fails as it did there."""
+    hopeless = {"max_iterations": 1, "parts": 1, "strategy": "newton"}
+    with pytest.raises(StepSizeError, match=r"To solve this RVE by itself: fe2\.replay_failure"):
+        pulled(KeepsLastGood(rve(**hopeless)), tmp_path)[0].run()
+    again = replay_failure(tmp_path / "failure.h5", KeepsLastGood(rve(**hopeless)))
+    assert again.failed.message.endswith(again.error)
+    solved = replay_failure(tmp_path / "failure.h5", KeepsLastGood(rve()))
+    assert solved.norms[: len(again.norms)] == again.norms
+    assert isinstance(solved.rve, RVE)
+    assert solved.response is not None
+
+
+def test_replay_is_not_offered_where_no_cell_was_solved(tmp_path):
+    model = two_scale.Guarded(two_scale.plastic_rve(), largest_strain=0.003)
+    with pytest.raises(StepSizeError, match=r"Gradient and state of this point are in .*failure\.h5$"):
+        pulled(model, tmp_path)[0].run()
+    with pytest.raises(InputError, match="there is no whole cell behind a Guarded"):
+        replay_failure(tmp_path / "failure.h5", model)
 
 
 def test_replay_with_another_cell_is_refused_with_the_difference(failure):

@@ -67,6 +67,39 @@ def test_paths_that_were_sampled_are_reduced_and_full_solves_have_a_budget(
         assert summary["models"]["points that became full"] == budget
 
 
+def test_a_reduced_cell_that_ends_a_run_is_replayed(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """Outside of its range, which was to be an error: the whole cell shows what happens there."""
+    cell = write(tmp_path, GENERATOR_CELL, "cell.toml")
+    small = ["--amplitude", "0.001", "--paths", "4", "--steps", "2"]
+    assert run(["reduce", str(cell), "-o", str(tmp_path / "cell.h5"), *small]) == 0
+    case = changed(REDUCED, laws__composite__reduction__outside="error", steps__smallest=0.5)
+    capfd.readouterr()
+    assert run(["run", str(write(tmp_path, case, "run.toml")), "-q"]) == 1
+    failure = tmp_path / "reduced" / "failure.h5"
+    assert f"To solve this RVE by itself: fe2 replay {failure}" in capfd.readouterr().err
+    assert run(["replay", str(failure), "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["solved"] is True
+    assert found["residuals"][-1] < 1e-6 * found["residuals"][0]
+    # one whose whole cell fails as well
+    case = changed(
+        REDUCED,
+        output__folder="hopeless",
+        solver__micro={"max_iterations": 1, "parts": 1, "strategy": "newton"},
+    )
+    assert run(["run", str(write(tmp_path, case, "run.toml")), "-q"]) == 1
+    assert run(["replay", str(tmp_path / "hopeless" / "failure.h5")]) == 1
+    assert "failed again: the cell problem did not converge in 1 iterations" in capfd.readouterr().out
+
+
+def test_a_fallback_is_refused_where_no_cell_is_solved_at_first(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    case = changed(REDUCED, laws__composite__on_failure="keep last good response")
+    assert run(["check", str(write(tmp_path, case))]) == 1
+    assert 'on_failure = "keep last good response": it belongs to a cell' in capfd.readouterr().err
+
+
 def test_a_reduced_law_needs_its_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     assert run(["check", str(write(tmp_path, REDUCED))]) == 1
     assert 'laws.composite.reduction.file = "cell.h5": there is no such file' in capfd.readouterr().err

@@ -199,6 +199,8 @@ def _check_mode(law: CellLaw, problems: Problems, key: Key) -> None:
     """What belongs to one mode stands with it, and files made beforehand are there."""
     if law.linear_range is not None and law.mode != "linearized":
         problems.add((*key, "linear_range"), 'it belongs to a cell with mode = "linearized"', law.mode)
+    if law.on_failure != "fail" and law.mode != "concurrent":
+        problems.add((*key, "on_failure"), 'it belongs to a cell with mode = "concurrent"', law.on_failure)
     for name, mode in (("reduction", "reduced"), ("interpolation", "interpolated")):
         if (getattr(law, name) is not None) != (law.mode == mode):
             problems.add((*key, name), f'this table and mode = "{mode}" are needed together')

@@ -55,7 +55,7 @@ def decisive(case: RunCase) -> dict[str, Any]:
 
 def _moved(content: Any) -> Any:
     if isinstance(content, dict):
-        files = {name for name in ("file", "image", "mesh") if isinstance(content.get(name), str)}
+        files = {name for name in ("file", "image", "mesh", "database") if isinstance(content.get(name), str)}
         return {name: Path(v).name if name in files else _moved(v) for name, v in content.items()}
     return [_moved(entry) for entry in content] if isinstance(content, list) else content
 

@@ -15,8 +15,9 @@ Examples:
   fe2 replay results/failure.h5 -o why.png --local-field stress_von_mises
 
 The file holds the case, the state before the step, the gradient that was not reached and the time step. A
-run from a script has no case: build its RVE and call fe2.replay_failure(file, rve). The exit status is 0
-where the RVE was solved this time, and 1 where it failed again."""
+run from a script has no case: make its micro model and call fe2.replay_failure(file, micro). Of a reduced
+cell with error control the whole cell is replayed. The exit status is 0 where the RVE was solved this time,
+and 1 where it failed again."""
 
 
 @click.command("replay", short_help="The RVE that ended a run, by itself.", epilog=_EPILOG)

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from mpi4py import MPI
 
 from fe2.case.build_cell import build_rve
+from fe2.case.build_laws import Subdomain
 from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase, understand_run
 from fe2.cli.output import number, plain
@@ -16,7 +18,8 @@ from fe2.cli.run_pictures import default_fields
 from fe2.errors import InputError, place
 from fe2.io.failure_file import FailedPoint, read_failure
 from fe2.io.pictures import draw_cell
-from fe2.io.replay import Replay, replay_failure
+from fe2.io.replay import Replay, replay_failure, whole_cell
+from fe2.micro.model import MicroModel
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
 
@@ -32,28 +35,29 @@ def carry_out(
     """Replay a failure; the exit status.
 
     Raises:
-        InputError: The file cannot be read, does not say how its RVE is made, or is of a cell that was
-            replaced by something made beforehand.
+        InputError: The file cannot be read, does not say how its micro model is made, or is of a cell that
+            was replaced by something made beforehand, with no whole cell behind it.
     """
     failed = read_failure(file)
     case = _case(file, failed)
-    rve = _rve(file, case, failed.law, tolerance, max_iterations)
-    result = replay_failure(file, rve)
+    result = replay_failure(file, _model(file, case, failed.law, tolerance, max_iterations))
+    rve = result.rve
+    assert isinstance(rve, RVE)
     _, default = default_fields(rve.kinematics)
     field = local_field or default
     draw_cell(rve.fields(result.state), picture, field, at=failed.coordinates, residuals=result.norms)
     if as_json:
         click.echo(json.dumps(plain(_facts(result, picture))))
     else:
-        click.echo(_text(result, rve, picture))
+        click.echo(_text(result, picture))
     return 0 if result.response is not None else 1
 
 
 def _case(file: Path, failed: FailedPoint) -> RunCase:
     if failed.case is None:
         raise InputError(
-            f"{file} is of a run from a script, and does not say how its RVE is made: build it as the script "
-            f"does and call fe2.replay_failure({str(file)!r}, rve)"
+            f"{file} is of a run from a script, and does not say how its micro model is made: make it as the "
+            f"script does and call fe2.replay_failure({str(file)!r}, micro)"
         )
     problems = Problems(file)
     case = understand_run(dict(failed.case), problems)
@@ -62,21 +66,26 @@ def _case(file: Path, failed: FailedPoint) -> RunCase:
     return case
 
 
-def _rve(file: Path, case: RunCase, law: int, tolerance: float | None, max_iterations: int | None) -> RVE:
-    laws = [(found.cell, found.mode) for found in case.laws.values() if found.cell is not None]
-    cell, mode = laws[law]
-    if mode != "concurrent":
-        raise InputError(
-            f'{file}: the law that failed has mode = "{mode}"; only whole cells, mode = "concurrent", are '
-            "replayed"
-        )
-    micro = case.tables.solver.micro
-    options = NewtonOptions(**micro.model_dump())
+def _model(
+    file: Path, case: RunCase, law: int, tolerance: float | None, max_iterations: int | None
+) -> MicroModel:
+    """The micro model of the law that failed, whose RVE has the options wanted."""
+    name, found = [(name, found) for name, found in case.laws.items() if found.cell is not None][law]
+    options = NewtonOptions(**case.tables.solver.micro.model_dump())
     if tolerance is not None:
         options = replace(options, tolerance=tolerance)
     if max_iterations is not None:
         options = replace(options, max_iterations=max_iterations)
-    return build_rve(cell, options)
+    assert found.cell is not None
+    rve = build_rve(found.cell, options)
+    model = Subdomain(name, found, None, rve, MPI.COMM_SELF, case.file).micro
+    assert model is not None
+    if whole_cell(model, model.initial_state()) is None:
+        raise InputError(
+            f'{file}: the law that failed has mode = "{found.mode}", in which no whole cell is solved; only '
+            "whole cells are replayed"
+        )
+    return model
 
 
 def _facts(result: Replay, picture: Path) -> dict[str, object]:
@@ -96,8 +105,8 @@ def _facts(result: Replay, picture: Path) -> dict[str, object]:
     }
 
 
-def _text(result: Replay, rve: RVE, picture: Path) -> str:
-    failed, kinematics = result.failed, rve.kinematics
+def _text(result: Replay, picture: Path) -> str:
+    failed, kinematics = result.failed, result.rve.kinematics
     lines = [
         f"the run said: {failed.message}",
         f"load step {failed.step}, from time {failed.time:g}, step of length {failed.dt:g}",

@@ -26,6 +26,7 @@ from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.indicator import Indicator
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.reduction import Reduction
+from fe2.micro.rve import RVE
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
 
@@ -217,6 +218,10 @@ class ErrorControlledRVE:
         if len(table):
             self._keep(table.tobytes(), row)
         return row
+
+    def behind(self, state: Array) -> tuple[RVE, Array]:
+        """The whole cell, and its state at the end of a state's path."""
+        return self._full, self.full_state(state)
 
     def estimates(self, states: Array) -> Array:
         """Estimated errors of the last committed evaluations, in the flux's units, shape (n,).

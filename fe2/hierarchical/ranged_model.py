@@ -106,6 +106,10 @@ class RangedModel:
         used = self.hull.gauge(states[:, : self.kinematics.size])
         return {**self.model.averages(states), USED: used[:, None]}
 
+    def behind(self, state: Array) -> tuple[MicroModel, Array] | None:
+        """The whole cell, which has no memory, where points outside of the range ask it."""
+        return None if self.full is None else (self.full, self.full.initial_state())
+
     def report(self) -> dict[str, float]:
         """Evaluations on this rank, those outside of the range, and how far the farthest was."""
         return {

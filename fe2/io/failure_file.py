@@ -71,11 +71,11 @@ class FailedPoint:
 
 def write_failure(
     path: Path, problem: Problem, message: str, step: int, time: float, case: Mapping[str, Any] | None
-) -> bool:
+) -> MicroModel | None:
     """Write the file of the point that a message is about; collective.
 
     Returns:
-        False where the message is about no micro model, and there is nothing to write.
+        The micro model that failed, or None where the message is about none and there is nothing to write.
 
     Raises:
         Fe2Error: On all ranks, where the file could not be written.
@@ -83,7 +83,7 @@ def write_failure(
     failures = [(k, law, law.failure) for k, law in enumerate(problem.laws) if law.failure is not None]
     found = [entry for entry in failures if entry[2].message in message]
     if not found:
-        return False
+        return None
     number, law, failure = found[0]
     mine = failure.point >= 0
     states = law.pool.fetch(np.array([failure.point] if mine else [], dtype=np.int64))
@@ -97,7 +97,7 @@ def write_failure(
                 put(file, "coordinates", coordinates[failure.point])
                 put(file, "gradient", failure.gradient)
                 put(file, "state", states[0, : law.micro.lasting_size])
-    return True
+    return law.micro
 
 
 def read_failure(path: str | Path) -> FailedPoint:

@@ -106,6 +106,10 @@ class KeepsLastGood:
         own = self.model.report() if isinstance(self.model, ReportingModel) else {}
         return {"answers kept where cells failed": float(self.kept), **own}
 
+    def behind(self, state: Array) -> tuple[MicroModel, Array]:
+        """The model that is asked first, and its part of a state."""
+        return self.model, self._row(state)
+
     def _row(self, state: Array) -> Array:
         return np.delete(state, self._memory)
 

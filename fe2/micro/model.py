@@ -132,6 +132,20 @@ class ReportingModel(MicroModel, Protocol):
 
 
 @runtime_checkable
+class StandInModel(MicroModel, Protocol):
+    """A micro model that answers in the place of another one, or before it."""
+
+    def behind(self, state: Array) -> tuple[MicroModel, Array] | None:
+        """The model that is asked where this one does not answer, with its state in the place of this one's.
+
+        None where there is no other model.
+
+        Raises:
+            MicroSolveError: The other model's state has to be computed, and could not be.
+        """
+
+
+@runtime_checkable
 class ExplainingModel(MicroModel, Protocol):
     """A micro model that says how it is solved."""
 
