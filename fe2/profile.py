@@ -18,9 +18,10 @@ from mpi4py import MPI
 PHASES = {
     "residual": "residuals of cells",
     "point laws": "point laws",
-    "assembly": "stiffness of cells",
+    "assembly": "stiffness of cells, folded",
     "factorization": "factorizations",
     "solve": "solves with factorizations",
+    "condensation": "condensed tangents",
     "history": "history of cells",
     "cell": "rest of the cell problems",
     "pool": "data movement",

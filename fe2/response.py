@@ -29,7 +29,7 @@ class Response:
     @property
     def is_finite(self) -> bool:
         """Whether flux and tangent are numbers."""
-        return bool(np.all(np.isfinite(self.flux)) and np.all(np.isfinite(self.tangent)))
+        return bool(np.isfinite(self.flux).all() and np.isfinite(self.tangent).all())
 
 
 @dataclass(frozen=True)

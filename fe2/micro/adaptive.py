@@ -160,7 +160,7 @@ class AdaptiveIteration:
         self, gradient: Array, state: Array, point: Equilibrium, flux: Array, error: float, out: Array
     ) -> None:
         layout, tail = self._problem.layout, self._tail
-        if not (np.all(np.isfinite(flux)) and np.all(np.isfinite(point.fluctuation))):
+        if not (np.isfinite(flux).all() and np.isfinite(point.fluctuation).all()):
             raise MicroSolveError("the cell problem gave a flux or a fluctuation that is not finite")
         out[layout.gradient], out[layout.fluctuation] = gradient, point.fluctuation
         tail.write(out, flux, error, history_due=True)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from fe2.errors import MicroSolveError
 from fe2.micro.newton import CellNewton
 from fe2.micro.problem import CellProblem
+from fe2.profile import phase
 
 Array = npt.NDArray[np.float64]
 
@@ -64,17 +65,27 @@ def condensed_tangent(newton: CellNewton, guess: Array | None = None) -> Condens
     Raises:
         MicroSolveError: The linearized cell problem is singular.
     """
+    with phase("condensation"):
+        return _condensed(newton, guess)
+
+
+def _condensed(newton: CellNewton, guess: Array | None) -> Condensed:
     problem = newton.problem
     modes = problem.form.modes
     stiffness = problem.stiffness
-    right = problem.restrict(stiffness @ modes)
+    forces = stiffness @ modes
+    right = problem.restrict(forces)
     sensitivity = -newton.linear_solver.solve_many(right, None if guess is None else -guess)
-    total = modes + problem.prolong(sensitivity)
     if problem.form.saddle_point:
-        _check_solved(problem, modes, total)
-    # where the stiffness is symmetric, total on both sides makes the error of an inexact solve quadratic
-    left = total if problem.form.symmetric else modes
-    return Condensed(left.T @ (stiffness @ total) / problem.cell.volume, sensitivity)
+        _check_solved(problem, modes, modes + problem.prolong(sensitivity))
+    if problem.form.symmetric:
+        tangent = modes.T @ forces + right.T @ sensitivity
+        # with L + KS, which a solve to a few digits leaves, the error of A is quadratic
+        if (left := newton.linear_solver.residual) is not None:
+            tangent += sensitivity.T @ left
+    else:
+        tangent = modes.T @ (stiffness @ (modes + problem.prolong(sensitivity)))
+    return Condensed(tangent / problem.cell.volume, sensitivity)
 
 
 def flux_correction(newton: CellNewton, residual: Array, sensitivity: Array) -> Array:

@@ -36,6 +36,8 @@ class DistributedSolver:
     Attributes:
         choice: How linear systems are solved, and why so.
         iterations: Iterations for each of the last columns.
+        residual: What the last :meth:`solve_many` left of its right-hand sides, shape (n, m), or None where
+            it is round-off.
     """
 
     def __init__(self, folded: FoldedMatrix, problem: CellProblem) -> None:
@@ -56,6 +58,7 @@ class DistributedSolver:
         self.matrix.setPreallocationCOO(rows, folded.indices)
         self.matrix.setOption(PETSc.Mat.Option.SYMMETRIC, problem.form.symmetric)
         self.iterations: tuple[int, ...] = ()
+        self.residual: Array | None = None
         self._right, self._solution = self.matrix.createVecs()
         self._gather, self._everything = PETSc.Scatter.toAll(self._solution)
         self.ksp = PETSc.KSP().create(comm)
@@ -93,18 +96,26 @@ class DistributedSolver:
         with phase("solve"):
             self.ksp.solve(self._right, self._solution)
         check_solved(self.ksp)
-        self._gather.scatter(self._solution, self._everything)
-        solution: Array = self._everything.array[: self.free].copy()
-        return solution
+        return self._gathered(self._solution)
 
     def solve_many(self, right: Array, guess: Array | None = None) -> Array:
         """Solutions for the columns of `right`, shape (n, m); collective. The guess is not needed."""
-        solutions, counts = np.empty_like(right), []
+        solutions, left, counts = np.empty_like(right), np.empty_like(right), []
+        image = self._solution.duplicate()
         for column, values in enumerate(right.T):
             solutions[:, column] = self.solve(values)
             counts.append(self.ksp.getIterationNumber())
+            self.matrix.mult(self._solution, image)
+            left[:, column] = values - self._gathered(image)
         self.iterations = tuple(counts)
+        self.residual = None if self.ksp.getType() == PETSc.KSP.Type.PREONLY else left
         return solutions
+
+    def _gathered(self, vector: PETSc.Vec) -> Array:
+        """The free fluctuations of a vector, on every rank."""
+        self._gather.scatter(vector, self._everything)
+        values: Array = self._everything.array[: self.free].copy()
+        return values
 
 
 def _block_size(problem: CellProblem) -> int:

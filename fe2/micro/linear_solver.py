@@ -11,6 +11,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from fe2.errors import MicroSolveError
+from fe2.memory import keep_freed_memory
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, describe_grid, solver_setting
@@ -24,6 +25,12 @@ class LinearSolver:
     """Solves with the folded matrix of a cell.
 
     The matrix shares memory with `folded`; :meth:`factorize` has to follow every update of it.
+
+    Attributes:
+        choice: How linear systems are solved, and why so.
+        iterations: Iterations for each of the last columns; none where they were not iterated.
+        residual: What the last :meth:`solve_many` left of its right-hand sides, shape (n, m), or None where
+            it is round-off.
     """
 
     def __init__(self, folded: FoldedMatrix, problem: CellProblem) -> None:
@@ -33,10 +40,12 @@ class LinearSolver:
             folded: The matrix, with its border of constraints.
             problem: The cell problem that it belongs to.
         """
+        keep_freed_memory()
         self.free = problem.boundary.size
         setting = solver_setting(problem)
         self.choice = setting.choice
         self.iterations: tuple[int, ...] = ()
+        self.residual: Array | None = None
         shape = (folded.size, folded.size)
         csr = (folded.indptr, folded.indices, folded.data)
         blocks = problem.form.unknown.function_space.dofmap.index_map_bs
@@ -48,6 +57,7 @@ class LinearSolver:
         self.ksp = self._new_ksp()
         self.choice = overridden(self.ksp, setting.choice)
         self._right, self._solution = self.matrix.createVecs()
+        self._dense_pair: tuple[PETSc.Mat, PETSc.Mat] | None = None
 
     def factorize(self) -> None:
         """Set up the solver for the current values of the matrix.
@@ -85,7 +95,7 @@ class LinearSolver:
         """
         if self.ksp.getType() != PETSc.KSP.Type.PREONLY:
             return self._solve_each(right)
-        solutions = self._back_substitute(self.ksp, right)
+        solutions, self.residual = self._back_substitute(self.ksp, right), None
         check_solved(self.ksp)
         return solutions
 
@@ -99,25 +109,35 @@ class LinearSolver:
 
     def _back_substitute(self, ksp: PETSc.KSP, right: Array) -> Array:
         """Solutions of a factorization for the columns of `right`, all at once."""
-        padded = np.zeros((self.matrix.size[0], right.shape[1]), order="F")
-        padded[: self.free] = right
-        columns = PETSc.Mat().createDense(padded.shape, array=padded, comm=MPI.COMM_SELF)
-        solutions = PETSc.Mat().createDense(padded.shape, comm=MPI.COMM_SELF)
-        solutions.setUp()
+        columns, solutions = self._dense(right.shape[1])
+        columns.getDenseArray()[: self.free] = right
         count("solves", right.shape[1])
         with phase("solve"):
             ksp.matSolve(columns, solutions)
-        result: Array = solutions.getDenseArray()[: self.free].copy()
-        columns.destroy()
-        solutions.destroy()
+        result: Array = solutions.getDenseArray(readonly=True)[: self.free].copy()
         return result
 
+    def _dense(self, count: int) -> tuple[PETSc.Mat, PETSc.Mat]:
+        """Matrices for right-hand sides, zero behind the free fluctuations, and for solutions."""
+        if self._dense_pair is None or self._dense_pair[0].size[1] != count:
+            shape = self.matrix.size[0], count
+            self._dense_pair = (
+                PETSc.Mat().createDense(shape, comm=MPI.COMM_SELF),
+                PETSc.Mat().createDense(shape, comm=MPI.COMM_SELF),
+            )
+            for matrix in self._dense_pair:
+                matrix.setUp()
+        return self._dense_pair
+
     def _solve_each(self, right: Array) -> Array:
-        solutions, counts = np.empty_like(right), []
+        solutions, left, counts = np.empty_like(right), np.empty_like(right), []
+        image = self._solution.duplicate()
         for column, values in enumerate(right.T):
             solutions[:, column] = self.solve(values)
             counts.append(self.ksp.getIterationNumber())
-        self.iterations = tuple(counts)
+            self.matrix.mult(self._solution, image)
+            left[:, column] = values - image.array[: self.free]
+        self.iterations, self.residual = tuple(counts), left
         return solutions
 
 

@@ -6,6 +6,7 @@ fluctuations, :math:`C w = 0`, and is the identity where there are no constraint
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -20,6 +21,7 @@ from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
 from fe2.micro.reused_factorizations import ReusedFactorizations, reuses_factorizations
 from fe2.micro.solver_choice import OPTIONS_PREFIX
+from fe2.profile import phase
 
 Array = npt.NDArray[np.float64]
 
@@ -27,6 +29,7 @@ STRATEGIES = ("adaptive", "newton")
 
 _LINE_SEARCH_TRIALS = 6
 _SUFFICIENT_DECREASE = 0.8
+_TINY = float(np.finfo(float).tiny)
 _ROUND_OFF = 1e-15
 """Residual that is round-off, relative to the elastic forces at a gradient of the size of the origin."""
 
@@ -71,11 +74,15 @@ def with_database(options: NewtonOptions | None) -> NewtonOptions:
 
 @dataclass
 class Equilibrium:
-    """A point on the way to equilibrium: fluctuation, nodal and projected residual, norms so far."""
+    """A point on the way to equilibrium: fluctuation, nodal and projected residual, norms so far.
+
+    The size is the weighted norm of the nodal residual, of the forces on the faces.
+    """
 
     fluctuation: Array
     nodal: Array
     residual: Array
+    size: float
     norms: list[float] = field(default_factory=list)
 
     @property
@@ -99,6 +106,7 @@ class CellNewton:
         self.trace: list[float] | None = None
         self._constraints = problem.boundary.constraints
         self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
+        self._weights = np.ones(len(problem.form.modes))
         self._weights, self._elastic_forces = self._virgin_forces()
         kept = problem.boundary.free >= 0
         self._free_weights = np.ones(problem.boundary.size)
@@ -112,7 +120,9 @@ class CellNewton:
         Args:
             loosely: Solutions to a few digits are enough, so that an older factorization may do.
         """
-        self._folded.update(self.problem.assemble_stiffness())
+        values = self.problem.assemble_stiffness()
+        with phase("assembly"):
+            self._folded.update(values)
         if loosely:
             self.linear_solver.renew()
         else:
@@ -138,10 +148,8 @@ class CellNewton:
 
     def forces(self, gradient: Array, committed: Array) -> float:
         """Norm of the forces of an elastic response, the scale of the residuals."""
-        return max(
-            float(np.linalg.norm(self._elastic_forces @ gradient)),
-            float(np.linalg.norm(self._elastic_forces @ (gradient - committed))),
-        )
+        forces = self._elastic_forces
+        return max(_length(forces @ gradient), _length(forces @ (gradient - committed)))
 
     def start(self, gradient: Array, fluctuation: Array) -> Equilibrium:
         """The point at which an iteration starts; the history has to be loaded.
@@ -170,7 +178,7 @@ class CellNewton:
         norm = point.norms[-1]
         if norm <= self._round_off:
             return 0.0
-        return norm / max(forces, float(np.linalg.norm(self._weights * point.nodal)), np.finfo(float).tiny)
+        return norm / max(forces, point.size, _TINY)
 
     def _line_search(self, gradient: Array, start: Equilibrium, direction: Array) -> Equilibrium:
         """Secant search for the zero of direction · residual; a full step that helps is taken."""
@@ -195,7 +203,8 @@ class CellNewton:
     def _residual_at(self, gradient: Array, fluctuation: Array) -> Equilibrium:
         self.problem.set_field(gradient, fluctuation)
         nodal = self.problem.assemble_residual()
-        return Equilibrium(fluctuation, nodal, self._project(self.problem.restrict(nodal)))
+        residual = self._project(self.problem.restrict(nodal))
+        return Equilibrium(fluctuation, nodal, residual, _length(self._weights * nodal))
 
     def _project(self, forces: Array) -> Array:
         if not len(self._constraints):
@@ -205,15 +214,16 @@ class CellNewton:
         return projected
 
     def _norm(self, point: Equilibrium) -> float:
-        norm = float(np.linalg.norm(self._free_weights * point.residual))
+        norm = _length(self._free_weights * point.residual)
         if self.trace is not None:
             self.trace.append(norm)
         return norm
 
     def _virgin_forces(self) -> tuple[Array, Array]:
-        """Weights (N,) of the residuals, and weighted forces K_f X of the unloaded cell, shape (N, m).
+        """Weights (N,) of the residuals, and the triangular factor of the unloaded cell's forces, (m, m).
 
-        The forces are the scale of the residuals. Fields of the unknown have residuals in units of
+        The weighted forces K_f X g of an elastic response are the scale of the residuals; the factor R of
+        K_f X = QR gives their norm. Fields of the unknown have residuals in units of
         their own: weights make the forces of all fields as large as those of the first.
         """
         problem = self.problem
@@ -222,7 +232,8 @@ class CellNewton:
         problem.assemble_stiffness()
         forces: Array = problem.stiffness @ problem.form.modes
         weights = _field_weights(problem, forces)
-        return weights, weights[:, None] * forces
+        factor: Array = np.linalg.qr(weights[:, None] * forces, mode="r")
+        return weights, factor
 
 
 def _matrix_and_solver(problem: CellProblem) -> tuple[FoldedMatrix, LinearSolver | DistributedSolver]:
@@ -254,6 +265,10 @@ def _size(forces: Array, summands: Array) -> float:
     """Norm of the forces, or zero where they are the round-off of their summands."""
     norm = float(np.linalg.norm(forces))
     return norm if norm > 1e-10 * float(np.linalg.norm(summands)) else 0.0
+
+
+def _length(vector: Array) -> float:
+    return math.sqrt(vector @ vector)
 
 
 def _not_converged(point: Equilibrium, wanted: float) -> str:

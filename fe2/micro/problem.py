@@ -35,16 +35,17 @@ class _StoredVariable:
     def __init__(self, variable: HistoryVariable, cell: Cell, degree: int) -> None:
         self.variable = variable
         self.rows = point_dofs(variable.value, variable.cells)
-        self.size = self.rows.size * variable.components
+        self.components = variable.components
+        self.size = self.rows.size * self.components
+        self._values = variable.value.x.array
+        self._places = (self.rows[:, None] * self.components + np.arange(self.components)).reshape(-1)
         self.update = None
         if variable.update is not None:
             self.update = PointEvaluator(variable.update, cell.mesh, degree, variable.cells)
 
-    @property
-    def values(self) -> Array:
-        """View of the function's values, one row a quadrature point of the mesh."""
-        rows: Array = self.variable.value.x.array.reshape(-1, self.variable.components)
-        return rows
+    def load(self, values: Array) -> None:
+        """Set the values at the beginning of the step, flat."""
+        self._values[self._places] = values
 
 
 class _PointLaw:
@@ -137,8 +138,8 @@ class CellProblem:
         self._history = [_StoredVariable(variable, cell, degree) for variable in form.history]
         self._point_laws = [_PointLaw(term, cell, degree) for term in form.point_laws]
         self._conditions = [_Condition(condition, cell, degree) for condition in form.conditions]
-        self._prolongation = boundary.matrix
-        self._restriction = self._prolongation.T.tocsr()
+        # numbers from one on for `restrict`, which collects what is not free at zero
+        self._collecting = boundary.free + 1
         self.is_linear = (
             not form.point_laws and not form.history and not form.conditions and _is_affine(form, jacobian)
         )
@@ -166,7 +167,7 @@ class CellProblem:
         """Copy the history of a state in; the fluctuation is left to :meth:`set_field`."""
         self.form.dt.value = dt
         for stored, part in zip(self._history, self.layout.history, strict=True):
-            stored.values[stored.rows] = state[part].reshape(-1, stored.variable.components)
+            stored.load(state[part])
 
     def set_field(self, gradient: Array, fluctuation: Array) -> None:
         """Set the micro field u = X g + T w."""
@@ -207,13 +208,20 @@ class CellProblem:
 
     def restrict(self, nodal: Array) -> Array:
         """Tᵀ applied to one vector (N,) or to columns (N, m)."""
-        folded: Array = self._restriction @ nodal
-        return folded
+        if nodal.ndim == 1:
+            return self._collected(nodal)
+        return np.column_stack([self._collected(column) for column in nodal.T])
 
     def prolong(self, fluctuation: Array) -> Array:
         """T applied to one fluctuation (n,) or to columns (n, m)."""
-        nodal: Array = self._prolongation @ fluctuation
+        # a number of -1 takes the zero at the end
+        padded = np.concatenate([fluctuation, np.zeros((1, *fluctuation.shape[1:]))])
+        nodal: Array = padded[self.boundary.free]
         return nodal
+
+    def _collected(self, nodal: Array) -> Array:
+        collected: Array = np.bincount(self._collecting, nodal, minlength=self.boundary.size + 1)
+        return collected[1:]
 
     def new_history(self, out: Array) -> None:
         """Write the history at the end of the step into the state `out`.
@@ -231,7 +239,7 @@ class CellProblem:
     def history_of(self, states: Array) -> Iterator[tuple[HistoryVariable, Array]]:
         """History variables of states (n, size), each with its values of shape (n, points, components)."""
         for stored, part in zip(self._history, self.layout.history, strict=True):
-            shape = len(states), len(stored.rows), stored.variable.components
+            shape = len(states), len(stored.rows), stored.components
             yield stored.variable, states[:, part].reshape(shape)
 
 

@@ -192,4 +192,5 @@ class ReusedFactorizations(LinearSolver):
             self._seconds[columns] = min(self._seconds.get(columns, math.inf), seconds)
             used.learn(iterations, self._distance, tolerance)
             count("iterations", iterations * columns)
+        self.residual = residual
         return solution

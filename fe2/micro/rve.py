@@ -376,7 +376,7 @@ class RVE:
                 f"the {self.kinematics.gradient_name} has shape {gradient.shape}; this RVE takes "
                 f"{self.kinematics.size} components: {', '.join(self.kinematics.components)}"
             )
-        if not np.all(np.isfinite(gradient)):
+        if not np.isfinite(gradient).all():
             raise MicroSolveError(
                 f"the {self.kinematics.gradient_name} handed to the RVE is not finite: {gradient}"
             )

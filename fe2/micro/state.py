@@ -52,7 +52,7 @@ class Linearization:
 
     def write_increment(self, row: Array, increment: Array, before: Array) -> None:
         """Write the change of the gradient since the row `before`, whose own is kept where there is none."""
-        row[self.increment] = increment if np.any(increment) else before[self.increment]
+        row[self.increment] = increment if increment.any() else before[self.increment]
 
     def tangent(self, row: Array) -> Array:
         """View of the tangent A, shape (m, m)."""
