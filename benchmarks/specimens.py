@@ -25,6 +25,8 @@ from fe2.micro.model import MicroModel
 Array = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-8
+_CHANGED = 1e-6
+"""Change of a tangent that counts as one, relative to its largest component."""
 STEPS = (0.25, 0.5, 0.75, 1.0, 0.8, 0.6, 0.9, 1.1)
 """Load factors: loading, unloading, loading again beyond the first maximum."""
 
@@ -100,23 +102,37 @@ def bar(comm: MPI.Comm, points: int) -> dmesh.Mesh:
 
 @dataclass
 class Specimen:
-    """A macroscopic problem that is pulled at its far side."""
+    """A macroscopic problem that is pulled at its far side.
+
+    Attributes:
+        flowed: Points whose tangent was not the virgin one at the end of some step of the last run.
+    """
 
     problem: fe2.MacroProblem
+    law: fe2.HomogenizedLaw
     pull: fem.Constant
     grip: fem.DirichletBC
     length: float
     load: float
+    flowed: int = 0
 
     def run(self, factors: Sequence[float] = STEPS) -> tuple[Array, list[int]]:
         """Reactions of the grip and Newton iterations of all steps."""
-        reactions, iterations = [], []
+        reactions, iterations, virgin = [], [], self._virgin_tangent()
+        changed = np.zeros(len(self.law.tangents()), dtype=bool)
         for factor in factors:
             self.pull.value = factor * self.load * self.length
             iterations.append(self.problem.solve(1.0))
             self.problem.commit()
             reactions.append(self.problem.reaction(self.grip)[0])
+            differences = np.abs(self.law.tangents() - virgin).max(axis=(1, 2))
+            changed |= differences > _CHANGED * np.abs(virgin).max()
+        self.flowed = self.law.flux.function_space.mesh.comm.allreduce(int(changed.sum()))
         return np.array(reactions), iterations
+
+    def _virgin_tangent(self) -> Array:
+        micro, row = self.law.micro, self.law.micro.initial_state()
+        return micro.solve(micro.kinematics.origin, row, 0.0, np.empty_like(row)).tangent
 
 
 def specimen(case: Case, micro: MicroModel, comm: MPI.Comm = MPI.COMM_WORLD) -> Specimen:
@@ -136,7 +152,7 @@ def specimen(case: Case, micro: MicroModel, comm: MPI.Comm = MPI.COMM_WORLD) -> 
         planes = [fem.dirichletbc(np.zeros(3), _dofs(space, None, lambda x: np.isclose(x[0], 0.0)), space)]
     form = ufl.dot(law.flux, fe2.strain(v)) * law.dx
     problem = fe2.MacroProblem(form, u, law, bcs=[*planes, grip], petsc_options={"snes_rtol": TOLERANCE})
-    return Specimen(problem, pull, grip, length, case.load)
+    return Specimen(problem, law, pull, grip, length, case.load)
 
 
 def _dofs(

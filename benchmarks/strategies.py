@@ -5,8 +5,8 @@
 
 Seconds are those of the processor, which other work on the machine disturbs little; forms are compiled
 before. Ratios are taken within one round, and their median is given. A unit is one assembly, one
-factorization and m + 1 right-hand sides of this cell, measured in the same run: what a non-linear point
-costs in one macroscopic iteration where nothing is saved.
+factorization and m + 1 right-hand sides of this cell, measured in the same run. The time of a run is given in
+units for each non-linear point, one that flows in some step, and macroscopic iteration.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def measured(case: Case, model: MicroModel, steps: int = len(STEPS)) -> dict[str
     return {
         "seconds": seconds,
         "iterations": iterations,
+        "flowed": body.flowed,
         "reactions": reactions.tolist(),
         "counts": {name: number for name, number in work.counts.items() if number},
         "phases": {name: value / seconds for name, value in work.seconds.items()},
@@ -90,18 +91,16 @@ def compare(name: str, case: Case, repeat: int, steps: int) -> dict[str, Any]:
             "speedup": float(np.median([r["textbook"]["seconds"] / r[strategy]["seconds"] for r in rounds])),
             "difference": difference,
         }
-    adaptive = result["adaptive"]
-    if solved := adaptive["counts"].get("solved"):
-        # points that were only extrapolated or polished are in the time, too
-        adaptive["units"] = adaptive["seconds"] / (result["unit"] * solved)
+        solves = last[strategy]["flowed"] * sum(last[strategy]["iterations"])
+        result[strategy]["units"] = result[strategy]["seconds"] / (result["unit"] * max(1, solves))
     return result
 
 
 def table(results: dict[str, Any]) -> str:
     """The results as a table in Markdown."""
     lines = [
-        "| case | strategy | seconds | faster by | factorizations | residuals | iterations | difference |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| case | strategy | seconds | faster by | units | factorizations | residuals | iterations | difference |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, result in results.items():
         for strategy in STRATEGIES:
@@ -109,10 +108,16 @@ def table(results: dict[str, Any]) -> str:
             counts = row["counts"]
             lines.append(
                 f"| {name} | {strategy} | {row['seconds']:.1f} | {row['speedup']:.1f} | "
-                f"{counts['factorizations']} | {counts['residuals']} | {sum(row['iterations'])} | "
+                f"{row['units']:.2f} | {counts['factorizations']} | {counts['residuals']} | {sum(row['iterations'])} | "
                 f"{row['difference']:.0e} |"
             )
     return "\n".join(lines)
+
+
+def shares(row: dict[str, Any]) -> str:
+    """Where the time of a run went, in percent."""
+    phases = {profile.PHASES[name]: share for name, share in row["phases"].items() if share >= 5e-4}
+    return ", ".join(f"{name} {100.0 * share:.1f} %" for name, share in phases.items())
 
 
 def main() -> None:
@@ -135,7 +140,7 @@ def main() -> None:
             case = Case(case.dim, arguments.divisions, case.load, case.points)
         results[name] = compare(name, case, arguments.repeat, arguments.steps)
         print(table({name: results[name]}), flush=True)
-        print("units for each point solved:", results[name]["adaptive"].get("units"), flush=True)
+        print(shares(results[name]["adaptive"]), flush=True)
     if arguments.output:
         arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
