@@ -99,7 +99,7 @@ def compare(name: str, case: Case, repeat: int, steps: int) -> dict[str, Any]:
 def table(results: dict[str, Any]) -> str:
     """The results as a table in Markdown."""
     lines = [
-        "| case | strategy | seconds | faster by | units | factorizations | residuals | iterations | difference |",
+        "| case | strategy | seconds | faster | units | factorizations | residuals | iterations | difference |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, result in results.items():
@@ -108,8 +108,8 @@ def table(results: dict[str, Any]) -> str:
             counts = row["counts"]
             lines.append(
                 f"| {name} | {strategy} | {row['seconds']:.1f} | {row['speedup']:.1f} | "
-                f"{row['units']:.2f} | {counts['factorizations']} | {counts['residuals']} | {sum(row['iterations'])} | "
-                f"{row['difference']:.0e} |"
+                f"{row['units']:.2f} | {counts['factorizations']} | {counts['residuals']} | "
+                f"{sum(row['iterations'])} | {row['difference']:.0e} |"
             )
     return "\n".join(lines)
 
