@@ -8,9 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from case_files import GENERATOR_CELL, RUN, changed, write
+from mpi import mpiexec, succeeded
+from mpi4py import MPI
 
+from fe2.case.build_cell import build_rve
+from fe2.case.cell_case import read_cell_case
 from fe2.cli.main import run
 from fe2.hierarchical.database import read_database
+from fe2.hierarchical.indicator import along
+from fe2.hierarchical.storage import load
 from fe2.io.history import read_history
 
 pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
@@ -31,6 +37,8 @@ def test_a_reduced_cell_is_made_and_used(tmp_path: Path, capfd: pytest.CaptureFi
     report = json.loads(capfd.readouterr().out)
     assert report["cells"] < report["all_cells"]
     assert report["held_out_error"] < 0.02
+    assert report["left_out"] <= 0.02
+    assert report["singular_values"] == sorted(report["singular_values"], reverse=True)
     concurrent = changed(RUN, output={"folder": "concurrent", "reactions": ["grip"]})
     for name, case in (("reduced", REDUCED), ("concurrent", concurrent)):
         assert run(["run", str(write(tmp_path, case, f"{name}.toml")), "-q"]) == 0
@@ -42,6 +50,32 @@ def test_a_reduced_cell_is_made_and_used(tmp_path: Path, capfd: pytest.CaptureFi
     assert run(["run", str(write(tmp_path, other, "other.toml")), "-q"]) == 1
     assert "laws.composite.reduction" in (error := capfd.readouterr().err)
     assert "made of another cell" in error
+
+
+@pytest.mark.mpi
+@pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="starts mpiexec, which does not nest")
+def test_ranks_share_the_training_and_find_the_same_reduction(tmp_path: Path):
+    """Each path starts from the virgin cell: equal to the tolerance of the cell's solver."""
+    cell = write(tmp_path, GENERATOR_CELL, "cell.toml")
+    rve = build_rve(read_cell_case(cell))
+    found = {}
+    for ranks in (1, 2, 3):
+        output = tmp_path / f"{ranks}.h5"
+        arguments = ["-m", "fe2", "reduce", str(cell), "-o", str(output), *SMALL, "--json"]
+        report = json.loads(succeeded(mpiexec(ranks, arguments, timeout=120.0)))
+        found[ranks] = report, load(output, rve)
+    report, expected = found[1]
+    for ranks in (2, 3):
+        other, reduction = found[ranks]
+        assert other["solves"] == report["solves"]
+        assert other["left_out"] == pytest.approx(report["left_out"], rel=1e-6)
+        cells = reduction.fine.cubature.cells
+        np.testing.assert_array_equal(cells, expected.fine.cubature.cells)
+        for one, two in zip(reduction.paths, expected.paths, strict=True):
+            np.testing.assert_array_equal(one.gradients, two.gradients)
+        last = expected.paths[-1]
+        fluxes = [along(r.model(), last) for r in (reduction, expected)]
+        np.testing.assert_allclose(fluxes[0], fluxes[1], rtol=0.0, atol=1e-6 * np.abs(fluxes[1]).max())
 
 
 def test_paths_that_were_sampled_are_reduced_and_full_solves_have_a_budget(

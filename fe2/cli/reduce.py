@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -13,6 +11,7 @@ from fe2.cli.options import as_json, file_argument, volume
 _EPILOG = """\b
 Examples:
   fe2 reduce cell.toml -o cell.h5 --amplitude 0.01
+  mpirun -n 4 fe2 reduce cell.toml -o cell.h5 --amplitude 0.01
   fe2 reduce cell.toml -o cell.h5 --database paths.h5
 \b
 In a run file:
@@ -23,7 +22,8 @@ In a run file:
 
 The cell is solved along cycles in evenly spread directions and along random walks, up to the amplitude; every
 fourth path is held out to calibrate the estimate of the error. Beyond the amplitude a run solves it whole.
-Paths that fe2 sample solved, on many ranks or along what a run recorded, are taken as they are."""
+Ranks share the paths. A training that is killed begins again; what fe2 sample solved is on the disk, also
+along what a run recorded, and --database takes it as it is."""
 
 
 @click.command("reduce", short_help="A reduced cell for runs.", epilog=_EPILOG)
@@ -44,7 +44,11 @@ Paths that fe2 sample solved, on many ranks or along what a run recorded, are ta
 @click.option("--steps", default=6, show_default=True, type=click.IntRange(1), help="Steps in an amplitude.")
 @click.option("--duration", default=1.0, show_default=True, help="Time for a change of one amplitude.")
 @click.option(
-    "--tolerance", default=0.02, show_default=True, help="Part of the fluctuations that modes may leave out."
+    "--tolerance",
+    default=0.02,
+    show_default=True,
+    type=click.FloatRange(0.0, 1.0, max_open=True),
+    help="Part of the fluctuations that modes may leave out.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the directions.")
 @as_json
@@ -66,45 +70,8 @@ def command(
     """Solve a cell along paths, and keep modes and a few mesh cells of it for later runs."""
     if amplitude is None and database is None:
         raise click.UsageError("--amplitude or --database is needed, or both")
-    from mpi4py import MPI
-
     from fe2 import _dependencies as _dependencies  # says what is missing
-    from fe2.case.build_cell import build_rve
-    from fe2.case.cell_case import read_cell_case
-    from fe2.cli.output import plain, stage
-    from fe2.hierarchical.database import read_database
-    from fe2.hierarchical.paths import Path as GradientPath
-    from fe2.hierarchical.paths import cyclic, random_walks
-    from fe2.hierarchical.reduction import reduce
-    from fe2.hierarchical.solved_path import SolvedPath
-    from fe2.hierarchical.storage import check_name, save
-    from fe2.parallel import on_root
+    from fe2.cli.reduce_work import Training, carry_out
 
-    def work() -> None:
-        check_name(output)
-        case = read_cell_case(file)
-        with stage("making the cell", quiet, verbose):
-            rve = build_rve(case)
-        trained: list[GradientPath | SolvedPath] = []
-        if database is not None:
-            trained += read_database(database, rve).paths
-        if amplitude is not None:
-            for kind in (cyclic, random_walks):
-                trained += kind(
-                    rve.kinematics, amplitude, count=paths, steps=steps, duration=duration, seed=seed
-                )
-        with stage("training", quiet, verbose):
-            reduction = reduce(rve, trained, tolerance=tolerance)
-        save(reduction, output)
-        report = asdict(reduction.report)
-        if as_json:
-            click.echo(json.dumps(plain({**report, "file": str(output)})))
-        elif not quiet:
-            click.echo(
-                f"{report['modes']} modes, {report['cells']} of {report['all_cells']} mesh cells, "
-                f"{report['solves']} solves\nlargest error of the flux, relative to the largest flux: "
-                f"{report['training_error']:.2g} on paths of the training, {report['held_out_error']:.2g} "
-                f"on others\nwritten: {output}"
-            )
-
-    on_root(MPI.COMM_WORLD, work)
+    training = Training(amplitude, database, paths, steps, duration, seed)
+    carry_out(file, output, training, tolerance, as_json=as_json, verbose=verbose, quiet=quiet)

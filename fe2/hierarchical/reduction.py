@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from mpi4py import MPI
 
 from fe2.errors import InputError
 from fe2.hierarchical.basis import Basis, Virgin, proper_orthogonal_decomposition, virgin_stiffness
@@ -146,8 +147,9 @@ def reduce(
     cubature_tolerance: float | None = None,
     modes: int | None = None,
     held_out: Sequence[Path | SolvedPath] | None = None,
+    comm: MPI.Comm = MPI.COMM_SELF,
 ) -> Reduction:
-    """Reduce a cell to what it does along paths.
+    """Reduce a cell to what it does along paths; collective over `comm`, whose ranks share the paths.
 
     Args:
         rve: The cell.
@@ -158,6 +160,10 @@ def reduce(
         modes: Largest number of modes.
         held_out: Paths that are solved but not trained on: they say how large the error is, and calibrate
             its estimate. By default every fourth one of `paths`; an empty list for none.
+        comm: Ranks that share the paths that are to be solved. What follows is done on every one of them.
+
+    Returns:
+        The reduced cell, on all ranks.
 
     Raises:
         InputError: The cell cannot be reduced, an option is not admissible, or the training has no
@@ -167,30 +173,43 @@ def reduce(
     options = ReductionOptions(
         tolerance, 0.5 * tolerance if cubature_tolerance is None else cubature_tolerance, modes
     )
-    _check(rve)
+    check_reducible(rve)
     if held_out is None:
         held_out = list(paths)[3::4]
         paths = [path for number, path in enumerate(paths) if number % 4 != 3]
-    training, kept_out = train(rve, paths), train(rve, held_out) if held_out else []
-    trained = trained_range(rve.form, [*training, *kept_out])
+    solved = train(rve, [*paths, *held_out], comm)
+    return _reduction(rve, solved[: len(paths)], solved[len(paths) :], options)
+
+
+def check_reducible(rve: RVE) -> None:
+    """Refuse a cell that cannot be reduced, before anything is solved.
+
+    Raises:
+        InputError: The message says why, and what to do instead.
+    """
+    if rve.form.saddle_point or not rve.unknowns:
+        raise InputError(
+            f"the {rve.kinematics.name} of this cell cannot be reduced: velocities and pressures have no "
+            "energy norm, and modes of one without those of the other are not stable. Where it is linear, "
+            "linearized() is exact and cheaper than any reduction"
+        )
+    check_integrals(rve.form)
+
+
+def _reduction(
+    rve: RVE, training: Sequence[SolvedPath], held_out: Sequence[SolvedPath], options: ReductionOptions
+) -> Reduction:
+    """A reduced cell from what the cell did along paths, with the estimate of its error."""
+    everything = [*training, *held_out]
+    trained = trained_range(rve.form, everything)
     virgin = virgin_stiffness(rve.problem, rve.initial_state())
     fine = _level(rve, virgin, training, options)
     model = _model(rve, fine, trained)
     coarse, indicator = None, None
-    if kept_out:
+    if held_out:
         coarse = _level(rve, virgin, training, options.coarser())
-        indicator = calibrated(model, _model(rve, coarse, trained), kept_out)
-    everything = [*training, *kept_out]
+        indicator = calibrated(model, _model(rve, coarse, trained), held_out)
     scale = max(float(np.linalg.norm(path.fluxes, axis=1).max()) for path in everything)
-    report = ReductionReport(
-        singular_values=fine.basis.singular_values,
-        modes=fine.basis.size,
-        cells=len(fine.cubature.cells),
-        all_cells=_mesh_cells(rve),
-        training_error=_largest_error(model, training) / scale,
-        held_out_error=_largest_error(model, kept_out) / scale,
-        solves=sum(len(path.steps) for path in everything),
-    )
     return Reduction(
         rve=rve,
         options=options,
@@ -200,8 +219,16 @@ def reduce(
         indicator=indicator,
         flux_scale=scale,
         paths=tuple(path.taken for path in everything),
-        held_out=len(kept_out),
-        report=report,
+        held_out=len(held_out),
+        report=ReductionReport(
+            singular_values=fine.basis.singular_values,
+            modes=fine.basis.size,
+            cells=len(fine.cubature.cells),
+            all_cells=_mesh_cells(rve),
+            training_error=_largest_error(model, training) / scale,
+            held_out_error=_largest_error(model, held_out) / scale,
+            solves=sum(len(path.steps) for path in everything),
+        ),
     )
 
 
@@ -227,16 +254,6 @@ def _model(rve: RVE, level: Level, trained: TrainedRange) -> ReducedRVE:
 
 def _mesh_cells(rve: RVE) -> int:
     return int(rve.cell.mesh.topology.index_map(rve.cell.dim).size_local)
-
-
-def _check(rve: RVE) -> None:
-    if rve.form.saddle_point or not rve.unknowns:
-        raise InputError(
-            f"the {rve.kinematics.name} of this cell cannot be reduced: velocities and pressures have no "
-            "energy norm, and modes of one without those of the other are not stable. Where it is linear, "
-            "linearized() is exact and cheaper than any reduction"
-        )
-    check_integrals(rve.form)
 
 
 def _largest_error(model: ReducedRVE, paths: Sequence[SolvedPath]) -> float:
