@@ -99,7 +99,7 @@ def compare(name: str, case: Case, repeat: int, steps: int) -> dict[str, Any]:
 def table(results: dict[str, Any]) -> str:
     """The results as a table in Markdown."""
     lines = [
-        "| case | strategy | seconds | faster | units | factorizations | residuals | iterations | difference |",
+        "| case | strategy | seconds | faster | units | factorizations | residuals | Newton | difference |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, result in results.items():

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-import fe2  # noqa: F401
+import fe2  # noqa: F401  # isort: skip
+
+from petsc4py import PETSc
+
+from fe2.micro.newton import STRATEGIES, NewtonOptions
+from fe2.micro.solver_choice import OPTIONS_PREFIX
 
 Verify = Callable[..., None]
 
@@ -24,14 +29,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if "verify" in getattr(item, "fixturenames", ())]
 
 
+@pytest.fixture(params=STRATEGIES)
+def strategy(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each strategy of cells in turn, for all cells that are made in the test."""
+    options = PETSc.Options(OPTIONS_PREFIX)
+    options["strategy"] = request.param
+    yield request.param
+    del options["strategy"]
+
+
 @pytest.fixture
-def verify(request: pytest.FixtureRequest) -> Verify:
-    """Compares a number with its reference, and records both where the verification table is wanted."""
+def verify(request: pytest.FixtureRequest, strategy: str) -> Verify:
+    """Compares a number with its reference, with every strategy of cells.
+
+    Both numbers are recorded where the verification table is wanted, those of the default strategy.
+    """
     file: Path | None = request.config.getoption("--verification")
 
     def compare(case: str, result: float, reference: float, *, tolerance: float, source: str) -> None:
         """Fails where |result - reference| exceeds the tolerance, an absolute one."""
-        if file is not None:
+        if file is not None and strategy == NewtonOptions.strategy:
             row = {"case": case, "result": float(result), "reference": float(reference)}
             row |= {
                 "tolerance": float(tolerance),
