@@ -99,32 +99,9 @@ def universal_anisotropy(stiffness: npt.ArrayLike) -> float:
     return (size - 1) * ratio_shear + ratio_bulk - size
 
 
-def zener_ratio(stiffness: npt.ArrayLike) -> float:
-    r"""Zener's ratio :math:`2 C_{44} / (C_{11} - C_{12})` (Voigt components) of a cubic material in its axes.
-
-    Components that are equal in a cubic material are averaged, which is the projection of any other
-    stiffness on cubic symmetry in these axes.
-
-    Args:
-        stiffness: Mandel stiffness, shape (6, 6), in the cubic axes.
-    """
-    values = _full(stiffness)
-    normal = values[:3, :3]
-    c11 = np.trace(normal) / 3.0
-    c12 = (normal.sum() - np.trace(normal)) / 6.0
-    return float(np.trace(values[3:, 3:]) / 3.0 / (c11 - c12))
-
-
 def _in_own_dimension(stiffness: npt.ArrayLike) -> tuple[Array, int]:
     values = np.asarray(stiffness, dtype=np.float64)
     dimensions = {(3, 3): 2, (6, 6): 3}
     if values.shape not in dimensions:
         raise InputError(f"the stiffness must have shape (3, 3) or (6, 6), not {values.shape}")
     return values, dimensions[values.shape]
-
-
-def _full(stiffness: npt.ArrayLike) -> Array:
-    values = np.asarray(stiffness, dtype=np.float64)
-    if values.shape != (6, 6):
-        raise InputError(f"the stiffness must have shape (6, 6), not {values.shape}")
-    return values

@@ -130,11 +130,6 @@ def mandel_rotation(rotation: npt.ArrayLike) -> Array:
     return from_matrix(matrix @ to_matrix(np.eye(size)) @ matrix.T, size).T
 
 
-def rotate_vector(vector: npt.ArrayLike, rotation: npt.ArrayLike) -> Array:
-    """Mandel vectors of rotated tensors, shape (..., 6), or (..., 3) for a 2 x 2 rotation."""
-    return np.asarray(vector, dtype=np.float64) @ mandel_rotation(rotation).T
-
-
 def rotate_stiffness(stiffness: npt.ArrayLike, rotation: npt.ArrayLike) -> Array:
     """Mandel stiffness of the rotated material: Q C Qᵀ with Q from `mandel_rotation`."""
     turn = mandel_rotation(rotation)

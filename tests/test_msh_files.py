@@ -13,6 +13,7 @@ from mpi4py import MPI
 from msh_writer import BOXES, DIMS, GMSH_TYPES, Block, Msh, box, grid
 
 from fe2.errors import InputError
+from fe2.identity import mesh_facts
 from fe2.io.gmsh_mesh import read_mesh
 from fe2.micro.mesh_cell import read_cell
 
@@ -157,7 +158,8 @@ def test_partitions_are_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[st
     with_partition = re.sub(rb"(\n\d+ 2) 2 (\d \d) ", rb"\1 4 \2 1 1 ", path.read_bytes())
     assert with_partition.count(b" 4 3 2 1 1 ") == 18
     path.write_bytes(with_partition)
-    assert read_cell(path).fingerprint == whole.fingerprint
+    cell = read_cell(path)
+    assert mesh_facts(cell.mesh, cell.phases) == mesh_facts(whole.mesh, whole.phases)
     assert capsys.readouterr() == ("", "")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,21 +61,6 @@ class Cell:
         parts = np.bincount(self.phases.values[:owned], volumes(self.mesh)[:owned], len(self.names))
         whole = np.sum(self.mesh.comm.allgather(parts), axis=0) / self.volume
         return dict(zip(self.names, whole.tolist(), strict=True))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of geometry, topology and phases, as numbered on this number of ranks; collective.
-
-        Two runs with the same cell have the same fingerprint, so states of the one fit the other.
-        """
-        mesh = self.mesh
-        arrays = mesh.geometry.x, mesh.geometry.dofmaps[0], self.phases.values, self.period
-        digest = hashlib.sha256(repr((mesh.topology.cell_type.name, self.names)).encode())
-        for array in arrays:
-            digest.update(
-                repr((array.shape, array.dtype.str)).encode() + np.ascontiguousarray(array).tobytes()
-            )
-        return hashlib.sha256("".join(mesh.comm.allgather(digest.hexdigest())).encode()).hexdigest()
 
     def cells_of(self, name: str) -> npt.NDArray[np.int32]:
         """Mesh cells of a phase, ghosts included.
