@@ -1,38 +1,24 @@
-r"""The reduced representative volume element: few modes, few mesh cells, the same phase laws.
+"""The reduced representative volume element: few modes, few mesh cells, the same phase laws, a micro model.
 
-The micro field is :math:`u = X g + T \Phi q` with r modes Φ, and integrals are sums over the mesh cells of an
-empirical cubature. With the assembled residual r and stiffness K of these mesh cells, weighted, and
-:math:`B = (X, T\Phi)` at their nodes,
-
-.. math::
-
-    (s\,|Y|,\; 0) = B^T r(g, q), \qquad
-    \begin{pmatrix} D & L^T \\ L & \hat K \end{pmatrix} = B^T K B, \qquad
-    A = \frac{1}{|Y|}\left(D - L^T \hat K^{-1} L\right).
-
-Residual and flux are derivatives of one and the same weighted integral, so the tangent is consistent, and
-symmetric where the phases' tangents are (Hernández, Caicedo & Ferrer 2017; Farhat, Chapman & Avery,
-Int. J. Numer. Meth. Engng 102 (2015), on why positive weights keep stability).
+Its equations and their theory stand in :mod:`fe2.hierarchical.reduced_equations`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from fe2.errors import MicroSolveError
 from fe2.hierarchical.basis import Basis
 from fe2.hierarchical.cubature import Cubature
+from fe2.hierarchical.reduced_equations import ReducedEquations, ReducedSpace
 from fe2.hierarchical.restriction import restrict
 from fe2.hierarchical.trained_range import TrainedRange
 from fe2.identity import facts
-from fe2.micro.boundary import BoundaryMap
 from fe2.micro.form import HistoryVariable
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.problem import CellProblem
@@ -42,30 +28,6 @@ from fe2.quadrature import point_weights
 from fe2.response import Response
 
 Array = npt.NDArray[np.float64]
-
-_LINE_SEARCH_TRIALS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class ReducedSpace(BoundaryMap):
-    """Fluctuations of the reduced cell at the nodes of its mesh cells: combinations of modes.
-
-    Attributes:
-        modes: Modes at the degrees of freedom, shape (N, r).
-    """
-
-    modes: Array
-
-    @classmethod
-    def of(cls, modes: Array) -> Self:
-        """The space that the columns span."""
-        count, size = modes.shape
-        return cls("reduced", np.full(count, -1), size, np.zeros((0, size)), modes)
-
-    @property
-    def matrix(self) -> sp.csr_matrix:
-        """The map from coordinates to degrees of freedom, shape (N, r)."""
-        return sp.csr_matrix(self.modes)
 
 
 class ReducedRVE:
@@ -102,14 +64,11 @@ class ReducedRVE:
         """
         self.basis, self.cubature, self.trained = basis, cubature, trained
         self._rve = rve
-        self._options = options or NewtonOptions()
         self._part = restrict(rve.cell, rve.form, cubature.cells, cubature.weights)
         modes = rve.problem.prolong(basis.modes)[self._part.dofs]
         self._problem = CellProblem(self._part.cell, self._part.form, ReducedSpace.of(modes))
         self._layout = self._problem.layout
-        self._fields = np.hstack([self._part.form.modes, modes])
-        self._sizes = np.abs(modes)
-        self._projection = _Projection(self._problem.stiffness, self._fields, len(cubature.cells))
+        self._equations = ReducedEquations(self._problem, modes, options or NewtonOptions())
         self._weights = self._history_weights()
         self._virgin = self.from_full(rve.initial_state())
 
@@ -158,19 +117,16 @@ class ReducedRVE:
         """
         start = time.perf_counter()
         self.trained.check(gradient, dt)
-        layout, m = self._layout, self.kinematics.size
+        layout = self._layout
         self._problem.load(state, dt)
-        point = self._equilibrate(gradient, self._predicted(gradient, state))
-        matrix = self._matrix()
-        sensitivity = -_solved(matrix[m:, m:], matrix[m:, :m])
-        tangent = (matrix[:m, :m] + matrix[:m, m:] @ sensitivity) / self._part.cell.volume
-        flux = point.forces[:m] / self._part.cell.volume
+        solution = self._equations.solve(gradient, self._predicted(gradient, state))
+        flux, tangent = (part / self._part.cell.volume for part in (solution.flux, solution.tangent))
         if not (np.all(np.isfinite(flux)) and np.all(np.isfinite(tangent))):
             raise MicroSolveError("the reduced cell gave a flux or a tangent that is not finite")
         self._problem.new_history(out)
-        out[layout.gradient], out[layout.fluctuation] = gradient, point.coordinates
-        out[layout.lasting_size :] = sensitivity.reshape(-1)
-        return Response(flux, tangent, point.iterations + 1, time.perf_counter() - start)
+        out[layout.gradient], out[layout.fluctuation] = gradient, solution.coordinates
+        out[layout.lasting_size :] = solution.sensitivity.reshape(-1)
+        return Response(flux, tangent, solution.iterations, time.perf_counter() - start)
 
     def averages(self, states: Array) -> dict[str, Array]:
         """Volume averages of the history variables by the cubature, for states (n, state_size)."""
@@ -227,88 +183,3 @@ class ReducedRVE:
                 (volumes.reshape(len(variable.cells), -1) * weights[variable.cells, None]).reshape(-1)
             )
         return result
-
-    def _equilibrate(self, gradient: Array, start: Array) -> _Point:
-        point = self._at(gradient, start, 0)
-        while not point.norm <= self._options.tolerance * point.scale:
-            if point.iterations >= self._options.max_iterations or not np.isfinite(point.norm):
-                raise MicroSolveError(
-                    f"the reduced cell did not converge in {point.iterations} iterations: residual "
-                    f"{point.norm:.2e}, forces {point.scale:.2e}"
-                )
-            m = self.kinematics.size
-            matrix = self._matrix()
-            point = self._line_search(gradient, point, -_solved(matrix[m:, m:], point.forces[m:]))
-        return point
-
-    def _line_search(self, gradient: Array, start: _Point, direction: Array) -> _Point:
-        """Secant search for the zero of direction · residual; a full step that helps is taken."""
-        m, length = self.kinematics.size, 1.0
-        slope = float(direction @ start.forces[m:])
-        failure: MicroSolveError | None = None
-        for _ in range(_LINE_SEARCH_TRIALS):
-            try:
-                trial = self._at(gradient, start.coordinates + length * direction, start.iterations + 1)
-            except MicroSolveError as error:
-                failure, length = error, 0.5 * length
-                continue
-            new_slope = float(direction @ trial.forces[m:])
-            if trial.norm <= start.norm or abs(new_slope) <= 0.8 * abs(slope):
-                return trial
-            secant = slope / (slope - new_slope) if np.isfinite(new_slope) and new_slope != slope else 0.5
-            length *= float(np.clip(secant, 0.1, 0.7))
-        raise MicroSolveError("the line search of the reduced cell found no step that helps") from failure
-
-    def _at(self, gradient: Array, coordinates: Array, iterations: int) -> _Point:
-        """Forces of the reduced cell for a gradient and a fluctuation."""
-        m = self.kinematics.size
-        self._part.form.unknown.x.array[:] = self._fields @ np.concatenate([gradient, coordinates])
-        nodal = self._problem.assemble_residual()
-        forces = self._fields.T @ nodal
-        # what the forces of single nodes would add up to if they did not cancel
-        scale = float(np.linalg.norm(self._sizes.T @ np.abs(nodal)))
-        return _Point(coordinates, forces, float(np.linalg.norm(forces[m:])), scale, iterations)
-
-    def _matrix(self) -> Array:
-        """BᵀKB at the field of the last residual."""
-        return self._projection.of(self._problem.assemble_stiffness())
-
-
-class _Projection:
-    """BᵀKB for a stiffness K that is dense in each mesh cell and couples none of them."""
-
-    def __init__(self, stiffness: sp.bsr_matrix | sp.csr_matrix, fields: Array, cells: int) -> None:
-        numbered = stiffness.copy()
-        numbered.data = np.arange(stiffness.data.size, dtype=np.float64).reshape(stiffness.data.shape)
-        rows = numbered.tocsr()
-        rows.sort_indices()
-        dofs = rows.shape[0] // cells
-        # rows of one mesh cell have the same columns, its own
-        columns = rows.indices.reshape(-1, dofs)
-        order = np.argsort(columns[:, 0], kind="stable")
-        self._places = rows.data.astype(np.int64).reshape(-1, dofs)[order].reshape(cells, dofs, dofs)
-        self._fields = fields[order].reshape(cells, dofs, -1)
-        self._flat = fields[order]
-
-    def of(self, values: Array) -> Array:
-        """BᵀKB, for the stiffness's values in the order of its data."""
-        products = values.reshape(-1)[self._places] @ self._fields
-        projected: Array = self._flat.T @ products.reshape(self._flat.shape)
-        return projected
-
-
-@dataclass(frozen=True, eq=False)
-class _Point:
-    coordinates: Array
-    forces: Array
-    norm: float
-    scale: float
-    iterations: int
-
-
-def _solved(matrix: Array, right: Array) -> Array:
-    try:
-        solution: Array = np.linalg.solve(matrix, right)
-    except np.linalg.LinAlgError as error:
-        raise MicroSolveError("the stiffness of the reduced cell is singular") from error
-    return solution

@@ -1,0 +1,191 @@
+r"""The equations of a reduced cell: few modes, few mesh cells, the same phase laws.
+
+The micro field is :math:`u = X g + T \Phi q` with r modes Φ, and integrals are sums over the mesh cells of an
+empirical cubature. With the assembled residual r and stiffness K of these mesh cells, weighted, and
+:math:`B = (X, T\Phi)` at their nodes,
+
+.. math::
+
+    (s\,|Y|,\; 0) = B^T r(g, q), \qquad
+    \begin{pmatrix} D & L^T \\ L & \hat K \end{pmatrix} = B^T K B, \qquad
+    A = \frac{1}{|Y|}\left(D - L^T \hat K^{-1} L\right).
+
+Residual and flux are derivatives of one and the same weighted integral, so the tangent is consistent, and
+symmetric where the phases' tangents are (Hernández, Caicedo & Ferrer 2017; Farhat, Chapman & Avery,
+Int. J. Numer. Meth. Engng 102 (2015), on why positive weights keep stability).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from fe2.errors import MicroSolveError
+from fe2.micro.boundary import BoundaryMap
+from fe2.micro.newton import NewtonOptions
+from fe2.micro.problem import CellProblem
+
+Array = npt.NDArray[np.float64]
+
+_LINE_SEARCH_TRIALS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedSpace(BoundaryMap):
+    """Fluctuations of the reduced cell at the nodes of its mesh cells: combinations of modes.
+
+    Attributes:
+        modes: Modes at the degrees of freedom, shape (N, r).
+    """
+
+    modes: Array
+
+    @classmethod
+    def of(cls, modes: Array) -> Self:
+        """The space that the columns span."""
+        count, size = modes.shape
+        return cls("reduced", np.full(count, -1), size, np.zeros((0, size)), modes)
+
+    @property
+    def matrix(self) -> sp.csr_matrix:
+        """The map from coordinates to degrees of freedom, shape (N, r)."""
+        return sp.csr_matrix(self.modes)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Equilibrium of a reduced cell.
+
+    Attributes:
+        coordinates: Coordinates q of the fluctuation, shape (r,).
+        flux: Flux times the volume of the cell, shape (m,).
+        tangent: Its derivative with respect to the gradient, shape (m, m).
+        sensitivity: Derivative ∂q/∂g, shape (r, m).
+        iterations: Linear systems solved.
+    """
+
+    coordinates: Array
+    flux: Array
+    tangent: Array
+    sensitivity: Array
+    iterations: int
+
+
+class ReducedEquations:
+    """Equilibrium of a cell on the mesh cells of a cubature, in the coordinates of its modes."""
+
+    def __init__(self, problem: CellProblem, modes: Array, options: NewtonOptions) -> None:
+        """Prepare the projection on the modes.
+
+        Args:
+            problem: The form on the mesh cells of the cubature, none of which are coupled.
+            modes: Modes at its degrees of freedom, shape (N, r).
+            options: When the cell counts as solved.
+        """
+        self._problem, self._options = problem, options
+        self._macroscopic = problem.form.modes.shape[1]
+        self._fields = np.hstack([problem.form.modes, modes])
+        self._sizes = np.abs(modes)
+        cells = problem.cell.mesh.topology.index_map(problem.cell.dim).size_local
+        self._projection = _Projection(problem.stiffness, self._fields, cells)
+
+    def solve(self, gradient: Array, start: Array) -> Solution:
+        """Newton's iteration from some coordinates, for the state and the time step that the problem holds.
+
+        Raises:
+            MicroSolveError: No equilibrium was found, or a phase law failed.
+        """
+        point, m = self._equilibrate(gradient, start), self._macroscopic
+        matrix = self._matrix()
+        sensitivity = -_solved(matrix[m:, m:], matrix[m:, :m])
+        tangent = matrix[:m, :m] + matrix[:m, m:] @ sensitivity
+        return Solution(point.coordinates, point.forces[:m], tangent, sensitivity, point.iterations + 1)
+
+    def _equilibrate(self, gradient: Array, start: Array) -> _Point:
+        point = self._at(gradient, start, 0)
+        while not point.norm <= self._options.tolerance * point.scale:
+            if point.iterations >= self._options.max_iterations or not np.isfinite(point.norm):
+                raise MicroSolveError(
+                    f"the reduced cell did not converge in {point.iterations} iterations: residual "
+                    f"{point.norm:.2e}, forces {point.scale:.2e}"
+                )
+            m = self._macroscopic
+            matrix = self._matrix()
+            point = self._line_search(gradient, point, -_solved(matrix[m:, m:], point.forces[m:]))
+        return point
+
+    def _line_search(self, gradient: Array, start: _Point, direction: Array) -> _Point:
+        """Secant search for the zero of direction · residual; a full step that helps is taken."""
+        m, length = self._macroscopic, 1.0
+        slope = float(direction @ start.forces[m:])
+        failure: MicroSolveError | None = None
+        for _ in range(_LINE_SEARCH_TRIALS):
+            try:
+                trial = self._at(gradient, start.coordinates + length * direction, start.iterations + 1)
+            except MicroSolveError as error:
+                failure, length = error, 0.5 * length
+                continue
+            new_slope = float(direction @ trial.forces[m:])
+            if trial.norm <= start.norm or abs(new_slope) <= 0.8 * abs(slope):
+                return trial
+            secant = slope / (slope - new_slope) if np.isfinite(new_slope) and new_slope != slope else 0.5
+            length *= float(np.clip(secant, 0.1, 0.7))
+        raise MicroSolveError("the line search of the reduced cell found no step that helps") from failure
+
+    def _at(self, gradient: Array, coordinates: Array, iterations: int) -> _Point:
+        """Forces of the reduced cell for a gradient and a fluctuation."""
+        m = self._macroscopic
+        self._problem.form.unknown.x.array[:] = self._fields @ np.concatenate([gradient, coordinates])
+        nodal = self._problem.assemble_residual()
+        forces = self._fields.T @ nodal
+        # what the forces of single nodes would add up to if they did not cancel
+        scale = float(np.linalg.norm(self._sizes.T @ np.abs(nodal)))
+        return _Point(coordinates, forces, float(np.linalg.norm(forces[m:])), scale, iterations)
+
+    def _matrix(self) -> Array:
+        """BᵀKB at the field of the last residual."""
+        return self._projection.of(self._problem.assemble_stiffness())
+
+
+class _Projection:
+    """BᵀKB for a stiffness K that is dense in each mesh cell and couples none of them."""
+
+    def __init__(self, stiffness: sp.bsr_matrix | sp.csr_matrix, fields: Array, cells: int) -> None:
+        numbered = stiffness.copy()
+        numbered.data = np.arange(stiffness.data.size, dtype=np.float64).reshape(stiffness.data.shape)
+        rows = numbered.tocsr()
+        rows.sort_indices()
+        dofs = rows.shape[0] // cells
+        # rows of one mesh cell have the same columns, its own
+        columns = rows.indices.reshape(-1, dofs)
+        order = np.argsort(columns[:, 0], kind="stable")
+        self._places = rows.data.astype(np.int64).reshape(-1, dofs)[order].reshape(cells, dofs, dofs)
+        self._fields = fields[order].reshape(cells, dofs, -1)
+        self._flat = fields[order]
+
+    def of(self, values: Array) -> Array:
+        """BᵀKB, for the stiffness's values in the order of its data."""
+        products = values.reshape(-1)[self._places] @ self._fields
+        projected: Array = self._flat.T @ products.reshape(self._flat.shape)
+        return projected
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    coordinates: Array
+    forces: Array
+    norm: float
+    scale: float
+    iterations: int
+
+
+def _solved(matrix: Array, right: Array) -> Array:
+    try:
+        solution: Array = np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError as error:
+        raise MicroSolveError("the stiffness of the reduced cell is singular") from error
+    return solution
