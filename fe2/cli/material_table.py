@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,40 +32,14 @@ def read_path(file: Path, kinematics: Kinematics, increments: int) -> MaterialPa
     header, rows = _rows(file)
     names = {f"{kinematics.gradient_name}_{name}": name for name in kinematics.components}
     fluxes = {f"{kinematics.flux_name}_{name}": name for name in kinematics.components}
-    mistakes = _header_mistakes(header, [*names, *fluxes])
-    values = np.full((len(rows), len(header)), np.nan)
-    for row, (line, entries) in enumerate(rows):
-        if len(entries) != len(header):
-            mistakes.append(
-                f"line {line}: {len(header)} entries are needed, as in the header, not {len(entries)}"
-            )
-            continue
-        for column, entry in enumerate(entries):
-            value = _number(entry)
-            if value is None:
-                mistakes.append(
-                    f"line {line}, column {header[column]} = {entry!r}: a number is needed, or nothing"
-                )
-            else:
-                values[row, column] = value
-    times = values[:, 0]
-    if not mistakes and (len(rows) < 2 or not np.all(np.diff(times) > 0)):
-        mistakes.append("column time: at least two times are needed, and they have to increase")
-    if mistakes:
-        raise CaseFileError("\n".join(f"{file}: {mistake}" for mistake in mistakes))
+    values, mistakes = _values(header, rows)
+    mistakes = [*_header_mistakes(header, [*names, *fluxes]), *mistakes] or _time_mistakes(values[:, 0])
     columns = dict(zip(header, values.T, strict=True))
-    for name, component in names.items():
-        flux = f"{kinematics.flux_name}_{component}"
-        both = np.isfinite(columns.get(name, np.full(len(rows), np.nan))) & np.isfinite(
-            columns.get(flux, np.full(len(rows), np.nan))
-        )
-        if both.any():
-            line = rows[int(np.argmax(both))][0]
-            mistakes.append(f"line {line}: only one of {name} and {flux} can be prescribed")
+    mistakes = mistakes or _prescribed_twice(columns, zip(names, fluxes, strict=True), [k for k, _ in rows])
     if mistakes:
         raise CaseFileError("\n".join(f"{file}: {mistake}" for mistake in mistakes))
     return MaterialPath(
-        times=times,
+        times=columns["time"],
         gradient={names[name]: column for name, column in columns.items() if name in names},
         flux={fluxes[name]: column for name, column in columns.items() if name in fluxes},
         increments=increments,
@@ -115,6 +90,44 @@ def _header_mistakes(header: list[str], known: list[str]) -> list[str]:
             mistakes.append(f"column {name!r}: {suggestion(name, known)}")
         elif name in header[:number]:
             mistakes.append(f"column {name!r}: it is there twice")
+    return mistakes
+
+
+def _values(header: list[str], rows: list[tuple[int, list[str]]]) -> tuple[Array, list[str]]:
+    """Entries as numbers, those that are empty not a number, and what is wrong with them."""
+    values, mistakes = np.full((len(rows), len(header)), np.nan), []
+    for row, (line, entries) in enumerate(rows):
+        if len(entries) != len(header):
+            mistakes.append(
+                f"line {line}: {len(header)} entries are needed, as in the header, not {len(entries)}"
+            )
+            continue
+        for column, (name, entry) in enumerate(zip(header, entries, strict=True)):
+            if (value := _number(entry)) is None:
+                mistakes.append(f"line {line}, column {name} = {entry!r}: a number is needed, or nothing")
+            else:
+                values[row, column] = value
+    return values, mistakes
+
+
+def _time_mistakes(times: Array) -> list[str]:
+    if len(times) >= 2 and np.all(np.diff(times) > 0):
+        return []
+    return ["column time: at least two times are needed, and they have to increase"]
+
+
+def _prescribed_twice(
+    columns: Mapping[str, Array], pairs: Iterable[tuple[str, str]], lines: list[int]
+) -> list[str]:
+    """Components whose gradient and flux are prescribed in the same row."""
+    mistakes = []
+    for pair in pairs:
+        if not set(pair) <= columns.keys():
+            continue
+        both = np.isfinite(columns[pair[0]]) & np.isfinite(columns[pair[1]])
+        if both.any():
+            line = lines[int(np.argmax(both))]
+            mistakes.append(f"line {line}: only one of {pair[0]} and {pair[1]} can be prescribed")
     return mistakes
 
 

@@ -33,6 +33,17 @@ _VERDICTS = {
     "neither": "the scales do not separate: neither mode holds",
 }
 
+_MEMORY_THAT_STAYS: tuple[Mode, str] = (
+    "concurrent",
+    "the cell has a memory that does not relax: its flux depends on the path, unless the gradients stay "
+    "within the linear range (fe2 linear-range); a reduced cell keeps the memory along paths like those of its "
+    "training (fe2 reduce)",
+)
+_NO_MEMORY: tuple[Mode, str] = (
+    "hierarchical",
+    "the cell answers at once and has no memory: its flux is a function of the gradient",
+)
+
 _STEPS_PER_DECADE = 8
 _DECADES = 6
 _MEMORY = 1e-6
@@ -108,6 +119,28 @@ def scales(
     Raises:
         InputError: A scale is missing or not positive.
     """
+    _check(period, length, relaxation_time, loading_time, separation)
+    ratio = period / length
+    time_ratio = None if loading_time is None else relaxation_time / loading_time
+    if ratio > separation:
+        text = (
+            f"the period {period:g} is {ratio:.3g} of the length {length:g} over which the gradient changes, "
+            f"more than {separation:g}: no cell sees a uniform gradient; resolve the microstructure there"
+        )
+        return Scales("neither", (text,), ratio, time_ratio)
+    lengths = f"lengths separate: period {period:g}, gradient changes over {length:g}, ratio {ratio:.3g}"
+    judged: list[tuple[Mode, str]] = [_MEMORY_THAT_STAYS] if remembers else []
+    if time_ratio is not None and relaxation_time > 0.0:
+        judged.append(_judge_times(relaxation_time, time_ratio, separation))
+    judged = judged or [_NO_MEMORY]
+    modes = {mode for mode, _ in judged}
+    mode: Mode = "concurrent" if "concurrent" in modes else "hierarchical"
+    return Scales(mode, (lengths, *(reason for _, reason in judged)), ratio, time_ratio)
+
+
+def _check(
+    period: float, length: float, relaxation_time: float, loading_time: float | None, separation: float
+) -> None:
     for name, value in (("period", period), ("length", length), ("separation", separation)):
         if not value > 0.0:
             raise InputError(f"{name} = {value}: it must be positive")
@@ -117,29 +150,6 @@ def scales(
         raise InputError(f"loading_time = {loading_time}: it must be positive")
     if relaxation_time > 0.0 and loading_time is None:
         raise InputError("the cell relaxes: the loading_time is needed to judge it")
-    ratio = period / length
-    time_ratio = None if loading_time is None else relaxation_time / loading_time
-    if ratio > separation:
-        text = (
-            f"the period {period:g} is {ratio:.3g} of the length {length:g} over which the gradient changes, "
-            f"more than {separation:g}: no cell sees a uniform gradient; resolve the microstructure there"
-        )
-        return Scales("neither", (text,), ratio, time_ratio)
-    reasons = [f"lengths separate: period {period:g}, gradient changes over {length:g}, ratio {ratio:.3g}"]
-    mode: Mode = "hierarchical"
-    if remembers:
-        mode = "concurrent"
-        reasons.append(
-            "the cell has a memory that does not relax: its flux depends on the path, unless the gradients "
-            "stay within the linear range (fe2 linear-range)"
-        )
-    if time_ratio is not None and relaxation_time > 0.0:
-        found, text = _judge_times(relaxation_time, time_ratio, separation)
-        mode = "concurrent" if "concurrent" in (mode, found) else "hierarchical"
-        reasons.append(text)
-    elif not remembers:
-        reasons.append("the cell answers at once and has no memory: its flux is a function of the gradient")
-    return Scales(mode, tuple(reasons), ratio, time_ratio)
 
 
 def _judge_times(relaxation_time: float, ratio: float, separation: float) -> tuple[Mode, str]:
