@@ -36,8 +36,8 @@ _VERDICTS = {
 _MEMORY_THAT_STAYS: tuple[Mode, str] = (
     "concurrent",
     "the cell has a memory that does not relax: its flux depends on the path, unless the gradients stay "
-    "within the linear range (fe2 linear-range); a reduced cell keeps the memory along paths like those of its "
-    "training (fe2 reduce)",
+    "within the linear range (fe2 linear-range); a reduced cell keeps the memory along paths like those of "
+    "its training (fe2 reduce)",
 )
 _NO_MEMORY: tuple[Mode, str] = (
     "hierarchical",
