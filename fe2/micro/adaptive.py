@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from fe2.errors import MicroSolveError
 from fe2.micro.condensation import condensed_tangent, flux_correction, homogenized_flux
-from fe2.micro.newton import CellNewton, Equilibrium
+from fe2.micro.newton import CellNewton, Equilibrium, length
 from fe2.micro.state import Linearization
 from fe2.profile import count
 
@@ -172,4 +172,4 @@ class AdaptiveIteration:
 
     def _size(self, flux: Array) -> float:
         """Norm of a flux; the elastic tangent makes components of different units comparable."""
-        return float(np.linalg.norm(self._weights * flux))
+        return length(self._weights * flux)

@@ -8,8 +8,7 @@ solves the cell alone, its share is the whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -98,14 +97,9 @@ class ElementShare:
             self.comm.Allreduce(MPI.IN_PLACE, values)
         return values
 
-    @contextmanager
-    def agreed(self) -> Iterator[None]:
+    def agreed(self) -> AbstractContextManager[None]:
         """What goes wrong inside on one rank is raised on all; nothing inside may be collective."""
-        if self.is_whole:
-            yield
-            return
-        with together(self.comm):
-            yield
+        return nullcontext() if self.is_whole else together(self.comm)
 
     def _integrals(self, form: ufl.Form) -> ufl.Form:
         """A form whose integrals run over the entities of this rank's elements."""

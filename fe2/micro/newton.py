@@ -149,7 +149,7 @@ class CellNewton:
     def forces(self, gradient: Array, committed: Array) -> float:
         """Norm of the forces of an elastic response, the scale of the residuals."""
         forces = self._elastic_forces
-        return max(_length(forces @ gradient), _length(forces @ (gradient - committed)))
+        return max(length(forces @ gradient), length(forces @ (gradient - committed)))
 
     def start(self, gradient: Array, fluctuation: Array) -> Equilibrium:
         """The point at which an iteration starts; the history has to be loaded.
@@ -204,7 +204,7 @@ class CellNewton:
         self.problem.set_field(gradient, fluctuation)
         nodal = self.problem.assemble_residual()
         residual = self._project(self.problem.restrict(nodal))
-        return Equilibrium(fluctuation, nodal, residual, _length(self._weights * nodal))
+        return Equilibrium(fluctuation, nodal, residual, length(self._weights * nodal))
 
     def _project(self, forces: Array) -> Array:
         if not len(self._constraints):
@@ -214,7 +214,7 @@ class CellNewton:
         return projected
 
     def _norm(self, point: Equilibrium) -> float:
-        norm = _length(self._free_weights * point.residual)
+        norm = length(self._free_weights * point.residual)
         if self.trace is not None:
             self.trace.append(norm)
         return norm
@@ -267,7 +267,8 @@ def _size(forces: Array, summands: Array) -> float:
     return norm if norm > 1e-10 * float(np.linalg.norm(summands)) else 0.0
 
 
-def _length(vector: Array) -> float:
+def length(vector: Array) -> float:
+    """Norm of a vector, in less time than NumPy's where there are few components."""
     return math.sqrt(vector @ vector)
 
 

@@ -185,8 +185,8 @@ class CellProblem:
         with self.share.agreed():
             for condition in self._conditions:
                 condition.check()
-            with phase("point laws"):
-                for law in self._point_laws:
+            for law in self._point_laws:
+                with phase("point laws"):
                     law.evaluate(float(self.form.dt.value))
             with phase("residual"):
                 self._residual.array[:] = 0.0
