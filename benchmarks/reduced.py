@@ -5,9 +5,9 @@
 
 The cells and specimens are those of `specimens.py`. A cell is trained on cycles and random walks. Then the
 whole cell, by full Newton iterations, and the reduced one are taken along the same cycles that were not
-trained on. With --refined the same is done with elements of half the size. With --run the specimen is solved
-with whole cells, by both strategies, and with the reduced cell under error control. All times are those of
-the processor, of one process.
+trained on. With --refined the same is done with elements of half the size. With --run the specimen is
+solved with whole cells, by the strategies given, and with the reduced cell under error control. All times are
+those of the processor, of one process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from fe2.hierarchical.paths import Path as GradientPath
 from fe2.hierarchical.paths import cyclic, random_walks
 from fe2.hierarchical.reduction import Reduction
 from fe2.micro.model import MicroModel
+from fe2.micro.newton import STRATEGIES
 
 TOLERANCE = 0.01
 """Error of the flux beyond which a run solves a point in full, relative to the largest of the training."""
@@ -109,22 +110,22 @@ def solves(case: Case, arguments: argparse.Namespace) -> tuple[dict[str, Any], R
     return facts, reduction, seconds
 
 
-def runs(case: Case, reduction: Reduction, training: float) -> dict[str, Any]:
+def runs(case: Case, reduction: Reduction, training: float, strategies: Sequence[str]) -> dict[str, Any]:
     """The specimen with whole cells and with the reduced one; ratios count the training, used twice."""
     controlled = fe2.error_controlled(reduction, tolerance=TOLERANCE)
-    models = {"reduced": controlled, "adaptive": rve(case), "newton": rve(case, "newton")}
+    models = {"reduced": controlled, **{strategy: rve(case, strategy) for strategy in strategies}}
     seconds, reactions = {}, {}
     for name, model in models.items():
         body = specimen(case, model)
         seconds[name], (reactions[name], _) = seconds_of(body.run)
-    scale = np.abs(reactions["newton"]).max()
+    reference = reactions[strategies[-1]]
     result: dict[str, Any] = {
         "points": case.points,
         "seconds": seconds,
-        "error_of_reactions": float(np.abs(reactions["reduced"] - reactions["newton"]).max() / scale),
+        "error_of_reactions": float(np.abs(reactions["reduced"] - reference).max() / np.abs(reference).max()),
         **controlled.report(),
     }
-    for name in ("adaptive", "newton"):
+    for name in strategies:
         result[f"ratio_{name}"] = seconds[name] / seconds["reduced"]
         result[f"ratio_{name}_with_training"] = 2 * seconds[name] / (training + 2 * seconds["reduced"])
     return result
@@ -143,6 +144,9 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=0.05, help="part of fluctuations left out")
     parser.add_argument("--refined", action="store_true", help="again with elements of half the size")
     parser.add_argument("--run", action="store_true", help="the whole specimen too")
+    parser.add_argument(
+        "--strategies", nargs="+", default=STRATEGIES, choices=STRATEGIES, help="of whole cells in --run"
+    )
     parser.add_argument("--output", type=Path, help="JSON file")
     arguments = parser.parse_args()
     case = CASES[arguments.case]
@@ -152,7 +156,7 @@ def main() -> None:
     results, reduction, training = solves(case, arguments)
     print(json.dumps(results, indent=1), flush=True)
     if arguments.run:
-        results["run"] = runs(case, reduction, training)
+        results["run"] = runs(case, reduction, training, arguments.strategies)
         print(json.dumps(results["run"], indent=1), flush=True)
     if arguments.refined:
         fine, _, _ = solves(replace(case, divisions=2 * case.divisions), arguments)
