@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from case_files import GENERATOR_CELL, RUN, changed, write
+from case_files import GENERATOR_CELL, PLASTIC, RUN, changed, write
 from mpi import mpiexec, succeeded
 from mpi4py import MPI
 
@@ -146,3 +146,14 @@ def test_names_of_files_are_refused_before_the_training(tmp_path: Path, capfd: p
     cell = write(tmp_path, GENERATOR_CELL, "cell.toml")
     assert run(["reduce", str(cell), "-o", str(tmp_path / "cell.txt"), "--amplitude", "0.01"]) == 1
     assert "has to end in .h5" in capfd.readouterr().err
+    assert run(["reduce", str(cell), "-o", str(tmp_path / "no" / "cell.h5"), "--amplitude", "0.01"]) == 1
+    assert "there is no folder" in capfd.readouterr().err
+
+
+def test_a_homogeneous_cell_is_refused_by_its_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    layers = {"layer_1": PLASTIC, "layer_2": PLASTIC}
+    cell = write(tmp_path, {**GENERATOR_CELL, "phases": layers}, "cell.toml")
+    output = tmp_path / "cell.h5"
+    assert run(["reduce", str(cell), "-o", str(output), *SMALL]) == 1
+    assert f"{cell}: cell: a basis of zero modes" in capfd.readouterr().err
+    assert not output.exists()

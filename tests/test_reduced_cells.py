@@ -328,6 +328,19 @@ def test_a_file_holds_all_of_a_reduction(tmp_path):
     assert again.report.held_out_error == reduction.report.held_out_error
 
 
+def test_weights_that_are_not_found_are_an_error(monkeypatch):
+    """SciPy's non-negative least squares end in a RuntimeError where they run out of iterations."""
+
+    def out_of_iterations(*arguments, **options):
+        raise RuntimeError("Maximum number of iterations reached.")
+
+    monkeypatch.setattr("scipy.optimize.nnls", out_of_iterations)
+    with pytest.raises(
+        InputError, match=r"no positive weights were found for .* cubature_tolerance of 0.005"
+    ):
+        reduce(two_scale.plastic_rve(), plastic_training(), tolerance=0.01, held_out=[])
+
+
 def test_a_file_of_another_cell_or_other_laws_is_refused(tmp_path):
     save(plastic_reduction(), tmp_path / "cell.h5")
     for other in (two_scale.uniform_plastic_rve(), two_scale.elastic_rve()):

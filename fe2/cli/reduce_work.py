@@ -10,7 +10,7 @@ from typing import Any
 import click
 from mpi4py import MPI
 
-from fe2.case.build_cell import build_rve
+from fe2.case.build_cell import build_rve, located
 from fe2.case.cell_case import read_cell_case
 from fe2.cli.output import plain, stage
 from fe2.hierarchical.database import read_database
@@ -77,7 +77,12 @@ def carry_out(
     case = on_every_rank(comm, lambda: read_cell_case(file))
     with stage("making the cell", silent, verbose):
         rve = on_every_rank(comm, lambda: build_rve(case))
-    on_every_rank(comm, lambda: check_reducible(rve))
+
+    def check() -> None:
+        with located(case):
+            check_reducible(rve)
+
+    on_every_rank(comm, check)
     database = training.database
     known = on_root(comm, lambda: [] if database is None else list(read_database(database, rve).paths)) or []
     wanted = training.new_paths(rve)
@@ -85,7 +90,7 @@ def carry_out(
         solved = train(rve, wanted, comm) if wanted else []
 
     def finish() -> None:
-        with stage("reducing", silent, verbose):
+        with stage("reducing", silent, verbose), located(case):
             reduction = reduce(rve, [*known, *solved], tolerance=tolerance)
         save(reduction, output)
         _report(reduction, output, as_json, quiet)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import scipy.optimize
 from dolfinx import fem
 
-from fe2.errors import MicroSolveError
+from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.basis import Basis, Virgin
 from fe2.hierarchical.restriction import broken, cellwise
 from fe2.hierarchical.solved_path import SolvedPath
@@ -74,6 +74,9 @@ def empirical_cubature(
         virgin: The linearized virgin cell.
         training: Paths that were solved.
         tolerance: Part of the shares, in their norm, that the conditions may leave out.
+
+    Raises:
+        InputError: No weights were found with which the conditions hold.
     """
     cell = problem.cell
     count = cell.mesh.topology.index_map(cell.dim).size_local
@@ -102,7 +105,13 @@ def _chosen(shares: Array, volumes: Array, phases: npt.NDArray[np.bool_], tolera
     of_phases = of_phases[np.any(phases, axis=1)]
     conditions = np.vstack([of_phases / np.linalg.norm(of_phases, axis=1, keepdims=True), left[:, :count].T])
     right = conditions @ roots
-    solution, residual = scipy.optimize.nnls(conditions, right, maxiter=20 * len(right))
+    try:
+        solution, residual = scipy.optimize.nnls(conditions, right, maxiter=20 * len(right))
+    except RuntimeError as error:  # it runs out of iterations
+        raise InputError(
+            f"no positive weights were found for {len(right)} conditions and a cubature_tolerance of "
+            f"{tolerance:g}; give a larger one, or zero, which takes every mesh cell"
+        ) from error
     cells = np.flatnonzero(solution > 0.0).astype(np.int32)
     return Cubature(
         cells, solution[cells] / roots[cells], float(tails[count]), float(residual / np.linalg.norm(right))

@@ -159,7 +159,8 @@ class ErrorControlledRVE:
         steps = int(state[layout.steps])
         if steps >= self.control.capacity:
             raise MicroSolveError(
-                f"capacity = {self.control.capacity}: a state has room for so many steps, and all are taken"
+                f"capacity = {self.control.capacity}: a state has room for so many steps, and all are taken; "
+                "give a larger capacity to error_controlled, or to reduction in the run file"
             )
         inside = self.reduction.trained.contains(gradient, dt)
         if not inside and self.control.outside == "error":

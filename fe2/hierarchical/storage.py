@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from fe2 import __version__
-from fe2.errors import Fe2Error, InputError
+from fe2.errors import InputError
 from fe2.hierarchical.basis import Basis
 from fe2.hierarchical.cubature import Cubature
 from fe2.hierarchical.database import identity_of
@@ -21,6 +21,7 @@ from fe2.hierarchical.paths import Path as GradientPath
 from fe2.hierarchical.reduction import Level, Reduction, ReductionOptions, ReductionReport
 from fe2.hierarchical.trained_range import TrainedRange
 from fe2.identity import difference
+from fe2.io.hdf5_file import written_whole
 from fe2.micro.rve import RVE
 
 FORMAT = 2
@@ -37,29 +38,28 @@ def identity(rve: RVE) -> dict[str, Any]:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a name that is none of an HDF5 file.
+    """Refuse a name that is none of an HDF5 file, or lies in no folder, before the work is done.
 
     Raises:
-        InputError: It does not end in .h5 or .hdf5.
+        InputError: It does not end in .h5 or .hdf5, or its folder does not exist.
     """
     if path.suffix not in _SUFFIXES:
         raise InputError(f"{path}: a reduction is written as HDF5; its name has to end in .h5")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}")
 
 
 def save(reduction: Reduction, path: str | Path) -> None:
-    """Write a reduction.
+    """Write a reduction; what stood under its name before is there until the new one is complete.
 
     Raises:
-        InputError: The file's name does not end in .h5 or .hdf5.
+        InputError: The file's name does not end in .h5 or .hdf5, or its folder does not exist.
         Fe2Error: The file could not be written.
     """
     path = Path(path)
     check_name(path)
-    try:
-        with h5py.File(path, "w") as file:
-            _write(reduction, file)
-    except OSError as error:
-        raise Fe2Error(f"cannot write {path}: {error}") from error
+    with written_whole(path) as file:
+        _write(reduction, file)
 
 
 def _write(reduction: Reduction, file: h5py.File) -> None:

@@ -62,7 +62,7 @@ class TrainedRange:
         else:
             text = (
                 f"the gradient {place(gradient)} lies outside of the trained range, at "
-                f"{self.distance(gradient):.3g} of its radius; train with larger amplitudes, or let such "
+                f"{self.distance(gradient):.6g} of its radius; train with larger amplitudes, or let such "
                 "points be solved in full"
             )
         raise OutsideRangeError(text)
