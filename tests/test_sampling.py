@@ -145,6 +145,7 @@ def test_database_of_another_cell_law_or_version_is_refused(tmp_path: Path):
     other = two_scale.rve(two_scale.laminate_cell(), two_scale.ALUMINIUM, two_scale.STEEL)
     with pytest.raises(InputError, match=r"was made with something else: cell\.cells was 16 and is 15"):
         sample(other, paths()[:2], file)
+    assert not (tmp_path / "cell.h5.parts").exists()
     with h5py.File(file, "r+") as content:
         identity = {**json.loads(content.attrs["identity"]), "fe2": "0.0.1"}
         content.attrs["identity"] = json.dumps(identity)

@@ -88,13 +88,13 @@ def _check(paths: Sequence[Path]) -> None:
 
 def _done(file: File, identity: dict[str, object]) -> set[str]:
     """Digests of the paths that were solved before; the folder for parts is made."""
-    with naming(file):
-        parts_folder(file).mkdir(parents=True, exist_ok=True)
     found = {name for name, _ in finished_parts(file, identity)}
     if file.exists():
         database = read_database(file)
         database.check_identity(identity)
         found |= set(digests(database))
+    with naming(file):
+        parts_folder(file).mkdir(parents=True, exist_ok=True)
     return found
 
 
