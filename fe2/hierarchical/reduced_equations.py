@@ -18,7 +18,6 @@ Int. J. Numer. Meth. Engng 102 (2015), on why positive weights keep stability).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,28 +31,6 @@ from fe2.micro.problem import CellProblem
 Array = npt.NDArray[np.float64]
 
 _LINE_SEARCH_TRIALS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class ReducedSpace(BoundaryMap):
-    """Fluctuations of the reduced cell at the nodes of its mesh cells: combinations of modes.
-
-    Attributes:
-        modes: Modes at the degrees of freedom, shape (N, r).
-    """
-
-    modes: Array
-
-    @classmethod
-    def of(cls, modes: Array) -> Self:
-        """The space that the columns span."""
-        count, size = modes.shape
-        return cls("reduced", np.full(count, -1), size, np.zeros((0, size)), modes)
-
-    @property
-    def matrix(self) -> sp.csr_matrix:
-        """The map from coordinates to degrees of freedom, shape (N, r)."""
-        return sp.csr_matrix(self.modes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +50,11 @@ class Solution:
     tangent: Array
     sensitivity: Array
     iterations: int
+
+
+def reduced_space(nodal: int, size: int) -> BoundaryMap:
+    """So many coordinates, none of which is a degree of freedom: `ReducedEquations` sets the field itself."""
+    return BoundaryMap("reduced", np.full(nodal, -1), size, np.zeros((0, size)))
 
 
 class ReducedEquations:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fe2.errors import MicroSolveError
 from fe2.hierarchical.basis import Basis
 from fe2.hierarchical.cubature import Cubature
-from fe2.hierarchical.reduced_equations import ReducedEquations, ReducedSpace
+from fe2.hierarchical.reduced_equations import ReducedEquations, reduced_space
 from fe2.hierarchical.restriction import restrict
 from fe2.hierarchical.trained_range import TrainedRange
 from fe2.identity import facts
@@ -66,7 +66,7 @@ class ReducedRVE:
         self._rve = rve
         self._part = restrict(rve.cell, rve.form, cubature.cells, cubature.weights)
         modes = rve.problem.prolong(basis.modes)[self._part.dofs]
-        self._problem = CellProblem(self._part.cell, self._part.form, ReducedSpace.of(modes))
+        self._problem = CellProblem(self._part.cell, self._part.form, reduced_space(*modes.shape))
         self._layout = self._problem.layout
         self._equations = ReducedEquations(self._problem, modes, options or NewtonOptions())
         self._weights = self._history_weights()

@@ -100,15 +100,16 @@ class DistributedSolver:
 
     def solve_many(self, right: Array, guess: Array | None = None) -> Array:
         """Solutions for the columns of `right`, shape (n, m); collective. The guess is not needed."""
-        solutions, left, counts = np.empty_like(right), np.empty_like(right), []
+        solutions, counts = np.empty_like(right), []
+        self.residual = None if self.ksp.getType() == PETSc.KSP.Type.PREONLY else np.empty_like(right)
         image = self._solution.duplicate()
         for column, values in enumerate(right.T):
             solutions[:, column] = self.solve(values)
             counts.append(self.ksp.getIterationNumber())
-            self.matrix.mult(self._solution, image)
-            left[:, column] = values - self._gathered(image)
+            if self.residual is not None:
+                self.matrix.mult(self._solution, image)
+                self.residual[:, column] = values - self._gathered(image)
         self.iterations = tuple(counts)
-        self.residual = None if self.ksp.getType() == PETSc.KSP.Type.PREONLY else left
         return solutions
 
     def _gathered(self, vector: PETSc.Vec) -> Array:
