@@ -10,10 +10,10 @@ import pytest
 
 import fe2  # noqa: F401  # isort: skip
 
-from petsc4py import PETSc
+
+from micro_options import micro_option
 
 from fe2.micro.newton import STRATEGIES, NewtonOptions
-from fe2.micro.solver_choice import OPTIONS_PREFIX
 
 Verify = Callable[..., None]
 
@@ -32,10 +32,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(params=STRATEGIES)
 def strategy(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each strategy of cells in turn, for all cells that are made in the test."""
-    options = PETSc.Options(OPTIONS_PREFIX)
-    options["strategy"] = request.param
-    yield request.param
-    del options["strategy"]
+    with micro_option("strategy", request.param):
+        yield request.param
 
 
 @pytest.fixture

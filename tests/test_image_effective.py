@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from case_files import write
 from green_operator import effective_stiffness, isotropic
+from micro_options import micro_option
 from mpi import mpiexec, succeeded
 
 import fe2
@@ -41,17 +42,9 @@ def sphere(count: int) -> npt.NDArray[np.int64]:
     return (np.sum(x**2, axis=0) < 0.3**2).astype(np.int64)
 
 
-@contextmanager
-def assembled() -> Iterator[None]:
+def assembled() -> AbstractContextManager[None]:
     """Let RVEs solve with the assembled matrix, by a factorization."""
-    from petsc4py import PETSc  # after fe2, which finds its MPI
-
-    options = PETSc.Options("fe2_micro_")
-    options["ksp_type"] = "preonly"
-    try:
-        yield
-    finally:
-        options.delValue("ksp_type")
+    return micro_option("ksp_type", "preonly")
 
 
 def elastic(cell: ImageCell) -> RVE:

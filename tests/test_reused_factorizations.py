@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import fe2  # isort: skip  # before PETSc
 
 import numpy as np
 import pytest
 from cells import box_mesh, midpoints
-from petsc4py import PETSc
+from micro_options import micro_option
 
 from fe2 import profile
 from fe2.micro.cell import make_cell
@@ -44,15 +43,19 @@ def ball(divisions: int = 8, boundary: str = "periodic") -> fe2.RVE:
     )
 
 
-@contextmanager
-def factorizing() -> Iterator[None]:
+def ball_with_two_factorizations() -> fe2.RVE:
+    """The ball whose solver has factorized on loading and on unloading."""
+    rve = ball()
+    rve.problem.load(rve.initial_state(), 1.0)
+    for gradient in PATH[[0, 2]]:
+        rve._newton.start(gradient, np.zeros(rve.unknowns))
+        rve._newton.linearize()
+    return rve
+
+
+def factorizing() -> AbstractContextManager[None]:
     """Options that leave the iterations out."""
-    options = PETSc.Options("fe2_micro_")
-    options["ksp_type"] = "preonly"
-    try:
-        yield
-    finally:
-        options.delValue("ksp_type")
+    return micro_option("ksp_type", "preonly")
 
 
 def walk(rve: fe2.RVE) -> tuple[list[Array], profile.Work]:
@@ -117,12 +120,8 @@ def test_tangent_of_iterations_has_twice_their_digits():
 
 
 def test_matrix_is_factorized_where_iterations_exceed_their_budget():
-    rve = ball()
+    rve = ball_with_two_factorizations()
     newton, solver = rve._newton, rve._newton.linear_solver
-    rve.problem.load(rve.initial_state(), 1.0)
-    for gradient in PATH[[0, 2]]:
-        newton.start(gradient, np.zeros(rve.unknowns))
-        newton.linearize()
     newton.start(PATH[1], np.zeros(rve.unknowns))
     newton.linearize(loosely=True)
     solver._factorization_seconds = 0.0
@@ -134,12 +133,8 @@ def test_matrix_is_factorized_where_iterations_exceed_their_budget():
 
 
 def test_factorization_that_failed_is_not_iterated_on(monkeypatch):
-    rve = ball()
+    rve = ball_with_two_factorizations()
     newton, solver = rve._newton, rve._newton.linear_solver
-    rve.problem.load(rve.initial_state(), 1.0)
-    for gradient in PATH[[0, 2]]:
-        newton.start(gradient, np.zeros(rve.unknowns))
-        newton.linearize()
     with monkeypatch.context() as patch:
         patch.setattr(LinearSolver, "factorize", failing)
         with pytest.raises(fe2.MicroSolveError, match="singular"):
