@@ -57,7 +57,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
-from scipy import stats
 
 import fe2
 from fe2.stiffness import bulk_modulus, closest_isotropic, shear_modulus
@@ -145,14 +144,7 @@ except fe2.InputError as error:
     refuse(error)
 
 
-def coarsened(image: Labels, factor: int) -> Labels:
-    """Most frequent label of each block of voxels, the smallest where several are, as in `fe2.image_cell`."""
-    split = [n for length in image.shape for n in (length // factor, factor)]
-    blocks = image.reshape(split).transpose(0, 2, 4, 1, 3, 5).reshape(*split[::2], -1)
-    return stats.mode(blocks, axis=-1).mode
-
-
-labels = coarsened(voxels, options.coarsen)
+labels = fe2.coarsen_image(voxels, options.coarsen)
 
 # %% [markdown]
 # ## One stiffness

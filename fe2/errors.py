@@ -17,6 +17,10 @@ class Fe2Error(Exception):
     collective: bool = False
 
 
+class Fe2Warning(UserWarning):
+    """Something that may make a result wrong, although there is one; the message says what to look at."""
+
+
 class InputError(Fe2Error, ValueError):
     """Input that cannot be right: the message names the entity, its value and what would be right."""
 

@@ -5,6 +5,7 @@ from fe2 import _dependencies as _dependencies  # isort: skip  # first: orders H
 from fe2.dispatch.options import Parallel
 from fe2.errors import (
     Fe2Error,
+    Fe2Warning,
     InputError,
     LocalSolveError,
     MacroSolveError,
@@ -44,11 +45,12 @@ from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.macro.rate import Rate
 from fe2.micro.cell import Cell
+from fe2.micro.coarsening import coarsen_image
 from fe2.micro.diffusion import diffusion
 from fe2.micro.effective import EffectiveProperties
 from fe2.micro.finite_strain import finite_strain
 from fe2.micro.form import CellForm
-from fe2.micro.image_cell import coarsen_image, image_cell
+from fe2.micro.image_cell import image_cell
 from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest
@@ -91,6 +93,7 @@ __all__ = [
     "EffectiveProperties",
     "ExpressionLaw",
     "Fe2Error",
+    "Fe2Warning",
     "HolzapfelGasserOgden",
     "HomogenizedLaw",
     "Hull",

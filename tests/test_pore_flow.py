@@ -30,8 +30,9 @@ from fe2.macro.problem import MacroProblem
 from fe2.micro import pore_form as module
 from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell, make_cell
+from fe2.micro.coarsening import coarsen_image
 from fe2.micro.effective import EffectiveProperties
-from fe2.micro.image_cell import coarsen_image, image_cell
+from fe2.micro.image_cell import image_cell
 from fe2.micro.pore_flow import pore_flow
 from fe2.physics.conduction import LinearConduction
 from fe2.physics.diffusion import gradient

@@ -17,7 +17,8 @@ from fe2.case.cell_tables import GeneratorCell, ImageCell
 from fe2.errors import InputError
 from fe2.hierarchical.windows import Windows
 from fe2.io.images import read_image
-from fe2.micro.image_cell import coarsen_image, image_cell
+from fe2.micro.coarsening import coarsen_image, fractions_of_labels, warn_of_changed_fractions
+from fe2.micro.image_cell import image_cell
 from fe2.micro.rve import RVE
 
 Labels = npt.NDArray[np.integer[Any]]
@@ -110,7 +111,11 @@ def _labels(case: CellCase, table: ImageCell) -> Labels:
             raise InputError(
                 f"crop = {[list(bounds) for bounds in table.crop]}: it exceeds the image, {whole} voxels"
             )
-    return coarsen_image(labels, table.coarsen)
+    coarse = coarsen_image(labels, table.coarsen)
+    phases = {name: int(phase.label or 0) for name, phase in case.phases.items()}
+    before, after = (fractions_of_labels(image, phases) for image in (labels, coarse))
+    warn_of_changed_fractions(before, after, table.coarsen)
+    return coarse
 
 
 def _seeded(case: CellCase, count: int, seed: int) -> RVE:

@@ -72,12 +72,14 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
     """
     from fe2.case.build_cell import build_cell_and_rve
     from fe2.cli.output import plain, stage
+    from fe2.cli.warned import told_warnings
 
     start = time.perf_counter()
-    with stage("making the cell", quiet, verbose):
-        cell, rve = build_cell_and_rve(case)
-    with stage(f"solving for {rve.unknowns} unknowns", quiet, verbose) as rve.progress:
-        found = rve.homogenize()
+    with told_warnings(lambda text: click.echo(f"fe2: {text}", err=True)) as warnings:
+        with stage("making the cell", quiet, verbose):
+            cell, rve = build_cell_and_rve(case)
+        with stage(f"solving for {rve.unknowns} unknowns", quiet, verbose) as rve.progress:
+            found = rve.homogenize()
     if verbose and not quiet:
         click.echo(f"{found.solver.name}: {found.solver.reason}", err=True)
     properties = dict(found.properties)
@@ -87,6 +89,7 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
         "components": properties.pop("stiffness_components", found.components),
         "effective": properties.pop("stiffness", found.effective),
         "volume_fractions": cell.volume_fractions,
+        **_of_image(cell),
         "bounds": properties.pop("bounds", {}),
         "unknowns": found.unknowns,
         "seconds": time.perf_counter() - start,
@@ -94,9 +97,16 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
         "boundary": found.boundary,
         "solver": {"name": found.solver.name, "reason": found.solver.reason, "iterations": found.iterations},
         "units": case.units,
+        "warnings": warnings,
     }
     plain_result: dict[str, Any] = plain(result)
     return plain_result
+
+
+def _of_image(cell: Any) -> dict[str, Any]:
+    """What an image was before it was coarsened."""
+    before = getattr(cell, "fractions_before", None)
+    return {} if before is None else {"volume_fractions_before_coarsening": dict(before)}
 
 
 _STRUCTURE = {
@@ -133,8 +143,11 @@ def show(result: dict[str, Any], name: str) -> None:
     table = Table.grid(padding=(0, 2))
     for key in [key for key, value in result.items() if isinstance(value, float) and key != "seconds"]:
         table.add_row(key.replace("_", " ") + ":", number(result[key]))
+    before = result.get("volume_fractions_before_coarsening", {})
     for phase, fraction in result["volume_fractions"].items():
-        table.add_row(f"volume fraction of {phase}:", number(fraction))
+        changed = before.get(phase, fraction) != fraction
+        told = f" ({number(before[phase])} before coarsening)" if changed else ""
+        table.add_row(f"volume fraction of {phase}:", number(fraction) + told)
     for key, text in _STRUCTURE.items():
         for part, value in result.get(key, {}).items():
             table.add_row(f"{text} {part}:", _in_words(value, number))

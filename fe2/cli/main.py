@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from fe2.cli.ranks import first_rank, single_rank
+from fe2.cli.warned import told_warnings
 from fe2.errors import Fe2Error, RunInterruptedError
 
 _COMMANDS = (
@@ -102,7 +103,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands behind `fe2`; that of this process by default.
     """
     try:
-        result = fe2_command.main(arguments, prog_name="fe2", standalone_mode=False)
+        with told_warnings(_say):
+            result = fe2_command.main(arguments, prog_name="fe2", standalone_mode=False)
         return int(result or 0)
     except click.exceptions.Exit as ending:
         return ending.exit_code
@@ -126,7 +128,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    """Print an error once, on the first rank."""
+    """Print an error or a warning once, on the first rank."""
     if first_rank():
         sys.stdout.flush()
         lines = text.splitlines() or [""]

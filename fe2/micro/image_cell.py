@@ -14,6 +14,7 @@ from mpi4py import MPI
 from fe2.errors import InputError, place
 from fe2.micro.cell import Cell, make_cell
 from fe2.micro.cell_checks import check_count
+from fe2.micro.coarsening import coarsen_image, fractions_of_labels, warn_of_changed_fractions
 
 Labels = npt.NDArray[np.integer[Any]]
 Ints = npt.NDArray[np.int64]
@@ -29,13 +30,20 @@ class ImageCell(Cell):
     Attributes:
         phase_of_voxel: Phase of each voxel as an index into `names`, shape (nx, ny) or (nx, ny, nz).
         comm: Ranks over which the mesh is distributed.
+        fractions_before: Share of each phase in the image before it was coarsened.
     """
 
     phase_of_voxel: npt.NDArray[np.int32]
     comm: MPI.Comm
+    fractions_before: Mapping[str, float]
 
     def __init__(
-        self, phase_of_voxel: npt.NDArray[np.int32], names: tuple[str, ...], size: Floats, comm: MPI.Comm
+        self,
+        phase_of_voxel: npt.NDArray[np.int32],
+        names: tuple[str, ...],
+        size: Floats,
+        comm: MPI.Comm,
+        fractions_before: Mapping[str, float] | None = None,
     ) -> None:
         """Make the cell of voxels of the given edge lengths, shape (dim,).
 
@@ -53,6 +61,7 @@ class ImageCell(Cell):
             grid=grid,
             whole=True,
         )
+        self.__dict__["fractions_before"] = fractions_before or self.volume_fractions
         if comm.size > 1:
             _ = self.mesh  # collective: made where all ranks are
 
@@ -114,8 +123,8 @@ def image_cell(
         phases: Label of each phase. Every label of the (cropped) image belongs to a phase, and every
             phase keeps at least one voxel after coarsening.
         voxel_size: Edge length of a voxel, or one for each axis.
-        coarsen: Edge length in voxels of the blocks that become one element each. The most frequent
-            label of a block wins; among equally frequent ones the smallest does.
+        coarsen: Edge length in voxels of the blocks that become one element each: the most frequent
+            label of a block wins, see :func:`~fe2.micro.coarsening.coarsen_image`.
         crop: First and last-plus-one voxel along each axis, [[low, high], ...]; None for all.
         comm: Ranks over which the cell is distributed.
 
@@ -145,7 +154,10 @@ def image_cell(
     labels_in_order = np.array(list(phases.values()))
     order = np.argsort(labels_in_order)
     indices = order[np.searchsorted(labels_in_order[order], image)].astype(np.int32)
-    return ImageCell(indices, tuple(phases), size * coarsen, comm)
+    before = fractions_of_labels(part, phases)
+    cell = ImageCell(indices, tuple(phases), size * coarsen, comm, before)
+    warn_of_changed_fractions(before, cell.volume_fractions, coarsen)
+    return cell
 
 
 def _cropped(labels: Labels, crop: Sequence[Sequence[int]] | None) -> tuple[Ints, Labels]:
@@ -180,33 +192,3 @@ def _check_labels(image: Labels, phases: Mapping[str, int], start: Ints, size: F
                 f"label {label} has no phase: {count} voxels have it, the first is {voxel.tolist()} at "
                 f"{place((voxel + 0.5) * size)} from the image's corner; the phases are {dict(phases)}"
             )
-
-
-def coarsen_image(labels: Labels, factor: int) -> Labels:
-    """Most frequent label of each block of `factor` voxels a side; the smallest where several are.
-
-    Args:
-        labels: One integer a voxel, shape (nx, ny) or (nx, ny, nz).
-        factor: Edge of a block in voxels, which divides the image's shape.
-
-    Raises:
-        InputError: The factor is not a positive whole number, or does not divide the shape.
-    """
-    if factor == 1:
-        return labels
-    if factor < 1 or int(factor) != factor:
-        raise InputError(f"coarsen = {factor}: a positive whole number of voxels is needed")
-    if any(n % factor for n in labels.shape):
-        fitting = [n - n % factor for n in labels.shape]
-        raise InputError(
-            f"coarsen = {factor} does not divide the image's shape {list(labels.shape)}; crop it to {fitting}"
-        )
-    split = [n for length in labels.shape for n in (length // factor, factor)]
-    blocks = tuple(range(1, 2 * labels.ndim, 2))
-    most = np.zeros([length // factor for length in labels.shape], dtype=np.int64)
-    winner = np.zeros(most.shape, dtype=labels.dtype)
-    for label in np.unique(labels):
-        votes = (labels == label).reshape(split).sum(axis=blocks)
-        winner[votes > most] = label
-        most = np.maximum(votes, most)
-    return winner
