@@ -70,7 +70,15 @@ def _compile(ufl_object: Any, comm: MPI.Comm) -> None:
 
 
 def _options() -> dict[str, Any]:
-    return {"cache_dir": cache_folder(), "cffi_extra_compile_args": _COMPILER_FLAGS, "timeout": 600}
+    # all that DOLFINx has: it would take the rest from a file in the working directory
+    return {
+        "cache_dir": cache_folder(),
+        "cffi_debug": False,
+        "cffi_extra_compile_args": _COMPILER_FLAGS,
+        "cffi_libraries": None,
+        "cffi_verbose": False,
+        "timeout": 600,
+    }
 
 
 @functools.cache

@@ -183,7 +183,7 @@ def build_problem(model: Model) -> MacroProblem:
         laws,
         bcs=list(model.conditions.supports.values()),
         rate=model.storage.rate,
-        petsc_options=case.tables.solver.macro,
+        petsc_options=case.tables.solver.macro.options(),
     )
     if starts_elsewhere(case):
         problem.initialize()

@@ -17,6 +17,8 @@ from fe2.errors import InputError
 
 Key = tuple[str | int, ...]
 
+_MOST_NAMES = 20
+
 HIDDEN = "·"
 """First character of union tags, which are no part of a key."""
 
@@ -68,7 +70,10 @@ class Problems:
             if details["type"] == "missing":
                 self.add(place, f"is missing{_wanted(model, location)}")
             elif details["type"] == "extra_forbidden":
-                self.add(place, unknown_key(str(location[-1]), _keys(model, location)), details["input"])
+                table = _table_at(model, location[:-1])
+                text = unknown_key(str(location[-1]), list(table.model_fields))
+                advice = getattr(table, "advice", "")
+                self.add(place, f"{text}; {advice}" if advice else text, details["input"])
             else:
                 self.add(place, _right(details), details["input"])
 
@@ -108,6 +113,8 @@ def suggestion(name: str, known: Sequence[str]) -> str:
     """What may have been meant, or all that there is."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     listed = ", ".join(known) if known else "none"
+    if len(known) > _MOST_NAMES:
+        listed = f"{len(known)}, which fe2 schema --markdown lists"
     return f"did you mean {near[0]}? There are {listed}" if near else f"there are {listed}"
 
 
@@ -143,13 +150,13 @@ def _wanted(model: type[BaseModel], location: Key) -> str:
     return f": {text.rstrip('.')}" if text else ""
 
 
-def _keys(model: type[BaseModel], location: Key) -> list[str]:
-    """Names of the keys of the table in which an unknown key stands."""
-    for part in location[:-1]:
+def _table_at(model: type[BaseModel], location: Key) -> type[BaseModel]:
+    """Model of the table at a place within the table of a model."""
+    for part in location:
         if isinstance(part, str) and part in model.model_fields:
             inner = _table_in(model.model_fields[part].annotation)
             model = inner if inner is not None else model
-    return list(model.model_fields)
+    return model
 
 
 def _table_in(annotation: object) -> type[BaseModel] | None:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from fe2.case.catalogue import PHYSICS, law_model
 from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
 from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS, generator_model
+from fe2.case.petsc_table import MacroSolver
 from fe2.case.reference_text import CELL_EXAMPLE, HEAD, RUN_EXAMPLE
 from fe2.case.run_tables import (
     BodyTable,
@@ -87,6 +88,7 @@ def _run_part() -> list[str]:
         _section("`[output]`", OutputTable),
         _section("`[[output.pictures]]`", PictureTable),
         _section("`[solver]`", SolverTable),
+        _section("`[solver.macro]`", MacroSolver),
         _section("`[solver.micro]`", MicroSolver),
     ]
 

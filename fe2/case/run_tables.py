@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
 from fe2.case.cell_tables import MeshFile, PhysicsName
 from fe2.case.generators import MESH_GENERATORS
+from fe2.case.petsc_table import MacroSolver
 from fe2.case.problems import HIDDEN
 from fe2.case.table import Floats, Integers, Interval, Numbers, Table
 from fe2.case.time_functions import Function
@@ -30,17 +31,6 @@ def _group(value: Any) -> Any:
         return value
     raise ValueError("the name or the number of a physical group is needed, or a side of the box")
 
-
-def _option(value: Any) -> Any:
-    if isinstance(value, str | int | float):
-        return value
-    raise ValueError("the value of a PETSc option is needed: a number, text, true or false")
-
-
-OptionValue = Annotated[
-    Any, PlainValidator(_option), WithJsonSchema({"type": ["string", "number", "boolean"]})
-]
-"""Value of a PETSc option."""
 
 Fixed = Annotated[
     Any,
@@ -287,7 +277,7 @@ class MicroSolver(Table):
 class SolverTable(Table):
     """Options of the solvers."""
 
-    macro: dict[str, OptionValue] = Field(default_factory=dict)
+    macro: MacroSolver = MacroSolver()
     """PETSc options of the macroscopic problem without their prefix, e.g. { snes_rtol = 1e-8 }."""
     micro: MicroSolver = MicroSolver()
     """When a cell counts as solved."""

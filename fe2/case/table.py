@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, Strict, WithJsonSchema
 
@@ -19,6 +19,9 @@ class Table(BaseModel):
         use_attribute_docstrings=True,
         protected_namespaces=(),
     )
+
+    advice: ClassVar[str] = ""
+    """What is said of keys that the table does not have, behind the names of those that it has."""
 
 
 def is_number(value: object) -> bool:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from fe2.cli.petsc_files import leave_out_working_directory
 from fe2.cli.ranks import first_rank, single_rank
 from fe2.cli.warned import told_warnings
 from fe2.errors import Fe2Error, RunInterruptedError
@@ -102,6 +103,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: What stands behind `fe2`; that of this process by default.
     """
+    leave_out_working_directory()
     try:
         with told_warnings(_say):
             result = fe2_command.main(arguments, prog_name="fe2", standalone_mode=False)

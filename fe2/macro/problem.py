@@ -17,8 +17,9 @@ from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.macro.law import Evaluation, HomogenizedLaw
 from fe2.macro.rate import Rate
-from fe2.macro.snes import configure, set_domain_error
+from fe2.macro.snes import SolverOptions, set_domain_error
 from fe2.micro.model import EXACT, ExplainingModel, ReportingModel, Request
+from fe2.petsc_errors import reason as petsc_reason
 from fe2.profile import phase
 from fe2.records import merged
 
@@ -110,7 +111,7 @@ class MacroProblem:
         self._failure: BaseException | None = None
         self._refusals: list[MicroSolveError] = []
         self._force = self._largest_force = 0.0
-        self._options = petsc_options or {}
+        self._options = SolverOptions(petsc_options or {})
         self._is_set_up = False
         self._set_up()
 
@@ -145,7 +146,7 @@ class MacroProblem:
             self._restore(before)
             self._is_set_up = False  # not made anew here: other ranks may know nothing of the error
             # perhaps on this rank alone: no failed step, which all ranks would have to give up together
-            text = f"PETSc failed in the macroscopic problem: {error}"
+            text = f"PETSc failed in the macroscopic problem: {petsc_reason(error)}"
             raise (self._failure or Fe2Error(text)) from error
         except (MicroSolveError, MacroSolveError):
             self._restore(before)
@@ -230,10 +231,13 @@ class MacroProblem:
         """Newton's iteration, which goes on where polished cells leave more than the tolerance."""
         iterations = 0
         for _ in range(_MOST_POLISHES):
-            self.snes.solve(None, self._solution)
+            with self._options.in_database():
+                self.snes.solve(None, self._solution)
             if (reason := self.snes.getConvergedReason()) < 0:
                 raise self._diverged(reason)
             iterations += int(self.snes.getIterationNumber())
+            if iterations and self.comm.rank == 0:
+                self._options.tell_unused()
             self._copy_to_unknown(self._solution)
             is_round_off = reason == PETSc.SNES.ConvergedReason.CONVERGED_SNORM_RELATIVE
             if not self._polish() or is_round_off or self._residual_norm() <= self._tolerance():
@@ -289,7 +293,7 @@ class MacroProblem:
         self.snes.setFunction(self._assemble_residual, self._vector)
         self.snes.setJacobian(self._assemble_jacobian, self._matrix)
         self.snes.setConvergenceTest(self._converged)
-        configure(self.snes, self._options)
+        self._options.configure(self.snes)
         self._is_set_up = True
 
     def _assemble_residual(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:

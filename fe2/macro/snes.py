@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import dolfinx.fem.petsc as fem_petsc
 from petsc4py import PETSc
+
+from fe2.petsc_errors import set_from_options
+
+_LOG = logging.getLogger("fe2")
 
 OPTIONS_PREFIX = "fe2_macro_"
 
@@ -22,22 +28,52 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-def configure(snes: PETSc.SNES, options: Mapping[str, Any]) -> None:
-    """Give a solver fe2's defaults, these options, and those in PETSc's database, of which the later win.
+class SolverOptions:
+    """fe2's defaults and the options of a problem; those in PETSc's database win over both."""
 
-    Args:
-        snes: The solver.
-        options: PETSc options without their prefix ``fe2_macro_``.
-    """
-    snes.setOptionsPrefix(OPTIONS_PREFIX)
-    database = PETSc.Options()
-    ours = {OPTIONS_PREFIX + name: value for name, value in {**_DEFAULTS, **options}.items()}
-    missing = {name: value for name, value in ours.items() if not database.hasName(name)}
-    for name, value in missing.items():
-        database.setValue(name, value)
-    snes.setFromOptions()
-    for name in missing:
-        database.delValue(name)
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        """Keep the options.
+
+        Args:
+            options: PETSc options without their prefix ``fe2_macro_``.
+        """
+        self._ours = {OPTIONS_PREFIX + name: value for name, value in {**_DEFAULTS, **options}.items()}
+        self._unused = set(options)
+
+    @contextmanager
+    def in_database(self) -> Iterator[None]:
+        """Inside, PETSc's database holds the options; factorizations ask for theirs at their first use."""
+        database = PETSc.Options()
+        missing = {name: value for name, value in self._ours.items() if not database.hasName(name)}
+        for name, value in missing.items():
+            database.setValue(name, value)
+        try:
+            yield
+        finally:
+            self._unused -= {name for name in self._unused if self._is_used(database, name)}
+            for name in missing:
+                database.delValue(name)
+
+    def configure(self, snes: PETSc.SNES) -> None:
+        """Give a solver the options.
+
+        Raises:
+            InputError: PETSc refuses one; the message names it.
+        """
+        snes.setOptionsPrefix(OPTIONS_PREFIX)
+        with self.in_database():
+            set_from_options(snes, collective=True)
+
+    def tell_unused(self) -> None:
+        """Warn, once, of options that nothing has asked for in a whole solve."""
+        if self._unused:
+            names = ", ".join(sorted(self._unused))
+            _LOG.warning("PETSc made no use of options of the macroscopic problem: %s", names)
+        self._unused = set()
+
+    @staticmethod
+    def _is_used(database: PETSc.Options, name: str) -> bool:
+        return bool(database.used(OPTIONS_PREFIX + name))
 
 
 def set_domain_error(snes: PETSc.SNES) -> None:

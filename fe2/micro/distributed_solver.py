@@ -16,6 +16,7 @@ from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import check_factorized, check_solved, overridden
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, solver_setting
+from fe2.petsc_errors import set_from_options, set_up
 from fe2.profile import count, phase
 from fe2.records import SolverChoice
 
@@ -66,7 +67,7 @@ class DistributedSolver:
         self.ksp.setOperators(self.matrix)
         setting = solver_setting(problem)
         setting.prepare(self.ksp, self.matrix)
-        self.ksp.setFromOptions()
+        set_from_options(self.ksp)
         chosen = overridden(self.ksp, setting.choice)
         self.choice = SolverChoice(f"{chosen.name}, on {comm.size} ranks", chosen.reason)
 
@@ -80,7 +81,7 @@ class DistributedSolver:
         with phase("factorization"):
             self.matrix.setValuesCOO(self._folded.data, addv=PETSc.InsertMode.INSERT_VALUES)
             self.ksp.setOperators(self.matrix)
-            self.ksp.setUp()
+            set_up(self.ksp)
         check_factorized(self.ksp)
 
     def renew(self) -> None:

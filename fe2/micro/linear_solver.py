@@ -15,6 +15,7 @@ from fe2.memory import keep_freed_memory
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, describe_grid, solver_setting
+from fe2.petsc_errors import set_from_options, set_up
 from fe2.profile import count, phase
 from fe2.records import SolverChoice
 
@@ -69,7 +70,7 @@ class LinearSolver:
         with phase("factorization"):
             self.matrix.stateIncrease()
             self.ksp.setOperators(self.matrix)
-            self.ksp.setUp()
+            set_up(self.ksp)
         check_factorized(self.ksp)
 
     def renew(self) -> None:
@@ -104,7 +105,7 @@ class LinearSolver:
         ksp.setOptionsPrefix(OPTIONS_PREFIX)
         ksp.setOperators(self.matrix)
         self._prepare(ksp, self.matrix)
-        ksp.setFromOptions()
+        set_from_options(ksp)
         return ksp
 
     def _back_substitute(self, ksp: PETSc.KSP, right: Array) -> Array:

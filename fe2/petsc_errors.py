@@ -1,0 +1,63 @@
+"""PETSc's errors in one sentence, and options that it refuses, by their names."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from petsc4py import PETSc
+
+from fe2.errors import Fe2Error, InputError
+
+
+def reason(error: PETSc.Error) -> str:
+    """What PETSc says of an error, without the stack of its functions."""
+    lines = [re.sub(r"^\[\d+\] ", "", line).strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not re.match(r"\w+\(\) at ", line)]
+    return ": ".join(said[1:] or said)
+
+
+def set_from_options(solver: PETSc.SNES | PETSc.KSP, *, collective: bool = False) -> None:
+    """Let a solver take its options from PETSc's database.
+
+    Args:
+        solver: The solver, with its prefix.
+        collective: True where all ranks call with the same options.
+
+    Raises:
+        InputError: PETSc refuses an option; the message names it.
+    """
+    try:
+        solver.setFromOptions()
+    except PETSc.Error as error:
+        refusal = InputError(f"PETSc refuses {_blamed(solver.getOptionsPrefix(), reason(error))}")
+        refusal.collective = collective
+        raise refusal from error
+
+
+def set_up(solver: PETSc.KSP) -> None:
+    """Let a linear solver set itself up.
+
+    Raises:
+        Fe2Error: PETSc could not; the message names the options, a package that is not there among them.
+    """
+    try:
+        solver.setUp()
+    except PETSc.Error as error:
+        prefix, text = solver.getOptionsPrefix(), reason(error)
+        given = f" with {_blamed(prefix, text)}" if _given(prefix) else f": {text}"
+        raise Fe2Error(f"PETSc could not set up the linear solver{given}") from error
+
+
+def _given(prefix: str) -> dict[str, Any]:
+    given: dict[str, Any] = PETSc.Options(prefix).getAll()
+    return given
+
+
+def _blamed(prefix: str, text: str) -> str:
+    """The options under a prefix that a message is about, or all of them, with the message."""
+    given = _given(prefix)
+    words = set(re.findall(r"[^\s\"',]+", text))
+    found = [name for name, value in given.items() if value in words or f"-{prefix}{name}" in text]
+    options = " ".join(f"-{prefix}{name} {given[name]}" for name in found or given)
+    return f"the option {options}: {text}" if found else f"the options {options}: {text}"
