@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from cells import fibres, laminate, random_image, relative_error
 
+from fe2.errors import Fe2Warning
+from fe2.micro.diffusion import diffusion
+from fe2.micro.image_cell import image_cell
 from fe2.micro.small_strain import small_strain
 from fe2.physics.bounds import hashin_shtrikman_moduli, reuss_bound, voigt_bound
+from fe2.physics.conduction import LinearConduction
+from fe2.physics.diffusion import characterize_diffusion
 from fe2.physics.elasticity import LinearElastic
+from fe2.physics.small_strain import small_strain_kinematics
 from fe2.stiffness import (
     bulk_modulus,
     closest_isotropic,
@@ -141,3 +149,46 @@ def test_anisotropic_phases_have_no_hashin_shtrikman_bounds() -> None:
     laws = {"a": LinearElastic.cubic(168.4, 121.4, 75.4), "b": LinearElastic.isotropic(70.0, 0.2)}
     bounds = small_strain(random_image(2, 5), laws).homogenize().properties["bounds"]
     assert set(bounds) == {"voigt", "reuss"}
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e9])
+def test_conductivity_outside_of_its_bounds_is_a_warning(unit: float) -> None:
+    """A chessboard conducts √(k₁ k₂) = 0 (Keller 1964); elements that meet in corners conduct k/2."""
+    board = image_cell(np.indices((4, 4)).sum(axis=0) % 2, {"void": 0, "solid": 1})
+    laws = {"void": LinearConduction(0.0), "solid": LinearConduction(unit)}
+    with pytest.warns(Fe2Warning, match="above its upper Hashin–Shtrikman bound"):
+        diffusion(board, laws).homogenize()
+    phases = [unit * np.eye(2), 4.0 * unit * np.eye(2)]
+    for value, match in ((1.5, "below its lower Hashin"), (2.6, "above its Voigt"), (1.5, "below its Reuss")):
+        with pytest.warns(Fe2Warning, match=match):
+            characterize_diffusion(value * unit * np.eye(2), phases, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e9])
+def test_stiffness_outside_of_its_bounds_is_a_warning(unit: float) -> None:
+    kinematics = small_strain_kinematics(3)
+    phases = [isotropic(unit * bulk, unit * shear, 3) for bulk, shear in (SOFT, STIFF)]
+    bounds = hashin_shtrikman_moduli([SOFT, STIFF], FRACTIONS, 3)
+    inside = unit * isotropic(np.mean(bounds["bulk"]), np.mean(bounds["shear"]), 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kinematics.characterize(inside, phases, FRACTIONS)
+    for outside, match in (
+        (1.2 * inside, "bulk modulus .* above its upper"),
+        (0.8 * inside, "shear modulus .* below its lower"),
+        (2.0 * inside, "stiffness is above its Voigt bound"),
+        (0.4 * inside, "stiffness is below its Reuss bound"),
+    ):
+        with pytest.warns(Fe2Warning, match=match):
+            kinematics.characterize(outside, phases, FRACTIONS)
+
+
+def test_laminate_which_attains_its_bounds_is_no_warning() -> None:
+    """It attains Voigt's bound along its layers, Reuss's across them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for contrast in (2.0, 1e8):
+            laws = {"a": LinearElastic.isotropic(1.0, 0.3), "b": LinearElastic.isotropic(contrast, 0.2)}
+            small_strain(laminate("quadrilateral", 0), laws).homogenize()
+            conductors = {"a": LinearConduction(1.0), "b": LinearConduction(contrast)}
+            diffusion(laminate("quadrilateral", 1), conductors).homogenize()

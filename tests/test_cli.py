@@ -87,6 +87,19 @@ def test_homogenize_writes_json_and_prints_tables(fe2: Command, tmp_path: Path) 
     assert f"{written['effective'][0][0]:.6g}" in out
 
 
+def test_homogenize_warns_beside_its_results_and_in_them(fe2: Command, tmp_path: Path) -> None:
+    """Pixels of a chessboard that conduct through their corners more than bounds allow."""
+    np.save(tmp_path / "board.npy", (np.indices((4, 4)).sum(axis=0) % 2).astype(np.uint8))
+    phases = {"void": {"label": 0, "conductivity": 0.0}, "solid": {"label": 1, "conductivity": 1.0}}
+    file = write(tmp_path, {"cell": {"image": "board.npy", "physics": "diffusion"}, "phases": phases})
+    result = fe2("homogenize", file, "--json")
+    found = json.loads(well(result))
+    assert any("above its upper Hashin" in text for text in found["warnings"])
+    for text in found["warnings"]:
+        assert f"fe2: warning: {text}" in result.err
+    assert json.loads(well(fe2("homogenize", write(tmp_path, IMAGE_CELL), "--json")))["warnings"] == []
+
+
 @pytest.mark.parametrize(
     ("physics", "pore", "grain"),
     [("pore_flow", {}, {"solid": True}), ("diffusion", {"conductivity": 2.0}, {"conductivity": 0.0})],

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 
+from fe2.errors import Fe2Warning
+
 Array = npt.NDArray[np.float64]
+
+_ROUND_OFF = 1e-6
+"""Distance from a bound, relative to the upper one, that is round-off or the tolerance of a solver."""
+
+_CAUSES = (
+    "elements that touch in corners or edges only, a mesh that is too coarse, or a boundary condition other "
+    "than periodic are the usual causes"
+)
 
 
 def voigt_bound(tangents: list[Array], fractions: list[float]) -> Array:
@@ -88,3 +100,42 @@ def hashin_shtrikman_conductivity(values: list[float], fractions: list[float], d
 
     lower = estimate(conductivities.min()) if conductivities.min() > 0.0 else 0.0
     return [lower, estimate(conductivities.max())]
+
+
+def warn_outside_of_means(what: str, effective: Array, lower: Array, upper: Array) -> None:
+    """Warn where an effective tangent, as a quadratic form, is not between Reuss's and Voigt's bound.
+
+    Args:
+        what: What the tangent is called.
+        effective: Effective tangent, shape (m, m).
+        lower: Harmonic mean, shape (m, m).
+        upper: Arithmetic mean, shape (m, m).
+    """
+    allowed = -_ROUND_OFF * np.linalg.norm(upper, 2)
+    for name, difference in (("below its Reuss", effective - lower), ("above its Voigt", upper - effective)):
+        least = np.linalg.eigvalsh(0.5 * (difference + difference.T))[0]
+        if least < allowed:
+            _warn(f"the effective {what} is {name} bound by {-least:.3g} in one direction")
+
+
+def warn_outside_of_bounds(what: str, value: float, bounds: list[float]) -> None:
+    r"""Warn where a number is outside of its Hashin–Shtrikman bounds.
+
+    The bounds hold for the isotropic part of an effective tangent, whether the microstructure is isotropic
+    or not: the variational principle with the same trial polarization in all directions, summed over them,
+    knows nothing of the arrangement of the phases (Milton, The Theory of Composites, 2002, ch. 23).
+
+    Args:
+        what: What the number is called.
+        value: The number, of the isotropic tangent that is closest to the effective one.
+        bounds: Lower and upper bound.
+    """
+    lower, upper = bounds
+    allowed = _ROUND_OFF * upper
+    if value < lower - allowed or value > upper + allowed:
+        side, bound = ("below its lower", lower) if value < lower else ("above its upper", upper)
+        _warn(f"the effective {what} {value:.6g} is {side} Hashin–Shtrikman bound {bound:.6g}")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(f"{text}: {_CAUSES}", Fe2Warning, stacklevel=2)

@@ -16,7 +16,13 @@ import numpy.typing as npt
 import ufl
 from ufl.core.expr import Expr
 
-from fe2.physics.bounds import hashin_shtrikman_conductivity, reuss_bound, voigt_bound
+from fe2.physics.bounds import (
+    hashin_shtrikman_conductivity,
+    reuss_bound,
+    voigt_bound,
+    warn_outside_of_bounds,
+    warn_outside_of_means,
+)
 from fe2.physics.kinematics import Kinematics, closed_axes
 
 Array = npt.NDArray[np.float64]
@@ -166,7 +172,13 @@ def characterize_diffusion(
         result["percolates"] = dict(zip(axes, percolates, strict=True))
     if not phases:
         return result
-    result["bounds"] = _bounds(phases, fractions, resistance)
+    result["bounds"] = bounds = _bounds(phases, fractions, resistance)
+    warn_outside_of_means(
+        "conductivity", effective, bounds.get("reuss", np.zeros_like(effective)), bounds["voigt"]
+    )
+    if "hashin_shtrikman" in bounds:
+        mean = float(np.trace(effective)) / len(effective)
+        warn_outside_of_bounds("conductivity", mean, bounds["hashin_shtrikman"])
     if len(phases) == 1:
         open_axes = percolates or len(axes) * (True,)
         porosity = min(fractions[0] + sum(isolated.values()), 1.0)

@@ -9,7 +9,13 @@ import numpy.typing as npt
 import ufl
 from ufl.core.expr import Expr
 
-from fe2.physics.bounds import hashin_shtrikman_moduli, reuss_bound, voigt_bound
+from fe2.physics.bounds import (
+    hashin_shtrikman_moduli,
+    reuss_bound,
+    voigt_bound,
+    warn_outside_of_bounds,
+    warn_outside_of_means,
+)
 from fe2.physics.kinematics import Kinematics
 from fe2.stiffness import closest_isotropic, is_isotropic, universal_anisotropy
 from fe2.tensors import component_indices, component_names, shear_factors, stiffness_to_voigt
@@ -81,12 +87,14 @@ def _characterize(effective: Array, phases: list[Array], fractions: list[float])
     }
     if not phases:
         return result
-    result["bounds"] = {
-        "voigt": stiffness_to_voigt(voigt_bound(phases, fractions)),
-        "reuss": stiffness_to_voigt(reuss_bound(phases, fractions)),
-    }
+    upper, lower = voigt_bound(phases, fractions), reuss_bound(phases, fractions)
+    warn_outside_of_means("stiffness", effective, lower, upper)
+    result["bounds"] = {"voigt": stiffness_to_voigt(upper), "reuss": stiffness_to_voigt(lower)}
     moduli = [closest_isotropic(phase) for phase in phases]
     if sum(fractions) > 1.0 - 1e-9 and all(map(is_isotropic, phases)):
         dim = 3 if len(effective) == 6 else 2
-        result["bounds"]["hashin_shtrikman"] = hashin_shtrikman_moduli(moduli, fractions, dim)
+        bounds = hashin_shtrikman_moduli(moduli, fractions, dim)
+        warn_outside_of_bounds("bulk modulus", bulk, bounds["bulk"])
+        warn_outside_of_bounds("shear modulus", shear, bounds["shear"])
+        result["bounds"]["hashin_shtrikman"] = bounds
     return result
