@@ -21,6 +21,7 @@ from fe2.io.failure_file import FILE, write_failure
 from fe2.io.progress import Progress
 from fe2.io.replay import what_to_do
 from fe2.io.results import ResultsFolder
+from fe2.io.run_lock import RunLock, one_run
 from fe2.io.summary import profile_text
 from fe2.macro.problem import MacroProblem
 from fe2.parallel import together
@@ -92,8 +93,8 @@ class Simulation:
             case: The case as it was understood, for the file that a failure leaves.
 
         Raises:
-            InputError: The output folder holds results and `overwrite` is not set, or checkpoints have
-                no folder.
+            InputError: The output folder holds results and `overwrite` is not set, another run holds it,
+                or checkpoints have no folder.
         """
         self.problem, self.steps = problem, steps
         self._reactions, self._loads = dict(reactions or {}), dict(loads or {})
@@ -106,6 +107,10 @@ class Simulation:
         self._saving: Saving | None = None
         if checkpoint is not None or resume:
             self._saving = Saving(checkpoint or Checkpoints(), output, problem, remember or {})
+        self._folders = [Path(output)] if output is not None else []
+        if self._saving is not None and self._saving.folder.parent not in self._folders:
+            self._folders.append(self._saving.folder)
+        self._lock = RunLock(problem.comm, *self._folders)  # from now on, and until the run has ended
         self._position: dict[str, Any] | None = None
         if self._saving is not None and resume and self._saving.exists():
             self._position = self._saving.look()
@@ -139,6 +144,11 @@ class Simulation:
                 are on disk.
             RunInterruptedError: A signal asked the run to stop, which writes checkpoints.
         """
+        with one_run(self.problem.comm, *self._folders):
+            self._lock.release()
+            return self._run()
+
+    def _run(self) -> Summary:
         control, self._start = StepControl(self.steps), time.perf_counter()
         self._work_before = snapshot()
         finished = False

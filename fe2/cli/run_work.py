@@ -23,6 +23,7 @@ from fe2.errors import Fe2Error, InputError
 from fe2.io.checkpoint import INDEX
 from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
 from fe2.io.results import earlier_results
+from fe2.io.run_lock import one_run
 from fe2.io.summary import versions
 from fe2.macro.snes import OPTIONS_PREFIX
 from fe2.parallel import on_root
@@ -67,6 +68,10 @@ class Run:
             profile: Print where the time went.
         """
         output = self.case.path(self.case.tables.output.folder)
+        with one_run(self.comm, output):  # before the long work
+            self._carry_out(output, force, resume, profile)
+
+    def _carry_out(self, output: Path, force: bool, resume: bool, profile: bool) -> None:
         on_root(self.comm, lambda: _refuse_results(output, force, resume))
         model = self._model()
         problem = build_problem(model)

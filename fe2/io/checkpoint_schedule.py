@@ -82,6 +82,11 @@ class Saving:
             f"the checkpoint in {self._folder.folder} is complete: go on with resume=True, fe2 run --resume"
         )
 
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints go."""
+        return self._folder.folder
+
     def exists(self) -> bool:
         """True where there is a checkpoint."""
         return self._folder.exists()
