@@ -8,9 +8,10 @@ import basix.ufl
 import numpy as np
 import numpy.typing as npt
 import ufl
+from cells import box_mesh, midpoints
 from dolfinx import fem
 
-from fe2.micro.cell import Cell
+from fe2.micro.cell import Cell, make_cell
 from fe2.micro.form import CellForm, HistoryVariable, PhaseFlux
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
@@ -79,6 +80,14 @@ def conduction(
         quadrature_degree=quadrature_degree,
     )
     return RVE(cell, form, boundary=boundary)
+
+
+def floating_strips(shape: str) -> RVE:
+    """Strips that conduct, between layers of one element that do not: all but the pinned one float."""
+    mesh = box_mesh(shape, [8, 8])
+    layers = np.floor(8 * midpoints(mesh)[:, 1]).astype(int)
+    cell = make_cell(mesh, np.isin(layers, (3, 7)).astype(np.int32), ["strip", "gap"])
+    return conduction(cell, {"strip": [[1 / 3, 0.1], [0.1, 0.7]], "gap": 0.0})
 
 
 RODS = {"a": (200e3, 400.0, 2e3), "b": (70e3, 100.0, 7e3)}

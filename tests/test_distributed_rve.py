@@ -13,6 +13,7 @@ import pytest
 import two_scale
 from cells import distorted, laminate, random_image
 from mpi4py import MPI
+from own_forms import floating_strips
 
 import fe2
 from fe2.micro.rve import RVE
@@ -126,3 +127,16 @@ def test_failure_in_the_share_of_one_rank_is_one_on_all():
     good = gradients(part, 0.1)[0]
     flux = part.solve(good, virgin, 1.0, out).flux
     assert len({tuple(values) for values in WORLD.allgather(flux.tolist())}) == 1
+
+
+def test_solution_of_a_singular_matrix_is_looked_at_on_all_ranks():
+    part = floating_strips("triangle").distributed(WORLD)
+    newton = part._newton
+    newton.start(np.zeros(2), np.zeros(part.unknowns))
+    newton.linearize()
+    forces = np.random.default_rng(0).normal(size=(part.unknowns, 2))
+    with pytest.raises(fe2.MicroSolveError, match="singular: its solution leaves"):
+        newton.linear_solver.solve(forces[:, 0])
+    with pytest.raises(fe2.MicroSolveError, match="singular: its solution leaves"):
+        newton.linear_solver.solve_many(forces)
+    assert WORLD.allreduce(1) == WORLD.size

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import ufl
 from cells import Array, distorted, random_image, relative_error
+from own_forms import floating_strips
 from ufl.core.expr import Expr
 
 from fe2.errors import InputError, LocalSolveError, MicroSolveError
+from fe2.micro.linear_solver import TANGENT, check_residuals
 from fe2.micro.material_test import MaterialPath
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
@@ -118,6 +120,30 @@ def test_phase_without_stiffness_makes_the_cell_singular() -> None:
     rve = small_strain(CELL, {"a": Void(), "b": Void()})
     with pytest.raises(MicroSolveError, match="could not be factorized"):
         solve(rve, STRAIN)
+
+
+@pytest.mark.parametrize("shape", ["triangle", "quadrilateral"])
+def test_solution_of_a_singular_matrix_is_looked_at(shape: str) -> None:
+    """Round-off hides the zero pivot; nothing balances the forces on a part that floats."""
+    rve = floating_strips(shape)
+    newton = rve._newton
+    newton.start(np.zeros(2), np.zeros(rve.unknowns))
+    newton.linearize()
+    forces = np.random.default_rng(0).normal(size=(rve.unknowns, 2))
+    for unit in (1.0, 1e9):
+        with pytest.raises(MicroSolveError, match=r"singular: its solution leaves the residual .* of the"):
+            newton.linear_solver.solve(unit * forces[:, 0])
+        with pytest.raises(MicroSolveError, match=r"singular: its solution leaves the residual .* of the"):
+            newton.linear_solver.solve_many(unit * forces)
+
+
+def test_load_that_is_the_round_off_of_others_is_solved_as_well_as_it_can_be() -> None:
+    left, right = np.array([[1e-16, 1e-16]]), np.array([[1.0, 1e-16]])
+    check_residuals(left, right, np.ones(1), TANGENT, "")
+    with pytest.raises(MicroSolveError, match=r"1\.0e\+00 of the right-hand side. Hold it"):
+        check_residuals(left[:, 1], right[:, 1], np.ones(1), TANGENT, "Hold it")
+    with pytest.raises(MicroSolveError, match="singular"):
+        check_residuals(np.array([np.nan]), right[:, 0], np.ones(1), TANGENT, "")
 
 
 @dataclass(frozen=True)

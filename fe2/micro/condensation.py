@@ -20,15 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fe2.errors import MicroSolveError
 from fe2.micro.newton import CellNewton
-from fe2.micro.problem import CellProblem
 from fe2.profile import phase
 
 Array = npt.NDArray[np.float64]
-
-_SOLVED = 1e-6
-"""Residual of a solved saddle point problem, relative to its forces."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +71,6 @@ def _condensed(newton: CellNewton, guess: Array | None) -> Condensed:
     forces = stiffness @ modes
     right = problem.restrict(forces)
     sensitivity = -newton.linear_solver.solve_many(right, None if guess is None else -guess)
-    if problem.form.saddle_point:
-        _check_solved(problem, modes, modes + problem.prolong(sensitivity))
     if problem.form.symmetric:
         tangent = modes.T @ forces + right.T @ sensitivity
         # with L + KS, which a solve to a few digits leaves, the error of A is quadratic
@@ -107,14 +100,3 @@ def flux_correction(newton: CellNewton, residual: Array, sensitivity: Array) -> 
         way = problem.prolong(-newton.linear_solver.solve(residual))
         change = problem.form.modes.T @ (problem.stiffness @ way)
     return change / problem.cell.volume
-
-
-def _check_solved(problem: CellProblem, modes: Array, total: Array) -> None:
-    """Look at the solution: a factorization of an indefinite matrix may not notice that it is singular."""
-    left = np.linalg.norm(problem.restrict(problem.stiffness @ total))
-    forces = np.linalg.norm(problem.restrict(problem.stiffness @ modes))
-    if not left <= _SOLVED * forces:
-        raise MicroSolveError(
-            f"the linearized cell problem is singular: its solution leaves the residual {left / forces:.1e}. "
-            f"{problem.form.singular_hint}"
-        )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from petsc4py import PETSc
 
 from fe2.micro.folding import FoldedMatrix
-from fe2.micro.linear_solver import check_factorized, check_solved, overridden
+from fe2.micro.linear_solver import STEP, TANGENT, check_factorized, check_residuals, check_solved, overridden
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, solver_setting
 from fe2.petsc_errors import set_from_options, set_up
@@ -39,6 +39,7 @@ class DistributedSolver:
         iterations: Iterations for each of the last columns.
         residual: What the last :meth:`solve_many` left of its right-hand sides, shape (n, m), or None where
             it is round-off.
+        weights: What makes residuals of all fields of the unknown comparable, shape (n,).
     """
 
     def __init__(self, folded: FoldedMatrix, problem: CellProblem) -> None:
@@ -49,6 +50,7 @@ class DistributedSolver:
             problem: The cell problem.
         """
         self._folded, self.free, comm = folded, problem.boundary.size, problem.share.comm
+        self.weights, self._hint = np.ones(self.free), problem.form.singular_hint
         block = _block_size(problem)
         nodes = folded.size // block
         own = block * (nodes // comm.size + (comm.rank < nodes % comm.size))
@@ -61,6 +63,7 @@ class DistributedSolver:
         self.iterations: tuple[int, ...] = ()
         self.residual: Array | None = None
         self._right, self._solution = self.matrix.createVecs()
+        self._image = self._right.duplicate()
         self._gather, self._everything = PETSc.Scatter.toAll(self._solution)
         self.ksp = PETSc.KSP().create(comm)
         self.ksp.setOptionsPrefix(OPTIONS_PREFIX)
@@ -89,29 +92,41 @@ class DistributedSolver:
         self.factorize()
 
     def solve(self, right: Array) -> Array:
-        """Solution for one right-hand side of the free fluctuations, shape (n,); collective."""
+        """Solution for one right-hand side of the free fluctuations, shape (n,); collective.
+
+        Raises:
+            MicroSolveError: The solver gave up, or the matrix is singular.
+        """
+        solution, left = self._solve_one(right)
+        check_residuals(left, right, self.weights, STEP, self._hint)
+        return solution
+
+    def solve_many(self, right: Array, guess: Array | None = None) -> Array:
+        """Solutions for the columns of `right`, shape (n, m); collective. The guess is not needed.
+
+        Raises:
+            MicroSolveError: The solver gave up, or the matrix is singular.
+        """
+        solutions, left, counts = np.empty_like(right), np.empty_like(right), []
+        for column, values in enumerate(right.T):
+            solutions[:, column], left[:, column] = self._solve_one(values)
+            counts.append(self.ksp.getIterationNumber())
+        is_direct = self.ksp.getType() == PETSc.KSP.Type.PREONLY
+        check_residuals(left, right, self.weights, TANGENT if is_direct else STEP, self._hint)
+        self.iterations, self.residual = tuple(counts), None if is_direct else left
+        return solutions
+
+    def _solve_one(self, right: Array) -> tuple[Array, Array]:
+        """Solution for one right-hand side, and what it leaves of it; collective."""
         first, end = self._right.getOwnershipRange()
         padded = np.concatenate([right, np.zeros(self._folded.size - self.free)])
         self._right.array[:] = padded[first:end]
         count("solves")
         with phase("solve"):
             self.ksp.solve(self._right, self._solution)
-        check_solved(self.ksp)
-        return self._gathered(self._solution)
-
-    def solve_many(self, right: Array, guess: Array | None = None) -> Array:
-        """Solutions for the columns of `right`, shape (n, m); collective. The guess is not needed."""
-        solutions, counts = np.empty_like(right), []
-        self.residual = None if self.ksp.getType() == PETSc.KSP.Type.PREONLY else np.empty_like(right)
-        image = self._solution.duplicate()
-        for column, values in enumerate(right.T):
-            solutions[:, column] = self.solve(values)
-            counts.append(self.ksp.getIterationNumber())
-            if self.residual is not None:
-                self.matrix.mult(self._solution, image)
-                self.residual[:, column] = values - self._gathered(image)
-        self.iterations = tuple(counts)
-        return solutions
+            check_solved(self.ksp)
+            self.matrix.mult(self._solution, self._image)
+        return self._gathered(self._solution), right - self._gathered(self._image)
 
     def _gathered(self, vector: PETSc.Vec) -> Array:
         """The free fluctuations of a vector, on every rank."""

@@ -119,8 +119,7 @@ class CellForm:
         zero_mean: True where the mean of the fluctuation has to vanish because the form depends on
             the value of the unknown; otherwise a node is pinned.
         symmetric: True where the Jacobian is symmetric for every state.
-        saddle_point: True where velocities or the like constrain a pressure, which a poor mesh may leave
-            undetermined: whether the linearized problem was solved is then looked at.
+        saddle_point: True where velocities or the like constrain a pressure: the matrix is indefinite.
         singular_hint: What to do where the linearized problem is singular, a sentence for the message.
         weights: For each field of the unknown, what makes its residuals as large as those of the first.
             It counts for fields on which no forces act in the virgin cell; 1 where nothing is given.

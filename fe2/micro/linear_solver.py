@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 from mpi4py import MPI
 from petsc4py import PETSc
 
@@ -21,17 +22,24 @@ from fe2.records import SolverChoice
 
 Array = npt.NDArray[np.float64]
 
+STEP, TANGENT = 1e-3, 1e-6
+"""Residuals, relative to the right-hand side, above which a Newton step or a sensitivity is no solution."""
+_NO_LOAD = 1e-10
+"""Right-hand side that is the round-off of the others, relative to the largest of them."""
+
 
 class LinearSolver:
     """Solves with the folded matrix of a cell.
 
     The matrix shares memory with `folded`; :meth:`factorize` has to follow every update of it.
+    Every solution is looked at: a factorization may not notice that its matrix is singular.
 
     Attributes:
         choice: How linear systems are solved, and why so.
         iterations: Iterations for each of the last columns; none where they were not iterated.
         residual: What the last :meth:`solve_many` left of its right-hand sides, shape (n, m), or None where
             it is round-off.
+        weights: What makes residuals of all fields of the unknown comparable, shape (n,).
     """
 
     def __init__(self, folded: FoldedMatrix, problem: CellProblem) -> None:
@@ -43,12 +51,14 @@ class LinearSolver:
         """
         keep_freed_memory()
         self.free = problem.boundary.size
+        self.weights, self._hint = np.ones(self.free), problem.form.singular_hint
         setting = solver_setting(problem)
         self.choice = setting.choice
         self.iterations: tuple[int, ...] = ()
         self.residual: Array | None = None
         shape = (folded.size, folded.size)
         csr = (folded.indptr, folded.indices, folded.data)
+        self._matrix = sp.csr_matrix((folded.data, folded.indices, folded.indptr), shape=shape)
         blocks = problem.form.unknown.function_space.dofmap.index_map_bs
         bsize = blocks if setting.iterative and self.free % blocks == 0 else None
         self.matrix = PETSc.Mat().createAIJWithArrays(shape, csr, bsize=bsize, comm=MPI.COMM_SELF)
@@ -78,14 +88,25 @@ class LinearSolver:
         self.factorize()
 
     def solve(self, right: Array) -> Array:
-        """Solution for one right-hand side of the free fluctuations, shape (n,)."""
+        """Solution for one right-hand side of the free fluctuations, shape (n,).
+
+        Raises:
+            MicroSolveError: The solver gave up, or the matrix is singular.
+        """
+        solution, left = self._solve_one(right)
+        check_residuals(left, right, self.weights, STEP, self._hint)
+        return solution
+
+    def _solve_one(self, right: Array) -> tuple[Array, Array]:
+        """Solution for one right-hand side, and what it leaves of it."""
         self._right.array[: self.free] = right
         self._right.array[self.free :] = 0.0
         count("solves")
         with phase("solve"):
             self.ksp.solve(self._right, self._solution)
-        check_solved(self.ksp)
-        return self._solution.array[: self.free].copy()
+            check_solved(self.ksp)
+            solution = self._solution.array
+            return solution[: self.free].copy(), right - (self._matrix @ solution)[: self.free]
 
     def solve_many(self, right: Array, guess: Array | None = None) -> Array:
         """Solutions for the columns of `right`, shape (n, m).
@@ -93,11 +114,20 @@ class LinearSolver:
         Args:
             right: Right-hand sides.
             guess: Solutions of a similar matrix, for solvers that can make use of them.
+
+        Raises:
+            MicroSolveError: The solver gave up, or the matrix is singular.
         """
         if self.ksp.getType() != PETSc.KSP.Type.PREONLY:
             return self._solve_each(right)
         solutions, self.residual = self._back_substitute(self.ksp, right), None
         check_solved(self.ksp)
+        with phase("solve"):
+            left = (
+                right
+                - (self._matrix @ self._dense(right.shape[1])[1].getDenseArray(readonly=True))[: self.free]
+            )
+        check_residuals(left, right, self.weights, TANGENT, self._hint)
         return solutions
 
     def _new_ksp(self) -> PETSc.KSP:
@@ -132,12 +162,10 @@ class LinearSolver:
 
     def _solve_each(self, right: Array) -> Array:
         solutions, left, counts = np.empty_like(right), np.empty_like(right), []
-        image = self._solution.duplicate()
         for column, values in enumerate(right.T):
-            solutions[:, column] = self.solve(values)
+            solutions[:, column], left[:, column] = self._solve_one(values)
             counts.append(self.ksp.getIterationNumber())
-            self.matrix.mult(self._solution, image)
-            left[:, column] = values - image.array[: self.free]
+        check_residuals(left, right, self.weights, STEP, self._hint)
         self.iterations, self.residual = tuple(counts), left
         return solutions
 
@@ -152,6 +180,29 @@ def check_solved(ksp: PETSc.KSP) -> None:
     """Raise where a solver gave up."""
     if (reason := ksp.getConvergedReason()) < 0:
         raise MicroSolveError(f"the linearized cell problem was not solved (PETSc's KSP reason {reason})")
+
+
+def check_residuals(left: Array, right: Array, weights: Array, limit: float, hint: str) -> None:
+    """Raise where solutions do not solve: what the matrix is singular to takes a part of the right-hand side.
+
+    Args:
+        left: Residuals, shape (n,) or (n, m).
+        right: Right-hand sides, of the same shape.
+        weights: Weights of the rows, shape (n,).
+        limit: Largest residual of a solution, relative to its right-hand side.
+        hint: What to do about it, a sentence for the message.
+
+    Raises:
+        MicroSolveError: A solution leaves more, or is not finite.
+    """
+    residuals, loads = (np.linalg.norm(weights * values.T, axis=-1) for values in (left, right))
+    loads = np.maximum(loads, _NO_LOAD * np.max(loads, initial=0.0))
+    if not np.all(residuals <= limit * loads):
+        worst = np.max(residuals / np.maximum(loads, np.finfo(float).tiny))
+        raise MicroSolveError(
+            f"the linearized cell problem is singular: its solution leaves the residual {worst:.1e} of the "
+            f"right-hand side. {hint}".rstrip()
+        )
 
 
 def overridden(ksp: PETSc.KSP, choice: SolverChoice) -> SolverChoice:

@@ -111,6 +111,7 @@ class CellNewton:
         kept = problem.boundary.free >= 0
         self._free_weights = np.ones(problem.boundary.size)
         self._free_weights[problem.boundary.free[kept]] = self._weights[kept]
+        self.linear_solver.weights = self._free_weights
         origin = problem.form.kinematics.origin_size
         self._round_off = _ROUND_OFF * origin * float(np.linalg.norm(self._elastic_forces))
 

@@ -24,7 +24,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 from petsc4py import PETSc
 
 from fe2.micro.folding import FoldedMatrix
@@ -99,7 +98,6 @@ class ReusedFactorizations(LinearSolver):
         self.choice = replace(
             self.choice, name=f"{self.choice.name}, and conjugate gradients on factorizations of other states"
         )
-        self._matrix = sp.csr_matrix((folded.data, folded.indices, folded.indptr), shape=2 * (folded.size,))
         rows = np.repeat(np.arange(folded.size), np.diff(folded.indptr))
         self._on_diagonal = np.flatnonzero(rows == folded.indices)
         self._virgin: _Factorization | None = None
