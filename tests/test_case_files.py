@@ -227,7 +227,7 @@ MESH_MISTAKES = {
 def test_what_does_not_fit_the_mesh_is_told_with_file_and_key(mistake: str, tmp_path: Path) -> None:
     changes, message = MESH_MISTAKES[mistake]
     with pytest.raises(InputError) as caught:
-        model_of(tmp_path, changed(RUN, **{"output__reactions": [], **changes}))
+        model_of(tmp_path, changed(RUN, **{"output__reactions": [], "output__pictures": [], **changes}))
     assert str(caught.value).startswith(str(tmp_path / "case.toml"))
     assert message in str(caught.value)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 import ufl
 from dolfinx import fem
 from mpi4py import MPI
@@ -23,7 +22,7 @@ from fe2.case.build_storage import Storage, balance_columns, initial_value, meas
 from fe2.case.catalogue import resolve
 from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase
-from fe2.case.run_checks import boundary_names, end_times
+from fe2.case.run_checks import boundary_names, planned_times
 from fe2.case.run_tables import StepsTable
 from fe2.case.understood import decisive, understood
 from fe2.dispatch.options import Parallel
@@ -103,12 +102,7 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
 
 def load_steps(table: StepsTable, conditions: Conditions) -> LoadSteps:
     """The plan of load steps."""
-    if table.times is not None:
-        times = list(table.times)
-    else:
-        start, end = end_times(table)
-        times = np.linspace(start, end, (table.increments or 1) + 1).tolist()
-    return LoadSteps(times, _naming_time(conditions.apply), table.smallest)
+    return LoadSteps(planned_times(table), _naming_time(conditions.apply), table.smallest)
 
 
 def _in_turn(*actions: Callable[[float], None]) -> Callable[[float], None]:

@@ -17,6 +17,7 @@ from fe2.case.cell_case import (
     validated,
 )
 from fe2.case.generators import MESH_GENERATORS, generator_model
+from fe2.case.picture_checks import check_pictures
 from fe2.case.problems import CaseFileError, Key, Problems, suggestion
 from fe2.case.run_checks import check_box, check_run
 from fe2.case.run_tables import (
@@ -143,9 +144,17 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
     if tables is None or physics is None:
         return None
     check_run(tables, PHYSICS[physics], found, problems)
+    check_pictures(tables, PHYSICS[physics], found, _dimensions(mesh), problems)
     if problems.lines or mesh is None:
         return None
     return RunCase(problems.file, mesh, physics, found, tables)
+
+
+def _dimensions(mesh: Table | None) -> tuple[int, ...]:
+    """The dimensions that the mesh may have."""
+    if isinstance(mesh, BoxMesh):
+        return (len(mesh.box),)
+    return (2,) if isinstance(mesh, GeneratorMesh) else (2, 3)
 
 
 def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:

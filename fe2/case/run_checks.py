@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+
+import numpy as np
 
 from fe2.case.catalogue import Physics
 from fe2.case.problems import Key, Problems, suggestion
@@ -27,7 +29,7 @@ class StoringLaw(Protocol):
 def check_run(tables: RunFile, physics: Physics, laws: Mapping[str, StoringLaw], problems: Problems) -> None:
     """Check what models of single tables do not know; `problems` receives what is wrong."""
     _check_steps(tables.steps, problems)
-    times = end_times(tables.steps)
+    times = planned_times(tables.steps)
     for number, boundary in enumerate(tables.boundary):
         _check_boundary(boundary, physics, problems, ("boundary", number), times)
     for number, body in enumerate(tables.body):
@@ -60,7 +62,7 @@ def _check_scalar(
 
 
 def _check_exchange(
-    exchange: ExchangeTable | None, physics: Physics, problems: Problems, key: Key, times: tuple[float, float]
+    exchange: ExchangeTable | None, physics: Physics, problems: Problems, key: Key, times: Sequence[float]
 ) -> None:
     if exchange is None:
         return
@@ -70,11 +72,13 @@ def _check_exchange(
     _check_values(exchange.ambient, physics, problems, (*key, "ambient"), times)
 
 
-def end_times(steps: StepsTable) -> tuple[float, float]:
-    """Time of the start and of the end."""
+def planned_times(steps: StepsTable) -> list[float]:
+    """Times of the start and of the ends of all increments."""
     if steps.times is not None:
-        return steps.times[0], steps.times[-1]
-    return steps.start, steps.end if steps.end is not None else steps.start
+        return list(steps.times)
+    end = steps.end if steps.end is not None else steps.start
+    times: list[float] = np.linspace(steps.start, end, (steps.increments or 1) + 1).tolist()
+    return times
 
 
 def boundary_names(tables: RunFile) -> list[str]:
@@ -117,7 +121,7 @@ def _check_steps(steps: StepsTable, problems: Problems) -> None:
 
 
 def _check_boundary(
-    boundary: BoundaryTable, physics: Physics, problems: Problems, key: Key, times: tuple[float, float]
+    boundary: BoundaryTable, physics: Physics, problems: Problems, key: Key, times: Sequence[float]
 ) -> None:
     if (boundary.on is None) == (boundary.at is None):
         problems.add(key, "one of on (a part of the boundary) and at (coordinates of a node) is needed")
@@ -157,7 +161,7 @@ def components(values: Mapping[Any, TimeFunction] | TimeFunction) -> dict[int, T
 
 
 def _check_values(
-    values: Any, physics: Physics, problems: Problems, key: Key, times: tuple[float, float]
+    values: Any, physics: Physics, problems: Problems, key: Key, times: Sequence[float]
 ) -> None:
     if values is None:
         return
@@ -176,11 +180,10 @@ def _check_values(
 
 
 def _check_output(output: OutputTable, names: list[str], problems: Problems) -> None:
+    folder = problems.file.parent / output.folder
+    if folder.exists() and not folder.is_dir():
+        problems.add(("output", "folder"), "there is a file of this name", output.folder)
     for number, name in enumerate(output.reactions):
         if name not in names:
             text = f"no boundary has this name; {suggestion(name, names)}"
             problems.add(("output", "reactions", number), text, name)
-    for number, picture in enumerate(output.pictures):
-        if picture.watch is not None and picture.watch >= len(output.watch):
-            text = f"there are {len(output.watch)} points in output.watch, counted from 0"
-            problems.add(("output", "pictures", number, "watch"), text, picture.watch)

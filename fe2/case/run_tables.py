@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
 from fe2.case.cell_tables import MeshFile, PhysicsName
 from fe2.case.generators import MESH_GENERATORS
@@ -31,6 +32,36 @@ def _group(value: Any) -> Any:
         return value
     raise ValueError("the name or the number of a physical group is needed, or a side of the box")
 
+
+def _picture_name(name: str) -> str:
+    if re.fullmatch(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*\.(png|pdf|svg)", name) and len(name) <= _LONGEST_NAME:
+        return name
+    raise ValueError(
+        "the name of a file that ends in .png, .pdf or .svg is needed, without a folder before it"
+    )
+
+
+def _folder_name(name: str) -> str:
+    if (
+        name
+        and not re.search(r"[\x00-\x1f]", name)
+        and all(len(part) <= _LONGEST_NAME for part in name.split("/"))
+    ):
+        return name
+    raise ValueError("the name of a folder is needed")
+
+
+_LONGEST_NAME = 200
+
+PictureName = Annotated[
+    str,
+    AfterValidator(_picture_name),
+    WithJsonSchema({"type": "string", "pattern": r"^[^/\\.][^/\\]*\.(png|pdf|svg)$"}),
+]
+"""Name of a picture in the folder of results."""
+
+FolderName = Annotated[str, AfterValidator(_folder_name), WithJsonSchema({"type": "string", "minLength": 1})]
+"""A folder."""
 
 Fixed = Annotated[
     Any,
@@ -217,7 +248,7 @@ class StepsTable(Table):
 class PictureTable(Table):
     """A picture that is drawn when the run has finished."""
 
-    file: str = Field(pattern=r"\.(png|pdf|svg)$")
+    file: PictureName
     """File in the folder of results: .png, .pdf or .svg."""
     field: str | None = None
     """Macroscopic field, e.g. "stress_xx"; the first flux component by default."""
@@ -240,7 +271,7 @@ class PictureTable(Table):
 class OutputTable(Table):
     """What is written."""
 
-    folder: str = Field("results", min_length=1)
+    folder: FolderName = "results"
     """Folder of results, relative to this file."""
     watch: Annotated[tuple[Floats, ...], Field(strict=False)] = ()
     """Coordinates; the cell of the quadrature point nearest to each is stored at every step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from mpi4py import MPI
 
 from fe2.case.build_laws import Subdomain
 from fe2.case.build_run import Model
+from fe2.case.run_tables import PictureTable
+from fe2.errors import Fe2Error, Fe2Warning
 from fe2.io.results import read_watched
 from fe2.micro.fields import LocalFields
+from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
 
 
@@ -23,31 +27,37 @@ def default_fields(kinematics: Kinematics) -> tuple[str, str]:
 
 
 def draw_pictures(model: Model, folder: Path, comm: MPI.Comm) -> None:
-    """Draw all pictures of a run; collective.
+    """Draw all pictures of a run; collective. What cannot be drawn is a warning: the results are there."""
+    for picture in model.case.tables.output.pictures:
+        try:
+            _draw(model, folder, picture, comm)
+        except Fe2Error as error:
+            if not error.collective and comm.size > 1:
+                raise
+            warnings.warn(f"{error}; the results are complete without it", Fe2Warning, stacklevel=2)
 
-    Raises:
-        PictureError: On all ranks: a field or a column does not exist, or drawing failed.
-    """
+
+def _draw(model: Model, folder: Path, picture: PictureTable, comm: MPI.Comm) -> None:
     from fe2.io.pictures import draw_run
 
     field, local_field = default_fields(model.kinematics)
-    for picture in model.case.tables.output.pictures:
-        options: dict[str, Any] = {}
-        if picture.watch is not None:
-            fields, place = _watched(model, folder, picture.watch, picture.step)
-            options = {"local": fields, "at": place, "local_field": picture.local_field or local_field}
-        draw_run(
-            folder,
-            folder / picture.file,
-            field=picture.field or field,
-            step=picture.step,
-            warp=picture.warp,
-            history=picture.history,
-            labels=picture.labels,
-            title=picture.title,
-            comm=comm,
-            **options,
-        )
+    options: dict[str, Any] = {}
+    number = picture.watch
+    if number is not None:
+        fields, place = on_every_rank(comm, lambda: _watched(model, folder, number, picture.step))
+        options = {"local": fields, "at": place, "local_field": picture.local_field or local_field}
+    draw_run(
+        folder,
+        folder / picture.file,
+        field=picture.field or field,
+        step=picture.step,
+        warp=picture.warp,
+        history=picture.history,
+        labels=picture.labels,
+        title=picture.title,
+        comm=comm,
+        **options,
+    )
 
 
 def _watched(model: Model, folder: Path, number: int, step: int) -> tuple[LocalFields | None, Any]:

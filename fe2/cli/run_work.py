@@ -19,10 +19,11 @@ from fe2.case.understood import understood
 from fe2.cli.output import plain, stage, write_json
 from fe2.cli.rehearsal import rehearsal, rehearsal_text
 from fe2.cli.run_pictures import draw_pictures
+from fe2.cli.warned import told_warnings
 from fe2.errors import Fe2Error, InputError
 from fe2.io.checkpoint import INDEX
 from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
-from fe2.io.results import earlier_results
+from fe2.io.results import earlier_results, refuse_links
 from fe2.io.run_lock import one_run
 from fe2.io.summary import versions
 from fe2.macro.snes import OPTIONS_PREFIX
@@ -68,6 +69,7 @@ class Run:
             profile: Print where the time went.
         """
         output = self.case.path(self.case.tables.output.folder)
+        on_root(self.comm, lambda: refuse_links(output))
         with one_run(self.comm, output):  # before the long work
             self._carry_out(output, force, resume, profile)
 
@@ -100,6 +102,11 @@ class Run:
         }
         write_json(output / CASE, content)
 
+    def _tell(self, warning: str) -> None:
+        """Let a warning stand in the log and on the standard error output."""
+        logging.getLogger("fe2").warning("%s", warning)
+        click.echo(f"fe2: {warning}", err=True)
+
     @contextmanager
     def _logging(self, file: Path, mode: str) -> Iterator[None]:
         """Let rank 0 write the lines of the progress, and the error that ends the run, to a file."""
@@ -116,7 +123,8 @@ class Run:
         level, log.level = log.level, logging.INFO
         try:
             log.info("fe2 run %s, ranks: %d", self.case.file, self.comm.size)
-            yield
+            with told_warnings(self._tell):
+                yield
         except BaseException as error:
             log.error("ended by %s: %s", type(error).__name__, error)
             raise

@@ -18,7 +18,8 @@ Array = npt.NDArray[np.float64]
 
 HISTORY, RESIDUALS = "history.csv", "residuals.csv"
 
-_COUNTS = ("iterations", "micro_solves", "micro_iterations", "micro_seconds", "rejected", "seconds")
+COUNTS = ("iterations", "micro_solves", "micro_iterations", "micro_seconds", "rejected", "seconds")
+"""Columns that every history ends with."""
 
 
 def append_history(folder: Path, record: StepRecord) -> None:
@@ -92,7 +93,7 @@ def _tables(folder: Path, record: StepRecord) -> list[tuple[Path, list[str], lis
         ("time", record.time),
         *loads,
         *reactions,
-        *((name, getattr(record, name)) for name in _COUNTS),
+        *((name, getattr(record, name)) for name in COUNTS),
     ]
     names = [name for name, _ in columns]
     if repeated := {name for name in names if names.count(name) > 1}:

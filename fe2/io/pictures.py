@@ -36,6 +36,9 @@ _RENDER = Path(__file__).with_name("render.py")
 # With the variables of its launcher a child process would take itself for a rank of the run.
 _LAUNCHERS = ("PMI", "HYDRA", "HYDI", "MPI", "OMPI", "OPAL", "PRTE", "I_MPI")
 
+_LONGEST = 1200.0
+"""Seconds after which the drawing process is given up: a display that does not answer must not hold a run."""
+
 _ADVICE = (
     "Pictures need pyvista and matplotlib, in three dimensions also the graphics libraries of the system; "
     "Debian, Ubuntu: apt-get install libegl1 libgl1 libxrender1; Fedora: dnf install mesa-libEGL libXrender"
@@ -193,11 +196,16 @@ def _render(figure: dict[str, Any], picture: Path, scratch: Path) -> None:
         PictureError: The drawing process failed.
     """
     description = scratch / "figure.json"
-    description.write_text(json.dumps(figure))
     # -P: the folder of render.py must not hide modules of the standard library
     command = [sys.executable, "-P", str(_RENDER), str(description), str(picture.resolve())]
     ours = {name: value for name, value in os.environ.items() if not name.startswith(_LAUNCHERS)}
-    result = subprocess.run(command, env=ours, capture_output=True, text=True, check=False)
+    try:
+        description.write_text(json.dumps(figure))
+        result = subprocess.run(
+            command, env=ours, capture_output=True, text=True, errors="replace", check=False, timeout=_LONGEST
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PictureError(f"{picture} was not drawn: {error}") from error
     said = result.stderr.strip()
     last = said.splitlines()[-1] if said else f"exit status {result.returncode}"
     if result.returncode < 0:

@@ -45,13 +45,13 @@ from fe2.records import StepRecord, Summary
 
 __all__ = ["ResultsFolder", "WatchedPoint", "read_history", "read_residuals", "read_watched"]
 
-COLLECTION, PIECES = "macro.pvd", "macro"
+COLLECTION, PIECES, GRADIENTS = "macro.pvd", "macro", "gradients"
 
 _OURS = (
     *(COLLECTION, HISTORY, RESIDUALS, COSTS, JSON, TEXT, FAILURE),
     *(f"{PIECES}/step_*.{ending}" for ending in ("vtu", "pvtu")),
     f"{FOLDER}/step_*.h5",
-    "gradients/step_*.npz",
+    f"{GRADIENTS}/step_*.npz",
     f"{CHECKPOINT}/{INDEX}",
 )
 
@@ -214,6 +214,21 @@ class ResultsFolder:
 def earlier_results(folder: Path) -> list[Path]:
     """Files in a folder that a run wrote."""
     return [path for pattern in _OURS for path in sorted(folder.glob(pattern))]
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder of results in which a link would let what is written land outside of it.
+
+    Raises:
+        InputError: There is a symbolic link in it or in one of its folders; the message names it.
+    """
+    for inner in (folder, *(folder / name for name in (PIECES, FOLDER, CHECKPOINT, GRADIENTS))):
+        for path in sorted(inner.iterdir()) if inner.is_dir() else ():
+            if path.is_symlink():
+                raise InputError(
+                    f"{path} is a symbolic link: results would be written outside of {folder}; remove it, "
+                    "or name as output.folder where the results are to be"
+                )
 
 
 def _remove_later(folder: Path, count: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,9 +12,8 @@ from typing import Any
 import dolfinx.fem.petsc as fem_petsc
 from petsc4py import PETSc
 
+from fe2.errors import Fe2Warning
 from fe2.petsc_errors import set_from_options
-
-_LOG = logging.getLogger("fe2")
 
 OPTIONS_PREFIX = "fe2_macro_"
 
@@ -68,7 +67,8 @@ class SolverOptions:
         """Warn, once, of options that nothing has asked for in a whole solve."""
         if self._unused:
             names = ", ".join(sorted(self._unused))
-            _LOG.warning("PETSc made no use of options of the macroscopic problem: %s", names)
+            text = f"PETSc made no use of options of the macroscopic problem: {names}"
+            warnings.warn(text, Fe2Warning, stacklevel=2)
         self._unused = set()
 
     @staticmethod

@@ -1,0 +1,165 @@
+"""The fields, columns and steps that the pictures of a run file can name, known before anything is solved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from fe2.case.catalogue import Physics, resolve
+from fe2.case.cell_case import CellCase
+from fe2.case.problems import Key, Problems, suggestion
+from fe2.case.run_checks import boundary_names, planned_times
+from fe2.case.run_tables import BoundaryTable, PictureTable, RunFile
+from fe2.io.history import COUNTS
+from fe2.io.history_fields import history_names
+from fe2.physics.conduction import DiffusionLaw, WithValue
+from fe2.physics.diffusion import value_diffusion_kinematics
+from fe2.physics.kinematics import Kinematics
+from fe2.physics.pore_flow import value_pore_flow_kinematics
+
+_WITH_VALUE = {"diffusion": value_diffusion_kinematics, "pore_flow": value_pore_flow_kinematics}
+_OF_REPLACEMENTS = ("estimated_error", "steps_solved_in_full", "range_used")
+"""What cells report that something stands for."""
+
+
+class LawWithCell(Protocol):
+    """What is asked of a law."""
+
+    @property
+    def cell(self) -> CellCase | None:
+        """The cell, where the law has one."""
+
+    @property
+    def mode(self) -> str:
+        """Whether the cell is solved concurrently."""
+
+
+def check_pictures(
+    tables: RunFile,
+    physics: Physics,
+    laws: Mapping[str, LawWithCell],
+    dims: Iterable[int],
+    problems: Problems,
+) -> None:
+    """Refuse pictures that could not be drawn when the run has finished.
+
+    Args:
+        tables: The run file.
+        physics: Its physics.
+        laws: Its laws.
+        dims: Dimensions that the mesh may have.
+        problems: Receives what is wrong.
+    """
+    cells = [law for law in laws.values() if law.cell is not None]
+    fields = list(dict.fromkeys(name for dim in dims for law in cells for name in _macro_fields(law, dim)))
+    local = list(dict.fromkeys(name for dim in dims for law in cells for name in _local_fields(law, dim)))
+    columns = _columns(tables, physics, boundary_names(tables))
+    steps = len(planned_times(tables.steps)) - 1
+    for number, picture in enumerate(tables.output.pictures):
+        key = ("output", "pictures", number)
+        named: list[tuple[Key, str | None, list[str]]] = [
+            (("field",), picture.field, ["cell", *fields]),
+            (("local_field",), picture.local_field, ["phase", *local]),
+            *((("history", k), name, columns) for k, name in enumerate(picture.history or ())),
+        ]
+        for place, name, known in named:
+            if name is not None and name not in known:
+                what = "column in the history" if place[0] == "history" else "field"
+                problems.add((*key, *place), f"the run has no such {what}; {suggestion(name, known)}", name)
+        _check_picture(picture, tables, steps, key, problems)
+
+
+def _check_picture(picture: PictureTable, tables: RunFile, steps: int, key: Key, problems: Problems) -> None:
+    if not -steps - 1 <= picture.step <= steps:
+        text = f"the run stores {steps + 1} steps, the start included: 0 to {steps}, or -1 for the last"
+        problems.add((*key, "step"), text, picture.step)
+    if picture.watch is not None and picture.watch >= len(tables.output.watch):
+        text = f"there are {len(tables.output.watch)} points in output.watch, counted from 0"
+        problems.add((*key, "watch"), text, picture.watch)
+    if picture.watch is None and picture.local_field is not None:
+        problems.add((*key, "local_field"), "it needs watch, the point whose cell is drawn")
+
+
+def _macro_fields(law: LawWithCell, dim: int) -> list[str]:
+    assert law.cell is not None
+    kinematics = _kinematics(law.cell, dim)
+    indicators = kinematics.indicators(np.zeros((0, kinematics.size, kinematics.size)))
+    others = () if law.mode == "concurrent" else _OF_REPLACEMENTS
+    return [
+        *(f"{kinematics.flux_name}_{name}" for name in kinematics.components),
+        *(f"{kinematics.gradient_name}_{name}" for name in kinematics.components),
+        *_history(law.cell, kinematics),
+        *indicators,
+        *others,
+    ]
+
+
+def _local_fields(law: LawWithCell, dim: int) -> list[str]:
+    assert law.cell is not None
+    kinematics = _kinematics(law.cell, dim)
+    mandel = kinematics.name == "small_strain" and kinematics.local_size > 3
+    return [
+        *(f"{kinematics.flux_name}_{name}" for name in kinematics.local_components),
+        *(f"{kinematics.gradient_name}_{name}" for name in kinematics.local_components),
+        *([f"{kinematics.flux_name}_von_mises"] if mandel else []),
+        *_history(law.cell, kinematics),
+    ]
+
+
+def _kinematics(cell: CellCase, dim: int) -> Kinematics:
+    plain: Kinematics = resolve(cell.physics.kinematics)(dim)
+    make = _WITH_VALUE.get(cell.cell.physics)
+    return make(dim) if cell.cell.value and make is not None else plain
+
+
+def _history(cell: CellCase, kinematics: Kinematics) -> list[str]:
+    """Columns of the history variables of all phases."""
+    found: dict[str, int] = {}
+    for phase in cell.phases.values():
+        law = phase.material.make(cell.cell.physics)
+        if cell.cell.value and isinstance(law, DiffusionLaw):
+            law = WithValue.of(law)
+        if hasattr(law, "history"):
+            found |= law.history(kinematics.local_size)
+    columns = (history_names(name, count, kinematics.local_components) for name, count in found.items())
+    return [name for names in columns for name in names]
+
+
+def _columns(tables: RunFile, physics: Physics, names: list[str]) -> list[str]:
+    """Columns of the history."""
+    found = ["step", "time"]
+    for name, table in zip(names, tables.boundary, strict=True):
+        found += [f"{name}_{kind}" for kind in _directed(table.prescribed, "prescribed")]
+        found += [f"{name}_{kind}" for kind in _directed(table.load, "load")]
+        found += [f"{name}_ambient"] if table.exchange is not None else []
+        if name in tables.output.reactions:
+            found += [f"{name}_{axis}" for axis in _constrained(table)] if physics.vector else [name]
+    for number, body in enumerate(tables.body):
+        found += _directed(body.load, f"body_{number}")
+        found += [f"body_{number}_ambient"] if body.exchange is not None else []
+    return [*found, *(_balance(tables, names) if tables.output.balance else []), *COUNTS]
+
+
+def _directed(values: Any, name: str) -> list[str]:
+    if values is None:
+        return []
+    return [f"{name}_{axis}" for axis in values] if isinstance(values, Mapping) else [name]
+
+
+def _constrained(table: BoundaryTable) -> list[str]:
+    fixed = "xyz" if table.fixed is True else table.fixed or ()
+    return [*fixed, *(table.prescribed if isinstance(table.prescribed, Mapping) else ())]
+
+
+def _balance(tables: RunFile, names: list[str]) -> list[str]:
+    parts = [*zip(names, tables.boundary, strict=True)]
+    inflows = [
+        *(name for name, table in parts if table.fixed is not None or table.prescribed is not None),
+        *(f"{name}_load" for name, table in parts if table.load is not None),
+        *(f"{name}_exchange" for name, table in parts if table.exchange is not None),
+        *(f"body_{k}" for k, body in enumerate(tables.body) if body.load is not None),
+        *(f"body_{k}_exchange" for k, body in enumerate(tables.body) if body.exchange is not None),
+    ]
+    return [f"flow_{name}" for name in (*inflows, "stored", "imbalance")]
