@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from petsc4py import PETSc
 
-from fe2.errors import Fe2Error, InputError
+from fe2.errors import Fe2Error, InputError, MicroSolveError
 
 
 def reason(error: PETSc.Error) -> str:
@@ -47,6 +49,21 @@ def set_up(solver: PETSc.KSP) -> None:
         prefix, text = solver.getOptionsPrefix(), reason(error)
         given = f" with {_blamed(prefix, text)}" if _given(prefix) else f": {text}"
         raise Fe2Error(f"PETSc could not set up the linear solver{given}") from error
+
+
+@contextmanager
+def solving() -> Iterator[None]:
+    """Solves inside with the matrix of a cell, of which the factorization may have failed unnoticed.
+
+    Raises:
+        MicroSolveError: PETSc stopped with an error.
+    """
+    try:
+        yield
+    except PETSc.Error as error:
+        raise MicroSolveError(
+            f"the linearized cell problem was not solved, it is singular or nearly so: {reason(error)}"
+        ) from error
 
 
 def _given(prefix: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ from fe2.micro.form import CellForm
 from fe2.micro.image_cell import image_cell
 from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.linear_model import LinearModel
-from fe2.micro.material_test import MaterialPath, MaterialTest
+from fe2.micro.material_test import MaterialPath, MaterialTest, MaterialTestError
 from fe2.micro.mesh_cell import read_cell
 from fe2.micro.model import MicroModel
 from fe2.micro.newton import NewtonOptions
@@ -115,6 +115,7 @@ __all__ = [
     "MarkedMesh",
     "MaterialPath",
     "MaterialTest",
+    "MaterialTestError",
     "MeltingConduction",
     "MicroModel",
     "MicroSolveError",

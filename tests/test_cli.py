@@ -257,6 +257,25 @@ def test_material_test_with_mixed_control(fe2: Command, tmp_path: Path) -> None:
     assert (tmp_path / "test.png").stat().st_size > 5000
 
 
+def test_material_test_beyond_the_limit_load_keeps_its_rows(fe2: Command, tmp_path: Path) -> None:
+    """Between rigid sides in plane strain the bar yields at 2/√3 of its yield stress."""
+    (tmp_path / "path.csv").write_text("time,stress_xx\n0,0\n1,360\n")
+    steel = {"law": "j2_plasticity", "young": 200e3, "poisson": 0.3, "yield_stress": 250.0}
+    file = write(tmp_path, changed(GENERATOR_CELL, phases={"layer_1": steel, "layer_2": steel}))
+    outputs = ("-o", "test.csv", "--plot", "test.png")
+    result = fe2("material", file, "--path", "path.csv", "--increments", 4, *outputs)
+    assert result.status == 1
+    assert "the prescribed fluxes were not reached, stress xx = 360" in result.err
+    rows = list(csv.DictReader((tmp_path / "test.csv").read_text().splitlines()))
+    stresses = [float(row["stress_xx"]) for row in rows]
+    assert stresses[:4] == pytest.approx([0.0, 90.0, 180.0, 270.0], rel=1e-8)
+    assert 270.0 < stresses[-1] < 250.0 * 2.0 / math.sqrt(3.0)
+    assert [name for name in rows[0] if name.startswith("plastic_strain")] == [
+        f"plastic_strain_{name}" for name in ("xx", "yy", "zz", "xy")
+    ]
+    assert (tmp_path / "test.png").stat().st_size > 5000
+
+
 PATHS = {
     "time,strain_xy\n0,0\n1,a\n": "line 3, column strain_xy = 'a': a number is needed, or nothing",
     "time,strain_xt\n0,0\n1,1\n": "column 'strain_xt': did you mean strain_xy?",

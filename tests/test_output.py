@@ -30,8 +30,8 @@ from mpi4py import MPI
 from two_scale import SOFT, STIFF, Guarded
 
 from fe2.errors import Fe2Error, InputError, MicroSolveError, PictureError, StepSizeError
+from fe2.history_names import history_factors, history_names
 from fe2.io import pictures
-from fe2.io.history_fields import history_factors, history_names
 from fe2.io.local_fields import reported_fields, von_mises, write_local_fields
 from fe2.io.macro_fields import NodalFields, fluxes
 from fe2.io.pictures import draw_run

@@ -12,8 +12,8 @@ from fe2.case.cell_case import CellCase
 from fe2.case.problems import Key, Problems, suggestion
 from fe2.case.run_checks import boundary_names, planned_times
 from fe2.case.run_tables import BoundaryTable, PictureTable, RunFile
+from fe2.history_names import history_names
 from fe2.io.history import COUNTS
-from fe2.io.history_fields import history_names
 from fe2.physics.conduction import DiffusionLaw, WithValue
 from fe2.physics.diffusion import value_diffusion_kinematics
 from fe2.physics.kinematics import Kinematics

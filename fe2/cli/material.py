@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fe2.cli.options import file_argument, volume
+
+if TYPE_CHECKING:
+    from fe2.micro.material_test import MaterialPath, MaterialTest
+    from fe2.micro.rve import RVE
 
 _EPILOG = """\b
 Example: a cell is pulled along x to 1 % and unloaded, its sides free of stress:
@@ -70,7 +75,8 @@ def command(
             rve = build_rve(case)
         material_path = read_path(path, rve.kinematics, increments)
         with stage("testing", quiet, verbose):
-            columns = response_columns(rve.kinematics, rve.drive(material_path))
+            test, failure = _driven(rve, material_path)
+        columns = response_columns(rve.kinematics, test)
         if output is not None:
             write_text(output, response_text(columns))
         elif not quiet:
@@ -79,5 +85,17 @@ def command(
             from fe2.cli.material_plot import draw
 
             draw(columns, rve.kinematics, plot, (x, y), case.units)
+        if failure is not None:
+            raise failure
 
     on_root(MPI.COMM_WORLD, work)
+
+
+def _driven(rve: RVE, path: MaterialPath) -> tuple[MaterialTest, Exception | None]:
+    """The test, up to where it failed, and why it did."""
+    from fe2.micro.material_test import MaterialTestError
+
+    try:
+        return rve.drive(path), None
+    except MaterialTestError as error:
+        return error.test, error

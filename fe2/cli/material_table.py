@@ -51,10 +51,7 @@ def response_columns(kinematics: Kinematics, test: MaterialTest) -> dict[str, Ar
     columns: dict[str, Array] = {"time": test.times}
     for kind, values in ((kinematics.gradient_name, test.gradient), (kinematics.flux_name, test.flux)):
         columns |= {f"{kind}_{name}": values[:, k] for k, name in enumerate(test.components)}
-    for name, values in test.averages.items():
-        count = values.shape[1]
-        columns |= {name if count == 1 else f"{name}_{k}": values[:, k] for k in range(count)}
-    return columns | {"iterations": test.iterations.astype(np.float64)}
+    return columns | test.history | {"iterations": test.iterations.astype(np.float64)}
 
 
 def response_text(columns: dict[str, Array]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fe2.io.history_fields import history_factors, history_names
+from fe2.history_names import history_columns
 from fe2.io.vtu import Grid, write_vtu
 from fe2.micro.fields import LocalFields
 from fe2.tensors import component_names, shear_factors
@@ -37,7 +37,7 @@ def reported_fields(fields: LocalFields) -> dict[str, Array]:
 
     Gradient and flux are in reported components, ``strain_xy`` and so on: engineering shear strains
     and plain shear stresses in mechanics, where the von Mises stress ``stress_von_mises`` is added.
-    Of history variables see :func:`~fe2.io.history_fields.history_names`.
+    Of history variables see :func:`~fe2.history_names.history_names`.
     """
     phase, gradient, flux, *history = fields.cell_data
     factors = _shear_factors(fields.components)
@@ -48,11 +48,7 @@ def reported_fields(fields: LocalFields) -> dict[str, Array]:
         result.update({f"{name}_{component}": column for component, column in columns})
     if np.any(factors != 1.0) and len(factors) > 3:
         result[f"{flux}_von_mises"] = von_mises(values[flux])
-    for name in history:
-        count = values[name].shape[1]
-        plain = values[name] / history_factors(count, fields.components)
-        result.update(zip(history_names(name, count, fields.components), plain.T, strict=True))
-    return result
+    return result | history_columns({name: values[name] for name in history}, fields.components)
 
 
 def write_local_fields(fields: LocalFields, path: str | Path) -> Path:

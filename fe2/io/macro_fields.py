@@ -18,7 +18,7 @@ from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from fe2.dispatch.pool import MicroPool
-from fe2.io.history_fields import history_factors, history_names
+from fe2.history_names import history_columns
 from fe2.io.vtu import Grid
 from fe2.jit import compile_expression
 from fe2.micro.model import MicroModel
@@ -143,7 +143,7 @@ class CellFields:
     Names are those of the physics, with the component behind an underscore: ``strain_xx``,
     ``stress_xy``. Gradient and flux are in reported components: engineering shear strains and
     plain shear stresses in mechanics. Of history variables see
-    :func:`~fe2.io.history_fields.history_names`. Indicators of the physics, such as the loss of
+    :func:`~fe2.history_names.history_names`. Indicators of the physics, such as the loss of
     ellipticity, are no means but the smallest values in the cell, the critical ones. Laws with fields
     of the same name share the field; where no law holds, it is zero.
 
@@ -175,13 +175,11 @@ class _LawMeans:
         self._law, self.cells = law, law.cells
         kinematics = law.micro.kinematics
         virgin = law.micro.averages(law.micro.initial_state()[None, :])
-        self._history = {name: values.shape[1] for name, values in virgin.items()}
         self.names = [
             *(f"{kinematics.gradient_name}_{name}" for name in kinematics.components),
             *(f"{kinematics.flux_name}_{name}" for name in kinematics.components),
         ]
-        for name, count in self._history.items():
-            self.names += list(history_names(name, count, kinematics.local_components))
+        self.names += list(history_columns(virgin, kinematics.local_components))
         self._means = len(self.names)
         self.names += list(kinematics.indicators(np.zeros((0, kinematics.size, kinematics.size))))
         self._weights = _mean_weights(law)
@@ -192,13 +190,9 @@ class _LawMeans:
         return np.column_stack([self._cell_means(), *least])
 
     def _cell_means(self) -> Array:
-        law, scale = self._law, self._law.micro.kinematics.scale
-        averages = law.pool.averages()
-        history = (
-            averages[name] / history_factors(count, self._law.micro.kinematics.local_components)
-            for name, count in self._history.items()
-        )
-        columns = [law.gradients() * scale, fluxes(law) / scale, *history]
+        law, kinematics = self._law, self._law.micro.kinematics
+        history = history_columns(law.pool.averages(), kinematics.local_components)
+        columns = [law.gradients() * kinematics.scale, fluxes(law) / kinematics.scale, *history.values()]
         values = np.column_stack(columns).reshape(*self._weights.shape, self._means)
         return np.einsum("eq,eqc->ec", self._weights, values)
 

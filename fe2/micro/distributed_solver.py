@@ -16,7 +16,7 @@ from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import STEP, TANGENT, check_factorized, check_residuals, check_solved, overridden
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, solver_setting
-from fe2.petsc_errors import set_from_options, set_up
+from fe2.petsc_errors import set_from_options, set_up, solving
 from fe2.profile import count, phase
 from fe2.records import SolverChoice
 
@@ -122,7 +122,7 @@ class DistributedSolver:
         padded = np.concatenate([right, np.zeros(self._folded.size - self.free)])
         self._right.array[:] = padded[first:end]
         count("solves")
-        with phase("solve"):
+        with phase("solve"), solving():
             self.ksp.solve(self._right, self._solution)
             check_solved(self.ksp)
             self.matrix.mult(self._solution, self._image)

@@ -16,7 +16,7 @@ from fe2.memory import keep_freed_memory
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, describe_grid, solver_setting
-from fe2.petsc_errors import set_from_options, set_up
+from fe2.petsc_errors import set_from_options, set_up, solving
 from fe2.profile import count, phase
 from fe2.records import SolverChoice
 
@@ -102,7 +102,7 @@ class LinearSolver:
         self._right.array[: self.free] = right
         self._right.array[self.free :] = 0.0
         count("solves")
-        with phase("solve"):
+        with phase("solve"), solving():
             self.ksp.solve(self._right, self._solution)
             check_solved(self.ksp)
             solution = self._solution.array
@@ -143,7 +143,7 @@ class LinearSolver:
         columns, solutions = self._dense(right.shape[1])
         columns.getDenseArray()[: self.free] = right
         count("solves", right.shape[1])
-        with phase("solve"):
+        with phase("solve"), solving():
             ksp.matSolve(columns, solutions)
         result: Array = solutions.getDenseArray(readonly=True)[: self.free].copy()
         return result

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from fe2.errors import InputError, MicroSolveError
+from fe2.errors import Fe2Warning, InputError, MicroSolveError, place
+from fe2.history_names import history_columns, plain_history
+from fe2.micro.flux_control import FluxControl
+from fe2.micro.model import MicroModel
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
-
-if TYPE_CHECKING:
-    from fe2.micro.rve import RVE
 
 Array = npt.NDArray[np.float64]
 
 _SMALLEST_PART = 2.0**-10
 _MAX_ITERATIONS = 25
+_ROUND_OFF = 1e-12
+"""Part of the largest prescribed flux below which messages leave another one out."""
+_NOT_REACHED = "the prescribed fluxes were not reached"
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,12 @@ class MaterialTest:
         times: Shape (rows,).
         gradient: Reported gradients, shape (rows, m).
         flux: Reported fluxes, shape (rows, m).
-        averages: Volume averages of the history variables by name, shape (rows, components).
+        averages: Volume averages of the history variables by name, shape (rows, components), tensors in plain
+            components.
+        history: The same columns by their own names, ``plastic_strain_xy``, each of shape (rows,).
         iterations: Linear systems solved for each row.
         state: State of the cell at the end.
+        unheld: Components in which the virgin cell has no stiffness, so that no flux tells their gradient.
     """
 
     components: tuple[str, ...]
@@ -63,32 +69,44 @@ class MaterialTest:
     gradient: Array
     flux: Array
     averages: dict[str, Array]
+    history: dict[str, Array]
     iterations: npt.NDArray[np.int64]
     state: Array
+    unheld: tuple[str, ...] = ()
 
 
-def material_test(rve: RVE, path: MaterialPath, *, tolerance: float = 1e-9) -> MaterialTest:
-    """Drive a cell along a path; an increment that fails is halved.
+class MaterialTestError(MicroSolveError):
+    """A material test found no equilibrium on its way, beyond a limit load for instance.
+
+    Attributes:
+        test: The rows up to there; the last one is the last equilibrium that was found.
+    """
+
+    test: MaterialTest
+
+
+def material_test(model: MicroModel, path: MaterialPath, *, tolerance: float = 1e-9) -> MaterialTest:
+    """Drive a micro model along a path; an increment that fails is halved.
 
     Args:
-        rve: The cell.
+        model: The micro model, a cell for instance.
         path: The path.
-        tolerance: Error in the prescribed fluxes relative to the flux of an elastic response.
+        tolerance: Error in the prescribed fluxes, each component relative to the largest that was prescribed
+            or reached, and to what the others bring along; see :mod:`fe2.micro.flux_control`.
 
     Raises:
         InputError: The path does not fit the cell.
-        MicroSolveError: An increment failed at 1/1024 of its length.
+        MaterialTestError: An increment failed at 1/1024 of its length; it holds the test up to there.
     """
-    table = _tabulated(path, rve.kinematics)
-    driver = _Driver(rve, tolerance)
+    table = _tabulated(path, model.kinematics)
+    driver = _Driver(model, tolerance)
     driver.record(float(path.times[0]))
     for start, end, (gradient, flux) in zip(path.times[:-1], path.times[1:], table[1:], strict=True):
         for k in range(path.increments):
             # the remaining way to the point of the path is cut into equal parts
             fraction = 1.0 / (path.increments - k)
             length = (end - start) / path.increments
-            driver.advance(length, *driver.towards(gradient, flux, fraction))
-            driver.record(float(start + (k + 1) * length))
+            driver.advance(float(start + k * length), length, *driver.towards(gradient, flux, fraction))
     return driver.result()
 
 
@@ -136,16 +154,16 @@ def _tabulated(path: MaterialPath, kinematics: Kinematics) -> list[tuple[Array, 
 class _Driver:
     """Advances one cell; holds its committed state and response."""
 
-    def __init__(self, rve: RVE, tolerance: float) -> None:
-        self.rve, self.tolerance = rve, tolerance
-        self.scale = rve.kinematics.scale
-        self.state = rve.initial_state()
-        self.gradient = rve.kinematics.origin.copy()
-        self.response = rve.solve(self.gradient, self.state, 0.0, np.empty_like(self.state))
+    def __init__(self, model: MicroModel, tolerance: float) -> None:
+        self.model, self.tolerance = model, tolerance
+        self.scale = model.kinematics.scale
+        self.state = model.initial_state()
+        self.gradient = model.kinematics.origin.copy()
+        self.response = model.solve(self.gradient, self.state, 0.0, np.empty_like(self.state))
         self.elastic = self.response.tangent
-        self.stiffness = float(np.linalg.norm(self.elastic))
+        self.control = FluxControl(model.kinematics, self.response)
         self.rows: list[tuple[float, Array, Array, int]] = []
-        self.averages: list[dict[str, Array]] = []
+        self.states: list[Array] = []
         self.iterations = 0
 
     def towards(self, gradient: Array, flux: Array, fraction: float) -> tuple[Array, Array]:
@@ -157,8 +175,8 @@ class _Driver:
             here_flux + fraction * (goal_flux - here_flux),
         )
 
-    def advance(self, dt: float, gradient: Array, flux: Array) -> None:
-        """Reach the targets within a time dt, in parts where the whole fails."""
+    def advance(self, time: float, dt: float, gradient: Array, flux: Array) -> None:
+        """Reach the targets within a time dt, in parts where the whole fails, and record the end."""
         done, part = 0.0, 1.0
         while done < 1.0:
             part = min(part, 1.0 - done)
@@ -170,12 +188,31 @@ class _Driver:
             except MicroSolveError as error:
                 part /= 2.0
                 if part < _SMALLEST_PART:
-                    raise MicroSolveError(
-                        f"the material test failed at gradient {self.gradient * self.scale} "
-                        f"(components {', '.join(self.rve.kinematics.components)}): {error}"
-                    ) from error
+                    if done > 0.0:
+                        self.record(time + done * dt)
+                    failure = MaterialTestError(self._failure(flux, error))
+                    failure.test = self.result()
+                    raise failure from error
                 continue
             done += part
+        self.record(time + dt)
+
+    def _failure(self, flux: Array, error: MicroSolveError) -> str:
+        """What was reached, what was asked for, and why it was not found."""
+        kinematics, text = self.model.kinematics, str(error)
+        prescribed = np.nan_to_num(flux / self.scale)
+        wanted = ", ".join(
+            f"{kinematics.flux_name} {name} = {value:.6g}"
+            for name, value in zip(kinematics.components, prescribed, strict=True)
+            if abs(value) > _ROUND_OFF * np.abs(prescribed).max()
+        )
+        if wanted:
+            text = f"{_NOT_REACHED}, {wanted}: {text.removeprefix(_NOT_REACHED + ' ')}"
+        return (
+            f"the material test failed at gradient {place(self.gradient * self.scale)} and flux "
+            f"{place(self.response.flux / self.scale)} (components {', '.join(kinematics.components)}), "
+            f"at time {self.rows[-1][0]:.6g}: {text}"
+        )
 
     def _solve(self, dt: float, gradient: Array, flux: Array) -> None:
         """Newton's method on the gradient components whose flux is prescribed.
@@ -190,49 +227,63 @@ class _Driver:
             self._newton(dt, gradient, flux, self.response.tangent)
 
     def _newton(self, dt: float, gradient: Array, flux: Array, predictor: Array) -> None:
-        free = np.isnan(gradient)
+        free, control, before = np.isnan(gradient), self.control, self.response.flux
         trial = np.where(free, self.gradient, gradient)
-        residual = np.where(free, flux - self.response.flux - predictor @ (trial - self.gradient), 0.0)
-        trial[free] += self._correction(predictor, residual, free)
-        state = np.empty_like(self.state)
+        residual = np.where(free, flux - before - predictor @ (trial - self.gradient), 0.0)
+        trial += control.correction(predictor, residual, free)
+        expected = before + self.elastic @ (trial - self.gradient)
+        state, error = np.empty_like(self.state), np.inf
         for _ in range(_MAX_ITERATIONS):
-            response = self.rve.solve(trial, self.state, dt, state)
+            response = self.model.solve(trial, self.state, dt, state)
             self.iterations += response.iterations
             residual = np.where(free, flux - response.flux, 0.0)
-            # an unloaded cell ends at no strain and no stress: the way there has a scale too
-            strain = max(np.linalg.norm(trial), np.linalg.norm(self.gradient))
-            force = max(self.stiffness * strain, np.linalg.norm(response.flux))
-            if np.linalg.norm(residual) <= self.tolerance * force:
-                self.state, self.gradient, self.response = state, trial, response
-                return
-            trial = trial.copy()
-            trial[free] += self._correction(response.tangent, residual, free)
-        raise MicroSolveError(f"the prescribed fluxes were not reached in {_MAX_ITERATIONS} iterations")
+            # of a flux that is not prescribed what was expected counts, where it was not found to be smaller
+            follows = np.minimum(np.abs(expected), np.abs(response.flux))
+            scale = control.scale(np.where(free, flux, follows), self.gradient)
+            last, error = error, control.error(residual, scale)
+            if error <= self.tolerance:
+                return self._accept(trial, response, state)
+            change = control.correction(response.tangent, residual, free)
+            if error > last / 2.0 and control.is_negligible(change, trial, self.tolerance):
+                return self._accept(trial, response, state)  # the accuracy of the cell allows no better
+            trial = trial + change
+        raise MicroSolveError(f"{_NOT_REACHED} in {_MAX_ITERATIONS} iterations")
 
-    @staticmethod
-    def _correction(tangent: Array, residual: Array, free: npt.NDArray[np.bool_]) -> Array:
-        try:
-            correction: Array = np.linalg.solve(tangent[np.ix_(free, free)], residual[free])
-        except np.linalg.LinAlgError as error:
-            raise MicroSolveError("the tangent of the components with prescribed flux is singular") from error
-        return correction
+    def _accept(self, gradient: Array, response: Response, state: Array) -> None:
+        self.gradient, self.response, self.state = gradient, response, state
+        self.control.reached(response.flux)
 
     def record(self, time: float) -> None:
         """Add a row with the present gradient and flux."""
-        response: Response = self.response
-        self.rows.append((time, self.gradient * self.scale, response.flux / self.scale, self.iterations))
-        self.averages.append(self.rve.averages(self.state[None, :]))
+        self.rows.append((time, self.gradient * self.scale, self.response.flux / self.scale, self.iterations))
+        self.states.append(self.state)
         self.iterations = 0
 
     def result(self) -> MaterialTest:
         times, gradients, fluxes, iterations = zip(*self.rows, strict=True)
-        names = self.averages[0]
+        kinematics, averages = self.model.kinematics, self.model.averages(np.array(self.states))
+        local = kinematics.local_components
+        unheld = zip(kinematics.components, self.control.unheld, strict=True)
+        if names := tuple(name for name, is_unheld in unheld if is_unheld):
+            self._warn(names)
         return MaterialTest(
-            components=self.rve.kinematics.components,
+            components=kinematics.components,
             times=np.array(times),
             gradient=np.array(gradients),
             flux=np.array(fluxes),
-            averages={name: np.concatenate([row[name] for row in self.averages]) for name in names},
+            averages=plain_history(averages, local),
+            history=history_columns(averages, local),
             iterations=np.array(iterations, dtype=np.int64),
             state=self.state,
+            unheld=names,
+        )
+
+    def _warn(self, unheld: tuple[str, ...]) -> None:
+        kinematics = self.model.kinematics
+        warnings.warn(
+            f"nothing holds the cell in {', '.join(unheld)}: it has no stiffness there, and where the "
+            f"{kinematics.flux_name} of these components is prescribed, their {kinematics.gradient_name} is "
+            "left as it was",
+            Fe2Warning,
+            stacklevel=2,
         )

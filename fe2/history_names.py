@@ -1,8 +1,8 @@
-"""Names and components in which history variables are written."""
+"""Names and components in which history variables are reported, everywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,26 @@ def history_names(name: str, count: int, components: Sequence[str]) -> tuple[str
     return tuple(f"{name}_{ending}" for ending in endings)
 
 
-def history_factors(count: int, components: Sequence[str]) -> Array:
+def plain_history(values: Mapping[str, Array], components: Sequence[str]) -> dict[str, Array]:
+    """History variables with plain tensor components, which micro models hold in Mandel's.
+
+    Args:
+        values: History variables by name, each of shape (n, c).
+        components: Components of the gradient that the phase laws see.
+    """
+    return {name: array / _factors(array.shape[1], components) for name, array in values.items()}
+
+
+def history_columns(values: Mapping[str, Array], components: Sequence[str]) -> dict[str, Array]:
+    """The same as columns by their :func:`history_names`, each of shape (n,)."""
+    return {
+        column: array[:, k]
+        for name, array in plain_history(values, components).items()
+        for k, column in enumerate(history_names(name, array.shape[1], components))
+    }
+
+
+def _factors(count: int, components: Sequence[str]) -> Array:
     """What the components are divided by: Mandel's factors of a tensor, ones for anything else."""
     return shear_factors(count) if _is_tensor(count, components) else np.ones(count)
 
