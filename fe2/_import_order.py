@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -59,11 +60,15 @@ def install() -> None:
 
 
 def prepare() -> None:
-    """Load h5py and MPI, and let an uncaught exception on one rank end all of them.
+    """Load h5py and MPI, keep PETSc from handling signals, let a rank that leaves too soon end all of them.
 
     What is missing or does not load is left to :mod:`fe2._dependencies`, which says how to get it.
     """
+    # PETSc would print a page and abort: at SIGTERM too, and in the place of Python's own handlers
+    options = os.environ.get("PETSC_OPTIONS", "")
+    if "signal_handler" not in options:
+        os.environ["PETSC_OPTIONS"] = f"{options} -no_signal_handler".strip()
     with contextlib.suppress(ImportError, ValueError):
         importlib.import_module("h5py")
     with contextlib.suppress(ImportError):
-        importlib.import_module("fe2.parallel").end_all_ranks_on_error()
+        importlib.import_module("fe2.leaving").end_all_ranks_on_error()

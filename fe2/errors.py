@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 
 
@@ -68,6 +69,10 @@ class RunInterruptedError(Fe2Error):
 
     Everything up to the last accepted step is kept, in a checkpoint where the run writes any.
     """
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""What asks a run to stop: Ctrl-C, `kill` and time limits, and Slurm's warning before them."""
 
 
 class PictureError(Fe2Error):

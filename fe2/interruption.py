@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import signal
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from mpi4py import MPI
 
-from fe2.errors import RunInterruptedError
+from fe2.errors import SIGNALS, RunInterruptedError
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+_AGAIN = 1.0
+"""Seconds after which another Ctrl-C is a second one: a terminal and mpiexec both hand on the first."""
 
 
 class Interruption:
-    """Notices SIGTERM and SIGUSR1 while it is entered.
+    """Notices SIGINT, SIGTERM and SIGUSR1 while it is entered.
 
-    The signal may reach one rank or all: `check` lets all of them know.
+    The signal may reach one rank or all: `check` lets all of them know. Ctrl-C a second time ends at once.
     """
 
     def __init__(self, comm: MPI.Comm) -> None:
         """Notice nothing yet."""
         self._comm = comm
-        self._noticed = 0
+        self._noticed, self._at = 0, 0.0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -53,4 +55,6 @@ class Interruption:
             raise error
 
     def _notice(self, number: int, frame: FrameType | None) -> None:
-        self._noticed = number
+        if self._noticed and number == signal.SIGINT and time.monotonic() - self._at > _AGAIN:
+            raise KeyboardInterrupt
+        self._noticed, self._at = number, time.monotonic()

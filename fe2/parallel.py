@@ -1,21 +1,14 @@
-"""Errors and ranks: no rank leaves a collective early, and none waits for one that has died."""
+"""Errors and ranks: what goes wrong on one rank is raised on all of them."""
 
 from __future__ import annotations
 
 import os
-import sys
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from mpi4py import MPI
 
 from fe2.errors import Fe2Error
-
-_FORWARDING = 1.0
-"""Seconds that `mpiexec` may take to hand a message on: what it has not read when a rank aborts is lost."""
 
 
 def raise_together(comm: MPI.Comm, error: Exception | None) -> None:
@@ -70,30 +63,6 @@ def on_root[T](comm: MPI.Comm, function: Callable[[], T]) -> T | None:
 def describe(error: Exception | None) -> str:
     """Message of an error, led by its class where that is not one of fe2's own."""
     return str(error) if isinstance(error, Fe2Error) else f"{type(error).__name__}: {error}"
-
-
-def end_all_ranks_on_error() -> None:
-    """Let an uncaught exception on one rank end the whole parallel run.
-
-    An error that every rank raises is printed once, and the ranks end by themselves. Any other
-    exception is printed with its rank and aborts the communicator: the ranks that do not know
-    of it would wait for ever.
-    """
-
-    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        world = MPI.COMM_WORLD
-        if isinstance(error, Fe2Error) and error.collective:
-            if world.rank == 0:
-                traceback.print_exception(kind, error, trace)
-            return
-        lines = "".join(traceback.format_exception(kind, error, trace))
-        sys.stderr.write(f"fe2: rank {world.rank} of {world.size} ends the run:\n{lines}")
-        sys.stderr.flush()
-        time.sleep(_FORWARDING)
-        world.Abort(1)
-
-    if MPI.COMM_WORLD.size > 1 and sys.excepthook is sys.__excepthook__:
-        sys.excepthook = report
 
 
 def threads() -> int:

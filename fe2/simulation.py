@@ -85,8 +85,8 @@ class Simulation:
             checkpoint: When checkpoints are written; none are where it is None.
             remember: Functions and constants that `after_step` changes, by name: checkpoints hold them
                 beside the unknown and the states of the micro models.
-            resume: Go on from the checkpoint of an earlier run. Where there is none, and no results
-                either, the run begins at its start.
+            resume: Go on from the checkpoint of an earlier run. Where there is none, the run begins at its
+                start; results of one that did not reach its end are moved to ``unfinished_1`` and so on.
             record_costs: Write the measured cost of every point in every step to ``costs.csv`` in `output`.
             record_gradients: Store the gradients of all points at every step, as paths along which cells
                 can be solved beforehand.
@@ -125,6 +125,7 @@ class Simulation:
                 watch=watch,
                 overwrite=overwrite,
                 resume=self._position is not None,
+                begin_again=resume,
                 costs=record_costs,
             )
         if record_gradients and output is None:

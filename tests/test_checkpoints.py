@@ -132,23 +132,48 @@ def test_resuming_without_a_checkpoint_begins_at_the_start_unless_there_are_resu
         run_of(folder, resume=True)
 
 
-def test_signal_stops_the_run_at_its_next_evaluation_with_a_checkpoint(whole, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_the_run_at_its_next_evaluation_with_a_checkpoint(whole, tmp_path, number):
+    """Ctrl-C reaches a rank twice, from the terminal and from mpiexec."""
     folder = tmp_path / "run"
 
     def signalled(time: float) -> None:
         if time == 1.0:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
 
     simulation, _ = run_of(folder, after_step=signalled)
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(
-        RunInterruptedError, match=r"stopped by SIGTERM at time 1; the checkpoint in .* is complete"
-    ):
+    before = signal.getsignal(number)
+    message = rf"stopped by {number.name} at time 1; the checkpoint in .* is complete"
+    with pytest.raises(RunInterruptedError, match=message):
         simulation.run()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
     assert json.loads((folder / "summary.json").read_text())["finished"] is False
     run_of(folder, resume=True)[0].run()
     assert_same_results(folder, whole[0])
+
+
+def test_signal_before_the_first_step_leaves_a_checkpoint_of_the_start(whole, tmp_path):
+    simulation, _ = run_of(tmp_path, checkpoint=Checkpoints(seconds=1e6))
+    begin = simulation._write_start
+    simulation._write_start = lambda: (begin(), os.kill(os.getpid(), signal.SIGUSR1))
+    with pytest.raises(RunInterruptedError, match="stopped by SIGUSR1 at time 0"):
+        simulation.run()
+    run_of(tmp_path, resume=True)[0].run()
+    assert_same_results(tmp_path, whole[0])
+
+
+def test_resuming_what_was_killed_before_its_first_checkpoint_begins_again(whole, tmp_path):
+    """What it wrote is kept aside; a second time too."""
+    for number in (1, 2):
+        killed, _ = run_of(tmp_path, resume=True, checkpoint=Checkpoints(seconds=1e6))
+        killed._write_start()
+        del killed
+        assert (tmp_path / "unfinished_1").exists() == (number == 2)
+    run_of(tmp_path, resume=True)[0].run()
+    assert_same_results(tmp_path, whole[0])
+    for number in (1, 2):
+        assert (tmp_path / f"unfinished_{number}" / "macro.pvd").exists()
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,6 @@ from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro.image_cell import image_cell
 from fe2.micro.linear_model import LinearModel
-from fe2.parallel import end_all_ranks_on_error
 from fe2.physics.elasticity import isotropic_stiffness
 from fe2.physics.small_strain import mandel_strain, small_strain_kinematics
 from fe2.records import StepRecord, Summary
@@ -604,7 +603,6 @@ def main(folder: str, length: str, height: str, ending: str = "") -> None:
         if ending == "kill" and time == 2.0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    end_all_ranks_on_error()
     elements = (int(length), int(height))
     simulation, strip = strip_run(Path(folder), elements, quiet=False, after_step=kill_after_two_steps)
     simulation.run()

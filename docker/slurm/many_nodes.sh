@@ -11,4 +11,4 @@
 set -euo pipefail
 export OMP_NUM_THREADS=1
 
-srun --mpi=pmi2 fe2 run "${1:?CASE.toml}" --ranks "$SLURM_NTASKS" --force
+srun --mpi=pmi2 fe2 run "${1:?CASE.toml}" --ranks "$SLURM_NTASKS" --resume

@@ -10,4 +10,4 @@
 set -euo pipefail
 export OMP_NUM_THREADS=1
 
-mpiexec -n "$SLURM_NTASKS" fe2 run "${1:?CASE.toml}" --ranks "$SLURM_NTASKS" --force
+mpiexec -n "$SLURM_NTASKS" fe2 run "${1:?CASE.toml}" --ranks "$SLURM_NTASKS" --resume

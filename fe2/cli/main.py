@@ -13,6 +13,7 @@ import click
 
 from fe2.cli.petsc_files import leave_out_working_directory
 from fe2.cli.ranks import first_rank, single_rank
+from fe2.cli.signals import STOPPED
 from fe2.cli.warned import told_warnings
 from fe2.errors import Fe2Error, RunInterruptedError
 
@@ -20,9 +21,6 @@ _COMMANDS = (
     *("homogenize", "run", "check", "material", "linear-range", "reduce", "sample", "size-study", "scales"),
     *("mesh", "show", "report", "replay", "new", "schema", "info"),
 )
-
-STOPPED = 75
-"""Exit status of a run that a signal stopped and that can be resumed: EX_TEMPFAIL, try again later."""
 
 _EPILOG = """\b
 Start here:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fe2.cli.options import as_json, file_argument, volume
+from fe2.cli.signals import leaving_on_signals
 
 _EPILOG = """\b
 Examples:
@@ -21,8 +22,8 @@ fe2_micro_. The folder of results holds macro.pvd for ParaView, history.csv, sum
 as it was understood; it never replaces another without --force.
 
 A checkpoint is written every 15 minutes (output.checkpoint_seconds, output.checkpoint_every), at the end, and
-when SIGTERM or SIGUSR1 asks the run to stop. The exit status is 0 for a run that reached its end, 1 for one
-that failed, 75 for one that was stopped by a signal and can be resumed."""
+when SIGINT (Ctrl-C), SIGTERM or SIGUSR1 asks the run to stop. The exit status is 0 for a run that reached its
+end, 1 for one that failed, 75 for one that was stopped by a signal and can be resumed."""
 
 
 @click.command("run", short_help="A two-scale analysis.", epilog=_EPILOG)
@@ -34,7 +35,7 @@ that failed, 75 for one that was stopped by a signal and can be resumed."""
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on from the last checkpoint; without one and without results, begin at the start.",
+    help="Go on from the last checkpoint; without one begin at the start, and keep what is there aside.",
 )
 @click.option(
     "--ranks",
@@ -49,6 +50,7 @@ that failed, 75 for one that was stopped by a signal and can be resumed."""
 @click.option("--profile", is_flag=True, help="Print at the end where the time went, by phase.")
 @as_json
 @volume
+@leaving_on_signals()
 def command(
     file: Path,
     dry_run: bool,

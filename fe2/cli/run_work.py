@@ -23,7 +23,7 @@ from fe2.cli.warned import told_warnings
 from fe2.errors import Fe2Error, InputError
 from fe2.io.checkpoint import INDEX
 from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
-from fe2.io.results import earlier_results, refuse_links
+from fe2.io.results import earlier_results, is_unfinished, refuse_links
 from fe2.io.run_lock import one_run
 from fe2.io.summary import versions
 from fe2.macro.snes import OPTIONS_PREFIX
@@ -136,11 +136,14 @@ class Run:
 
 def _refuse_results(folder: Path, force: bool, resume: bool) -> None:
     earlier = earlier_results(folder)
-    if not earlier or force or (resume and (folder / CHECKPOINT / INDEX).exists()):
+    can_resume = (folder / CHECKPOINT / INDEX).exists() or is_unfinished(folder)
+    if not earlier or force or (resume and can_resume):
         return
     ways = "--force replaces them; or choose another output.folder, or move them"
     if resume:
-        raise InputError(f"{folder} holds results but no checkpoint to resume from: {ways}")
+        raise InputError(
+            f"{folder} holds the results of a finished run but no checkpoint to resume from: {ways}"
+        )
     raise InputError(
         f"{folder} holds the results of an earlier run, {earlier[0].name} among them: --resume goes on from "
         f"its checkpoint; {ways}"

@@ -18,6 +18,8 @@ the files of all steps before can be read.
 
 from __future__ import annotations
 
+import itertools
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -74,6 +76,7 @@ class ResultsFolder:
         watch: Sequence[Sequence[float]] = (),
         overwrite: bool = False,
         resume: bool = False,
+        begin_again: bool = False,
         costs: bool = False,
     ) -> None:
         """Make the folder; collective.
@@ -84,6 +87,7 @@ class ResultsFolder:
             watch: Coordinates; the quadrature point nearest to each has its state stored at every step.
             overwrite: Remove the results of an earlier run; other files stay.
             resume: Keep them: :meth:`go_on` follows.
+            begin_again: Move them aside, if they are of a run that did not reach its end.
             costs: Write the measured cost of every point in every step to ``costs.csv``.
 
         Raises:
@@ -94,7 +98,7 @@ class ResultsFolder:
         self._problem, self._comm = problem, problem.comm
         with together(self._comm):
             if self._comm.rank == 0:
-                _prepare(folder, overwrite, resume)
+                _prepare(folder, overwrite, resume, begin_again)
         self._nodal = NodalFields(problem.unknown)
         self._cells = CellFields(problem.unknown.function_space.mesh, problem.laws)
         with together(self._comm):
@@ -239,10 +243,31 @@ def _remove_later(folder: Path, count: int) -> None:
                 path.unlink()
 
 
-def _prepare(folder: Path, overwrite: bool, resume: bool) -> None:
+def is_unfinished(folder: Path) -> bool:
+    """True where no summary says that the run reached its end."""
+    try:
+        summary = json.loads((folder / JSON).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return not (isinstance(summary, dict) and summary.get("finished") is True)
+
+
+def _set_aside(folder: Path, files: Sequence[Path]) -> None:
+    """Move files of a run that did not reach its end into a folder of their own."""
+    number = next(n for n in itertools.count(1) if not (folder / f"unfinished_{n}").exists())
+    for path in files:
+        target = folder / f"unfinished_{number}" / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+
+
+def _prepare(folder: Path, overwrite: bool, resume: bool, begin_again: bool) -> None:
     """Make the folder and its subfolders, without results of an earlier run."""
     try:
         earlier = [] if resume else earlier_results(folder)
+        if earlier and begin_again and not overwrite and is_unfinished(folder):
+            _set_aside(folder, earlier)
+            earlier = []
         if earlier and not overwrite:
             raise InputError(
                 f"{folder} holds the results of an earlier run, {earlier[0].name} among them: choose another "

@@ -101,15 +101,19 @@ def _locked(path: Path, here: Holder) -> int:
     """Descriptor of the file of a lock, which names this process."""
     while True:
         descriptor, made = _opened(path)
+        free = False
         try:
             locks = _flock(descriptor, path)
             if _is(path, descriptor):
                 _check_free(descriptor, path, here, made=made, locks=locks)
+                free = True
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, json.dumps(asdict(here)).encode(), 0)
                 os.fsync(descriptor)
                 return descriptor
         except BaseException:
+            if free:
+                path.unlink(missing_ok=True)
             os.close(descriptor)
             raise
         os.close(descriptor)  # another run has just ended, and its file with it

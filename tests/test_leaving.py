@@ -1,0 +1,40 @@
+"""A rank that leaves before the others, in whatever way, ends them with its message: none waits for ever."""
+
+from __future__ import annotations
+
+import pytest
+from mpi import PROGRAMS, mpiexec
+from mpi4py import MPI
+
+pytestmark = [
+    pytest.mark.mpi,
+    pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="starts mpiexec, which does not nest"),
+]
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "message"),
+    [
+        ("text", 1, "there is no such table"),
+        ("raise", 3, "fe2: rank 1 of 2 ends the run: it left with the status 3"),
+        ("inside", 1, "fe2: rank 1 of 2 ends the run: it left with the status 1"),  # by sys.exit(0)
+        ("SIGINT", 1, "KeyboardInterrupt"),
+        ("SIGTERM", 143, "rank 1 ends with status 143"),
+        ("SIGKILL", 137, "rank 1 ends with status 137"),
+    ],
+)
+def test_rank_that_leaves_ends_all_with_its_message(how, status, message):
+    ended = mpiexec(2, [str(PROGRAMS / "leaving.py"), how], timeout=100.0)
+    # mpiexec tells the signal itself or what the shell makes of it, whichever it hears of first
+    assert ended.returncode in (status, status - 128)
+    assert message in ended.stdout + ended.stderr
+    if not how.startswith("SIG"):
+        assert "the last words of this rank" in ended.stdout
+
+
+@pytest.mark.parametrize(("how", "status"), [("together", 4), ("caught", 0)])
+def test_ranks_that_leave_together_end_by_themselves(how, status):
+    ended = mpiexec(3, [str(PROGRAMS / "leaving.py"), how], timeout=100.0)
+    assert ended.returncode == status
+    assert ended.stderr.count(f"ends with status {status}") == 3
+    assert "ends the run" not in ended.stderr
