@@ -35,7 +35,7 @@ from fe2.hierarchical.windows import Windows
 from fe2.io.checkpoint_schedule import Checkpoints
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
 from fe2.io.history import read_history
-from fe2.io.images import read_image
+from fe2.io.images import ImageFacts, image_facts, read_image
 from fe2.io.local_fields import write_local_fields
 from fe2.io.pictures import draw_run
 from fe2.io.replay import Replay, replay_failure
@@ -99,6 +99,7 @@ __all__ = [
     "Hull",
     "Hyperelastic",
     "HyperelasticLaw",
+    "ImageFacts",
     "InputError",
     "InterpolatedModel",
     "J2Plasticity",
@@ -159,6 +160,7 @@ __all__ = [
     "gradient",
     "gradient_length",
     "image_cell",
+    "image_facts",
     "linear_range",
     "load_reduction",
     "mean_tangent",

@@ -411,7 +411,7 @@ def test_rows_of_the_reference_are_single_lines() -> None:
 
 
 def test_examples_of_the_reference_are_right(tmp_path: Path) -> None:
-    (tmp_path / "iron.raw").touch()
+    (tmp_path / "iron.raw").write_bytes(bytes(100**3))
     for number, text in enumerate(re.findall(r"```toml\n(.*?)```", reference(), re.DOTALL)):
         file = tmp_path / ("cell.toml" if number == 0 else "case.toml")
         file.write_text(text, encoding="utf-8")

@@ -164,7 +164,7 @@ def test_a_phase_without_a_label_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"coarsen": 2}, r"coarsen = 2 does not divide the image's shape \[9, 7\]; crop it to \[8, 6\]"),
+        ({"coarsen": 2}, r"coarsen = 2: it does not divide the image's shape \[9, 7\]; crop it to \[8, 6\]"),
         ({"coarsen": 0}, "coarsen = 0: a positive whole number"),
         ({"voxel_size": 0.0}, "voxel_size = 0.0: one positive length"),
         ({"voxel_size": [1, 1, 1]}, "or one for each of 2 axes"),
@@ -219,10 +219,13 @@ def test_numpy_arrays_keep_their_axes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds uint8, not int32"):
         read_image(path, dtype="i4")
     path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(InputError, match=r"image\.npy: the file has 53 bytes of voxels.* takes 60"):
+        read_image(path)
+    path.write_bytes(b"no header")
     with pytest.raises(InputError, match=r"image\.npy: not a NumPy array that can be read, or truncated"):
         read_image(path)
     np.save(path, np.array([[None]]), allow_pickle=True)
-    with pytest.raises(InputError, match="allow_pickle"):
+    with pytest.raises(InputError, match="holds object: save them as integers"):
         read_image(path)
 
 
@@ -291,3 +294,96 @@ def test_missing_files_and_other_endings_are_refused(tmp_path: Path) -> None:
 
 def test_the_package_offers_both_ways_to_a_cell() -> None:
     assert {"image_cell", "read_cell", "read_image"} <= set(fe2.__all__)
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("name", ["image.npy", "image.raw", "image.tif"])
+def test_a_single_slice_is_an_image_in_the_plane(name: str, tmp_path: Path) -> None:
+    path, image = tmp_path / name, pattern(8, 7, 1)
+    if name.endswith(".npy"):
+        np.save(path, image)
+    elif name.endswith(".raw"):
+        path.write_bytes(image.tobytes(order="F"))
+    else:
+        tifffile.imwrite(path, image.T, photometric="minisblack")
+    for shape in ((8, 7, 1), (8, 7)):
+        assert (read_image(path, shape=shape, dtype="u1") == image[:, :, 0]).all()
+    assert fe2.image_facts(path, shape=(8, 7, 1), dtype="u1").shape == (8, 7)
+
+
+def test_a_crop_may_leave_a_single_slice() -> None:
+    image = np.kron(pattern(4, 4, 5), np.ones((2, 2, 1), dtype=int))[:, :7]
+    part = image_cell(image, PHASES, crop=[[0, 8], [0, 6], [3, 4]], voxel_size=[1.0, 2.0, 5.0], coarsen=2)
+    whole = image_cell(image[:, :6, 3], PHASES, voxel_size=[1.0, 2.0], coarsen=2)
+    assert (part.phase_of_voxel == whole.phase_of_voxel).all()
+    assert part.period.tolist() == whole.period.tolist() == [8.0, 12.0]
+    with pytest.raises(InputError, match="1 voxel along y: an image in the plane has the axes x and y"):
+        image_cell(image, PHASES, crop=[[0, 8], [3, 4], [0, 5]])
+
+
+@pytest.mark.parametrize("name", ["image.npy", "image.tif"])
+def test_a_header_that_promises_more_than_the_file_holds_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name.endswith(".npy"):
+        header = {"descr": "|u1", "fortran_order": False, "shape": (10**5,) * 3}
+        with path.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+    else:
+        tifffile.imwrite(path, pattern(8, 8), photometric="minisblack")
+        with tifffile.TiffFile(path, mode="r+") as file:
+            for tag in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+                file.pages[0].tags[tag].overwrite(10**5)
+    with pytest.raises(InputError, match=rf"{path}: .* (takes|truncated).*\d{{11}}"):
+        read_image(path)
+
+
+def test_what_does_not_fit_into_the_memory_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, np.zeros((500, 500), np.uint8), photometric="minisblack", compression="zlib")
+    monkeypatch.setattr("fe2.memory.available_memory", lambda: 4e5)
+    with pytest.raises(InputError, match=r"image\.tif: an image of \(500, 500\) voxels of uint8 needs about"):
+        read_image(path)
+
+
+def imagej(path: Path, image: np.ndarray, **metadata: object) -> None:
+    """A stack as ImageJ writes it, with 0.5 and 0.25 pixels in a unit of length."""
+    tifffile.imwrite(path, image.T, imagej=True, resolution=(0.5, 0.25), metadata={"axes": "ZYX", **metadata})
+
+
+def test_spacing_of_a_stack(tmp_path: Path) -> None:
+    path, image = tmp_path / "image.tif", pattern(5, 4, 3)
+    imagej(path, image, spacing=3.0, unit="um")
+    facts = fe2.image_facts(path)
+    assert (facts.shape, facts.spacing, facts.unit) == ((5, 4, 3), (2.0, 4.0, 3.0), "um")
+    tifffile.imwrite(
+        path, image.T, photometric="minisblack", resolution=(1e3, 5e2), resolutionunit="CENTIMETER"
+    )
+    facts = fe2.image_facts(path)
+    assert facts.spacing == pytest.approx((0.01, 0.02))
+    assert facts.unit == "mm"
+    path = tmp_path / "image.ome.tif"
+    sizes = {"PhysicalSizeX": 2.0, "PhysicalSizeY": 2.0, "PhysicalSizeZ": 5.0}
+    tifffile.imwrite(path, image.T, photometric="minisblack", metadata={"axes": "ZYX", **sizes})
+    facts = fe2.image_facts(path)
+    assert (facts.spacing, facts.unit) == ((2.0, 2.0, 5.0), "µm")
+    tifffile.imwrite(path, image.T, photometric="minisblack")
+    assert fe2.image_facts(path).spacing is None
+
+
+@pytest.mark.parametrize(("axes", "words"), [("CYX", "channels"), ("TYX", "times")])
+def test_pages_that_are_no_slices_are_a_warning(axes: str, words: str, tmp_path: Path) -> None:
+    path, image = tmp_path / "image.tif", pattern(5, 4, 3)
+    tifffile.imwrite(path, image.T, imagej=True, metadata={"axes": axes})
+    with pytest.warns(fe2.Fe2Warning, match=f"its 3 pages are {words}"):
+        assert (read_image(path) == image).all()
+
+
+def test_colours_in_planes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, pattern(5, 4, 3).T, photometric="rgb", planarconfig="separate")
+    with pytest.raises(InputError, match="axes SYX"):
+        read_image(path)

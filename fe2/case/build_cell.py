@@ -13,6 +13,7 @@ from fe2.case.catalogue import resolve
 from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell, ImageCell, MeshCell
 from fe2.case.generators import generate, generator_parameters
+from fe2.case.image_size import image_size
 from fe2.case.problems import Key, Problems
 from fe2.errors import InputError
 from fe2.io.images import read_image
@@ -78,6 +79,7 @@ def build_cell(case: CellCase) -> Cell:
     """
     table = case.cell
     if isinstance(table, ImageCell):
+        image_size(table, case.file.parent).warn_of_other_spacing()
         labels = read_image(case.path(table.image), shape=table.shape, dtype=table.dtype)
         return image_cell(
             labels,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from fe2.case.catalogue import PHYSICS, Physics, law_model, resolve
 from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
 from fe2.case.generators import CELL_GENERATORS, generated_phases, generator_model
+from fe2.case.image_size import image_size
 from fe2.case.problems import Key, Problems, suggestion, unknown_key
 from fe2.case.table import Table
 from fe2.case.toml_file import read_toml
@@ -154,11 +155,24 @@ def _check_files(cell: CellTable, problems: Problems, key: Key) -> None:
     name = getattr(cell, "image", None) or getattr(cell, "mesh", None)
     if name is not None:
         check_file(name, problems, (*key, "image" if isinstance(cell, ImageCell) else "mesh"))
-    if isinstance(cell, ImageCell) and cell.image.lower().endswith(".raw"):
-        for needed in ("shape", "dtype"):
-            if getattr(cell, needed) is None:
-                text = str(ImageCell.model_fields[needed].description)
-                problems.add((*key, needed), f"is missing; raw voxels have no header. {text}")
+    if isinstance(cell, ImageCell):
+        _check_image(cell, problems, key)
+
+
+def _check_image(cell: ImageCell, problems: Problems, key: Key) -> None:
+    """Refuse what the header of an image tells to be wrong, or does not fit it."""
+    count = len(problems.lines)
+    for needed in ("shape", "dtype") if cell.image.lower().endswith(".raw") else ():
+        if getattr(cell, needed) is None:
+            text = str(ImageCell.model_fields[needed].description)
+            problems.add((*key, needed), f"is missing; raw voxels have no header. {text}")
+    if len(problems.lines) == count and (problems.file.parent / cell.image).is_file():
+        try:
+            image_size(cell, problems.file.parent)
+        except InputError as error:
+            of_file = str(error).startswith(f"{problems.file.parent / cell.image}: ")
+            place = (*key, "image") if of_file else key
+            problems.add_refused(place, error, ImageCell.model_fields, cell.model_dump())
 
 
 def check_file(name: str, problems: Problems, key: Key) -> None:

@@ -86,13 +86,15 @@ class ImageCell(CellTable):
     """A cell of pixels or voxels."""
 
     image: Annotated[str, AfterValidator(_image)]
-    """Label image, relative to this file: .tif, .tiff, .npy or .raw."""
+    """Label image, relative to this file: .tif, .tiff (pages along z, rows along y, columns along x), .npy
+    (indexed [x, y, z]; a stack [z, y, x] is saved as stack.T) or .raw (x fastest). A single slice is an image
+    in the plane."""
     shape: Annotated[Integers, Field(min_length=2, max_length=3)] | None = None
     """Numbers of voxels nx, ny, nz, x fastest; needed for .raw."""
     dtype: Annotated[str, AfterValidator(_integer_type)] | None = None
     """Integer type of the labels; needed for .raw."""
     voxel_size: Lengths = 1.0
-    """Edge length of a voxel, or one for each axis."""
+    """Edge length of a voxel, or one for each axis x, y, z; what a TIFF file says is only compared."""
     coarsen: int = Field(1, ge=1)
     """Edge length in voxels of the blocks that become one element each."""
     crop: Annotated[tuple[IntegerInterval, ...], Field(min_length=2, max_length=3, strict=False)] | None = (

@@ -1,9 +1,10 @@
-"""`fe2 check`: is a file right? Without MPI, and without reading images or meshes."""
+"""`fe2 check`: is a file right? Without MPI, and without reading voxels or meshes."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,8 +15,9 @@ Examples:
   fe2 check cell.toml
   fe2 check case.toml && sbatch job.sh
 
-Every mistake is told at once, each with its key, its value and what would be right. Whether an image or a
-mesh fits the rest is found out by `fe2 run --dry-run`."""
+Every mistake is told at once, each with its key, its value and what would be right. Of an image the header
+is read, and its size as it was understood is shown, x × y × z. Whether labels or a mesh fit the rest is found
+out by `fe2 run --dry-run`."""
 
 
 @click.command("check", short_help="Check a file, in a moment and without MPI.", epilog=_EPILOG)
@@ -24,16 +26,25 @@ mesh fits the rest is found out by `fe2 run --dry-run`."""
 def command(file: Path, as_json: bool) -> None:
     """Check a cell file or a run file, in a moment and without MPI."""
     from fe2.case.cell_case import CellCase
+    from fe2.case.cell_tables import ImageCell
+    from fe2.case.image_size import image_size, size_in_words
     from fe2.case.read import read_case
 
     case = read_case(file)
+    cells = [case] if isinstance(case, CellCase) else [law.cell for law in case.laws.values() if law.cell]
+    images = [image_size(cell.cell, cell.file.parent) for cell in cells if isinstance(cell.cell, ImageCell)]
+    facts: dict[str, Any]
     if isinstance(case, CellCase):
         facts = {"kind": "cell", "physics": case.cell.physics, "phases": len(case.phases)}
     else:
-        cells = sum(law.cell is not None for law in case.laws.values())
-        facts = {"kind": "run", "physics": case.physics_name, "laws": len(case.laws), "cells": cells}
+        facts = {"kind": "run", "physics": case.physics_name, "laws": len(case.laws), "cells": len(cells)}
+    for image in images:
+        image.warn_of_other_spacing()
+    sizes = {str(image.file): image.as_dict() for image in images}
     if as_json:
-        click.echo(json.dumps({"file": str(file), **facts}))
+        click.echo(json.dumps({"file": str(file), **facts, "images": sizes}))
     else:
         counts = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "kind")
         click.echo(f"{file} is right: a {facts['kind']} file; {counts}")
+        for image_file, size in sizes.items():
+            click.echo(f"{image_file}: {size_in_words(size)}")

@@ -92,7 +92,7 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
         "bounds": properties.pop("bounds", {}),
         "unknowns": found.unknowns,
         "seconds": time.perf_counter() - start,
-        **_of_image(cell),
+        **_of_image(case, cell),
         **properties,
         "boundary": found.boundary,
         "solver": {"name": found.solver.name, "reason": found.solver.reason, "iterations": found.iterations},
@@ -103,10 +103,16 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
     return plain_result
 
 
-def _of_image(cell: Any) -> dict[str, Any]:
-    """What an image was before it was coarsened."""
-    before = getattr(cell, "fractions_before", None)
-    return {} if before is None else {"volume_fractions_before_coarsening": dict(before)}
+def _of_image(case: Any, cell: Any) -> dict[str, Any]:
+    """Size of an image as it was understood, and what it was before it was coarsened."""
+    from fe2.case.cell_tables import ImageCell
+    from fe2.case.image_size import image_size
+
+    if not isinstance(case.cell, ImageCell):
+        return {}
+    before = dict(cell.fractions_before)
+    size = image_size(case.cell, case.file.parent).as_dict()
+    return {"volume_fractions_before_coarsening": before, "image": size}
 
 
 _STRUCTURE = {
@@ -128,6 +134,7 @@ def show(result: dict[str, Any], name: str) -> None:
     """Print the result as tables."""
     from rich.table import Table
 
+    from fe2.case.image_size import size_in_words
     from fe2.cli.output import console, matrix_table, number
 
     out = console()
@@ -151,6 +158,8 @@ def show(result: dict[str, Any], name: str) -> None:
     for key, text in _STRUCTURE.items():
         for part, value in result.get(key, {}).items():
             table.add_row(f"{text} {part}:", _in_words(value, number))
+    if "image" in result:
+        table.add_row("image:", size_in_words(result["image"]))
     table.add_row("boundary condition:", result["boundary"])
     table.add_row("unknowns:", str(result["unknowns"]))
     table.add_row("solver:", result["solver"]["name"])

@@ -1,21 +1,62 @@
-"""Reads label images: raw voxels, NumPy arrays and TIFF stacks."""
+"""Reads label images: raw voxels, NumPy arrays and TIFF stacks; a header is looked at before its voxels."""
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
-from fe2.errors import InputError
+from fe2.errors import Fe2Warning, InputError
+from fe2.memory import check_memory
 
 Labels = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What the header of an image says.
+
+    Attributes:
+        shape: Numbers of voxels (nx, ny) or (nx, ny, nz); a single slice has two.
+        dtype: Type of the labels.
+        spacing: Edge lengths of a voxel along the first axes, or None where the file does not tell them.
+        unit: Their unit, or "" where the file does not tell it.
+        notes: What may be read otherwise than it was meant.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    spacing: tuple[float, ...] | None = None
+    unit: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def image_facts(
+    path: str | PathLike[str],
+    *,
+    shape: Sequence[int] | None = None,
+    dtype: npt.DTypeLike | None = None,
+) -> ImageFacts:
+    """Size, type and spacing of an image, without reading its voxels.
+
+    Args:
+        path: The file.
+        shape: As in :func:`read_image`.
+        dtype: As in :func:`read_image`.
+
+    Raises:
+        InputError: As in :func:`read_image`, as far as the header tells.
+    """
+    with _named(Path(path)) as file:
+        return _facts(file, shape, dtype)
 
 
 def read_image(
@@ -27,8 +68,9 @@ def read_image(
     """Read a label image.
 
     The file's ending tells the format: `.raw` (voxels one after another, x fastest, no header),
-    `.npy` (an array indexed [x, y] or [x, y, z]), `.tif` or `.tiff` (pages along z, rows along y,
-    columns along x; a single page is an image in two dimensions).
+    `.npy` (an array indexed [x, y] or [x, y, z]: a stack [z, y, x] is saved as `stack.T`), `.tif` or
+    `.tiff` (pages along z, rows along y, columns along x). A single slice, nz = 1, is an image in two
+    dimensions whatever its format.
 
     Args:
         path: The file.
@@ -39,108 +81,129 @@ def read_image(
         Labels, indexed [x, y] or [x, y, z]; 0 and 1 for an image of bits.
 
     Raises:
-        InputError: The file is missing, truncated or of another shape or type; it is compressed in a
-            way that cannot be read. The message names the file.
+        InputError: The file is missing, truncated, larger than the memory, or of another shape or type; it
+            is compressed in a way that cannot be read. The message names the file.
+
+    Warns:
+        Fe2Warning: The file says that its pages are no slices, or that its labels are inverted.
     """
-    path = Path(path)
-    ending = path.suffix.lower()
+    with _named(Path(path)) as file:
+        facts = _facts(file, shape, dtype)
+        check_memory(
+            2.0 * math.prod(facts.shape) * facts.dtype.itemsize,
+            f"an image of {facts.shape} voxels of {facts.dtype}",
+            "save a part of it",
+        )
+        for note in facts.notes:
+            warnings.warn(f"{file}: {note}", Fe2Warning, stacklevel=2)
+        labels = _FORMATS[file.suffix.lower()][1](file, facts).reshape(facts.shape, order="F")
+        return labels.astype(
+            np.uint8 if labels.dtype == np.bool_ else labels.dtype.newbyteorder("="), copy=False
+        )
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[Path]:
+    """The file, whose name stands in whatever is wrong with it."""
     try:
-        if ending == ".raw":
-            labels = _read_raw(path, shape, dtype)
-        elif ending == ".npy":
-            labels = _read_npy(path)
-        elif ending in (".tif", ".tiff"):
-            labels = _read_tiff(path)
-        else:
-            raise InputError(f"images end in .raw, .npy, .tif or .tiff, not in '{ending}'")
-        if labels.dtype == np.bool_:
-            labels = labels.astype(np.uint8)
-        _check(labels, shape, dtype)
+        if path.exists() and not path.is_file():
+            raise InputError("the image cannot be read: this is no file")
+        yield path
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: the image cannot be read: {error.strerror or error}") from error
-    return labels
 
 
-def _read_raw(path: Path, shape: Sequence[int] | None, dtype: npt.DTypeLike | None) -> Labels:
-    if shape is None or dtype is None:
-        raise InputError("raw voxels have no header: shape=(nx, ny, nz) and dtype are needed")
-    if min(shape) <= 0:
+def _facts(path: Path, shape: Sequence[int] | None, dtype: npt.DTypeLike | None) -> ImageFacts:
+    ending = path.suffix.lower()
+    if ending not in _FORMATS:
+        raise InputError(f"images end in .raw, .npy, .tif or .tiff, not in '{ending}'")
+    facts = _FORMATS[ending][0](path, shape, dtype)
+    if facts.dtype.kind not in "uib":
+        raise InputError(f"labels are integers, but the image holds {facts.dtype}: save them as integers")
+    if len(facts.shape) not in (2, 3):
+        raise InputError(f"an image has 2 or 3 dimensions; this one has the shape {facts.shape}")
+    if shape is not None and _without_single_slice(shape) != _without_single_slice(facts.shape):
+        raise InputError(f"the image has the shape {facts.shape} in [x, y, z], not {tuple(shape)}")
+    if dtype is not None and facts.dtype.newbyteorder("=") != np.dtype(dtype).newbyteorder("="):
+        raise InputError(f"the image holds {facts.dtype}, not {np.dtype(dtype)}")
+    thin = _without_single_slice(facts.shape)
+    spacing = None if facts.spacing is None else facts.spacing[: len(thin)]
+    return ImageFacts(thin, facts.dtype, spacing, facts.unit, facts.notes)
+
+
+def _without_single_slice(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(shape[:2]) if len(shape) == 3 and shape[2] == 1 else tuple(shape)
+
+
+def _check_size(actual: int, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
+    if min(shape, default=1) <= 0:
         raise InputError(f"shape = {tuple(shape)}: positive numbers of voxels are needed")
-    kind = np.dtype(dtype)
-    expected, actual = math.prod(shape) * kind.itemsize, path.stat().st_size
+    expected = math.prod(shape) * dtype.itemsize
     if actual != expected:
         raise InputError(
-            f"the file has {actual} bytes, but shape {tuple(shape)} of {kind} takes {expected}: "
+            f"the file has {actual} bytes of voxels, but shape {tuple(shape)} of {dtype} takes {expected}: "
             f"{'it is truncated, or ' * (actual < expected)}shape or dtype is another"
         )
-    voxels = np.fromfile(path, kind).astype(kind.newbyteorder("="), copy=False)
-    return voxels.reshape(shape, order="F")
 
 
-def _read_npy(path: Path) -> Labels:
+def _raw_facts(path: Path, shape: Sequence[int] | None, dtype: npt.DTypeLike | None) -> ImageFacts:
+    if shape is None or dtype is None:
+        raise InputError("raw voxels have no header: shape=(nx, ny, nz) and dtype are needed")
+    kind = np.dtype(dtype)
+    _check_size(path.stat().st_size, shape, kind)
+    return ImageFacts(tuple(shape), kind)
+
+
+def _read_raw(path: Path, facts: ImageFacts) -> Labels:
+    return np.fromfile(path, facts.dtype)
+
+
+def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether the first index runs fastest, and type."""
     try:
-        with path.open("rb") as file:
-            labels: Labels = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"not a NumPy array that can be read, or truncated: {error}") from error
-    return labels
-
-
-def _read_tiff(path: Path) -> Labels:
-    complaints = _Complaints()
-    complaints.log.addHandler(complaints)
-    try:
-        with tifffile.TiffFile(path) as file:
-            axes = [series.axes for series in file.series]
-            stacks = [series.asarray() for series in file.series]
-    except OSError:
-        raise
-    except Exception as error:  # damaged files end in errors of many kinds
-        if "imagecodecs" in str(error):
-            raise InputError(
-                f"the compression needs one more package ({error}): pip install imagecodecs, or save the "
-                "image uncompressed or with deflate"
-            ) from error
-        raise InputError(f"not a TIFF image that can be read, or truncated: {error}") from error
-    finally:
-        complaints.log.removeHandler(complaints)
-    if complaints.messages or not stacks:
-        reasons = "; ".join(complaints.messages) or "it holds no image"
-        raise InputError(f"the TIFF file is damaged or truncated: {reasons}")
-    shapes = {stack.shape for stack in stacks}
-    if len(shapes) == 1 and set(axes) == {"YX"}:  # pages that were written one by one
-        stacks = [np.stack(stacks) if len(stacks) > 1 else stacks[0]]
-    if len(stacks) != 1 or not axes[0].endswith("YX"):
-        raise InputError(
-            "one stack of equal pages of labels is needed; the file has images with the axes "
-            f"{', '.join(axes)} of shape {', '.join(map(str, shapes))} (S: colours, C: channels, T: time)"
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
-    labels: Labels = stacks[0].T
-    return labels[..., 0] if labels.ndim == 3 and labels.shape[2] == 1 else labels
+        shape, fortran, dtype = read(file)
+    except (ValueError, EOFError, OverflowError, MemoryError, RecursionError) as error:
+        raise InputError(f"not a NumPy array that can be read, or truncated: {error}") from error
+    return shape, fortran, dtype
 
 
-class _Complaints(logging.Handler):
-    """Collects errors that tifffile only logs, such as pages that a truncated file lacks."""
-
-    log = logging.getLogger("tifffile")
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a message."""
-        self.messages.append(record.getMessage())
+def _npy_facts(path: Path, shape: Sequence[int] | None, dtype: npt.DTypeLike | None) -> ImageFacts:
+    with path.open("rb") as file:
+        found, _, kind = _npy_header(file)
+        if not kind.hasobject:
+            _check_size(path.stat().st_size - file.tell(), found, kind)
+    return ImageFacts(found, kind)
 
 
-def _check(labels: Labels, shape: Sequence[int] | None, dtype: npt.DTypeLike | None) -> None:
-    if labels.dtype.kind not in "ui":
-        raise InputError(f"labels are integers, but the image holds {labels.dtype}")
-    if labels.ndim not in (2, 3):
-        raise InputError(f"an image has 2 or 3 dimensions; this one has the shape {labels.shape}")
-    if shape is not None and labels.shape != tuple(shape):
-        raise InputError(f"the image has the shape {labels.shape} in [x, y, z], not {tuple(shape)}")
-    if dtype is not None and labels.dtype != np.dtype(dtype).newbyteorder("="):
-        raise InputError(f"the image holds {labels.dtype}, not {np.dtype(dtype)}")
+def _read_npy(path: Path, facts: ImageFacts) -> Labels:
+    with path.open("rb") as file:
+        shape, fortran, dtype = _npy_header(file)
+        return np.fromfile(file, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _tiff_facts(path: Path, shape: Sequence[int] | None, dtype: npt.DTypeLike | None) -> ImageFacts:
+    from fe2.io.tiff import tiff_header  # checking a file without images does without tifffile
+
+    header = tiff_header(path)
+    return ImageFacts(header.shape, header.dtype, header.spacing, header.unit, header.notes)
+
+
+def _read_tiff(path: Path, facts: ImageFacts) -> Labels:
+    from fe2.io.tiff import tiff_voxels
+
+    return tiff_voxels(path)
+
+
+_Header = Callable[[Path, Sequence[int] | None, npt.DTypeLike | None], ImageFacts]
+_FORMATS: dict[str, tuple[_Header, Callable[[Path, ImageFacts], Labels]]] = {
+    ".raw": (_raw_facts, _read_raw),
+    ".npy": (_npy_facts, _read_npy),
+    ".tif": (_tiff_facts, _read_tiff),
+    ".tiff": (_tiff_facts, _read_tiff),
+}

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from dolfinx import mesh as dmesh
 
 from fe2.errors import InputError
-from fe2.micro.cell_checks import Geometry, check_box, check_count, check_elements, check_period
+from fe2.micro.cell_checks import Geometry, check_box, check_elements, check_period
 from fe2.micro.element_geometry import volumes
+from fe2.micro.period_count import check_count
 from fe2.parallel import raise_together
 
 

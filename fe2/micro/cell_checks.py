@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fe2.errors import InputError, place
 from fe2.micro.element_geometry import extreme_determinants, volumes
+from fe2.micro.period_count import FEWEST, check_count
 from fe2.micro.periodicity import TOLERANCE, node_representatives
 from fe2.parallel import on_every_rank
 
@@ -22,9 +23,6 @@ Mask = npt.NDArray[np.bool_]
 
 _DEGENERATE = 1e-10
 """Jacobian determinant, relative to the element's extent, below which an element is degenerate."""
-
-_FEWEST = 3
-"""Elements in a period below which neighbours across the period are not distinct."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,23 +136,6 @@ def check_period(geometry: Geometry) -> None:
         check_count(axis, _elements_across(geometry, axis))
 
 
-def check_count(axis: int, count: int) -> None:
-    """Refuse fewer than three elements in a period.
-
-    Args:
-        axis: Axis along which they were counted.
-        count: Smallest number of elements between opposite faces.
-
-    Raises:
-        InputError: There are fewer.
-    """
-    if count < _FEWEST:
-        raise InputError(
-            f"{count} element{'s' * (count != 1)} in the period along {'xyz'[axis]}: at least {_FEWEST} "
-            "are needed, or an element would be its own neighbour across the period"
-        )
-
-
 def _check_shapes(geometry: Geometry, lowest: Floats, highest: Floats) -> None:
     turned = lowest * highest < 0
     if turned.any():
@@ -184,11 +165,11 @@ def _elements_across(geometry: Geometry, axis: int) -> int:
     comm = geometry.mesh.comm
     reached, goal = geometry.on_face(axis, 0), geometry.on_face(axis, 1)
     everywhere = geometry.global_nodes(np.ones(len(geometry.x), dtype=bool))
-    for count in range(1, _FEWEST):
+    for count in range(1, FEWEST):
         chain = geometry.vertices[reached[geometry.vertices].any(axis=1)]
         if comm.allreduce(int(goal[chain].any())):
             return count
         reached[chain.ravel()] = True
         shared = np.concatenate(comm.allgather(geometry.global_nodes(reached)))
         reached |= np.isin(everywhere, shared)
-    return _FEWEST
+    return FEWEST

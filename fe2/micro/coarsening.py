@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fe2.errors import Fe2Warning, InputError
+from fe2.errors import Fe2Warning
+from fe2.micro.image_grid import check_coarsening
 
 Labels = npt.NDArray[np.integer[Any]]
 Ints = npt.NDArray[np.int64]
@@ -43,13 +44,7 @@ def coarsen_image(labels: Labels, factor: int) -> Labels:
     """
     if factor == 1:
         return labels
-    if factor < 1 or int(factor) != factor:
-        raise InputError(f"coarsen = {factor}: a positive whole number of voxels is needed")
-    if any(n % factor for n in labels.shape):
-        fitting = [n - n % factor for n in labels.shape]
-        raise InputError(
-            f"coarsen = {factor} does not divide the image's shape {list(labels.shape)}; crop it to {fitting}"
-        )
+    check_coarsening(factor, labels.shape)
     blocks = _blocks(labels, factor)
     values = _in_order_of_appearance(labels)
     most, winner, tied = _majority(blocks, values)

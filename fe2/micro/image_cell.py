@@ -13,8 +13,9 @@ from mpi4py import MPI
 
 from fe2.errors import InputError, place
 from fe2.micro.cell import Cell, make_cell
-from fe2.micro.cell_checks import check_count
 from fe2.micro.coarsening import coarsen_image, fractions_of_labels, warn_of_changed_fractions
+from fe2.micro.image_grid import ImageGrid, image_grid
+from fe2.micro.period_count import check_count
 
 Labels = npt.NDArray[np.integer[Any]]
 Ints = npt.NDArray[np.int64]
@@ -125,7 +126,8 @@ def image_cell(
         voxel_size: Edge length of a voxel, or one for each axis.
         coarsen: Edge length in voxels of the blocks that become one element each: the most frequent
             label of a block wins, see :func:`~fe2.micro.coarsening.coarsen_image`.
-        crop: First and last-plus-one voxel along each axis, [[low, high], ...]; None for all.
+        crop: First and last-plus-one voxel along each axis, [[low, high], ...]; None for all. Where a
+            single slice along z is left, the cell is one in the plane.
         comm: Ranks over which the cell is distributed.
 
     Raises:
@@ -137,45 +139,25 @@ def image_cell(
         raise InputError(
             f"a label image has 2 or 3 dimensions and integers; got shape {labels.shape} of {labels.dtype}"
         )
-    size = np.asarray(voxel_size, dtype=np.float64)
-    if size.shape not in ((), (labels.ndim,)) or not np.all(np.isfinite(size) & (size > 0)):
-        raise InputError(
-            f"voxel_size = {voxel_size}: one positive length is needed, or one for each of {labels.ndim} axes"
-        )
-    size = np.broadcast_to(size, labels.ndim)
-    start, part = _cropped(labels, crop)
-    _check_labels(part, phases, start, size)
+    grid = image_grid(labels.shape, voxel_size=voxel_size, coarsen=coarsen, crop=crop)
+    part = labels[grid.kept]
+    _check_labels(part, phases, grid)
     image = coarsen_image(part, coarsen)
     for name, label in phases.items():
         if not (image == label).any():
             raise InputError(
                 f"phase '{name}' (label {label}) has no voxel left after coarsening by {coarsen}"
             )
-    labels_in_order = np.array(list(phases.values()))
+    labels_in_order = np.array(list(phases.values()), dtype=image.dtype)
     order = np.argsort(labels_in_order)
     indices = order[np.searchsorted(labels_in_order[order], image)].astype(np.int32)
     before = fractions_of_labels(part, phases)
-    cell = ImageCell(indices, tuple(phases), size * coarsen, comm, before)
+    cell = ImageCell(indices, tuple(phases), grid.period / image.shape, comm, before)
     warn_of_changed_fractions(before, cell.volume_fractions, coarsen)
     return cell
 
 
-def _cropped(labels: Labels, crop: Sequence[Sequence[int]] | None) -> tuple[Ints, Labels]:
-    """Index of the first voxel that is kept, and the voxels that are."""
-    if crop is None:
-        return np.zeros(labels.ndim, dtype=np.int64), labels
-    bounds = np.asarray(crop)
-    shape = np.array(labels.shape)
-    right = bounds.shape == (labels.ndim, 2) and bounds.dtype.kind in "ui"
-    if not right or (bounds[:, 0] < 0).any() or (bounds[:, 1] > shape).any() or (np.diff(bounds) <= 0).any():
-        raise InputError(
-            f"crop = {crop}: [low, high] in voxels is needed for each of {labels.ndim} axes, with "
-            f"0 <= low < high <= {list(labels.shape)}"
-        )
-    return bounds[:, 0].astype(np.int64), labels[tuple(slice(low, high) for low, high in bounds)]
-
-
-def _check_labels(image: Labels, phases: Mapping[str, int], start: Ints, size: Floats) -> None:
+def _check_labels(image: Labels, phases: Mapping[str, int], grid: ImageGrid) -> None:
     """Refuse labels and phases that do not stand for one another."""
     given = list(phases.values())
     found, first, counts = np.unique(image, return_index=True, return_counts=True)
@@ -187,8 +169,8 @@ def _check_labels(image: Labels, phases: Mapping[str, int], start: Ints, size: F
             raise InputError(f"phase '{name}': no voxel has its label {label}; the image has {known}")
     for label, row, count in zip(found.tolist(), first.tolist(), counts.tolist(), strict=True):
         if label not in given:
-            voxel = start + np.array(np.unravel_index(row, image.shape))
+            voxel = np.array([low for low, _ in grid.crop[: image.ndim]]) + np.unravel_index(row, image.shape)
             raise InputError(
                 f"label {label} has no phase: {count} voxels have it, the first is {voxel.tolist()} at "
-                f"{place((voxel + 0.5) * size)} from the image's corner; the phases are {dict(phases)}"
+                f"{place((voxel + 0.5) * grid.size)} from the image's corner; the phases are {dict(phases)}"
             )
