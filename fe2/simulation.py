@@ -72,7 +72,8 @@ class Simulation:
             steps: The plan.
             output: Folder for results, or None to write nothing.
             reactions: Supports whose reactions are recorded, by the name of their columns; a support is
-                one boundary condition or several.
+                one boundary condition or several. Where it holds several fields of a mixed unknown, each has
+                columns of its own, whose names end in the field's.
             loads: Loads that are recorded, by the name of their columns: constants of the form, or
                 functions without arguments.
             watch: Coordinates; the quadrature point nearest to each has its state stored at every
@@ -287,7 +288,7 @@ class Simulation:
             step=step,
             time=target,
             loads={name: _load_value(load) for name, load in self._loads.items()},
-            reactions={name: self.problem.reaction(bc) for name, bc in self._reactions.items()},
+            reactions=self._reactions_by_column(),
             iterations=iterations,
             residuals=tuple(self.problem.norms),
             micro_solves=counts.points,
@@ -302,6 +303,14 @@ class Simulation:
                 self._results.write_step(record)
         self._write_gradients(target)
         self._progress.accepted(record)
+
+    def _reactions_by_column(self) -> dict[str, Array]:
+        """Reactions by the name of the support, with that of the field where it holds several; collective."""
+        columns: dict[str, Array] = {}
+        for name, support in self._reactions.items():
+            found = self.problem.reactions(support)
+            columns |= {name if len(found) == 1 else f"{name}_{field}": part for field, part in found.items()}
+        return columns
 
     def _summary(self, control: StepControl, seconds: float, finished: bool) -> Summary:
         return Summary(

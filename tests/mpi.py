@@ -13,6 +13,9 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 PROGRAMS = TESTS / "mpi_programs"
 
+# Ranks that wait give their core to those that work: tests run more ranks than there are cores.
+_SHARED_CORES = {"MPIR_CVAR_ENABLE_HEAVY_YIELD": "1", "MPIR_CVAR_POLLS_BEFORE_YIELD": "10"}
+
 # Reports how each rank ends by itself; a rank that is killed reports nothing.
 _REPORT_STATUS = '"$0" "$@"; status=$?; echo "rank $PMI_RANK ends with status $status" >&2; exit $status'
 
@@ -62,7 +65,7 @@ def start(command: Sequence[str], variables: Mapping[str, str] | None = None) ->
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(variables or {})},
+        env={**os.environ, **_SHARED_CORES, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **(variables or {})},
     )
 
 

@@ -26,7 +26,7 @@ def _nothing() -> float:
 
 
 class Balance:
-    """Balance of mass, heat or charge of a problem whose unknown is a scalar.
+    """Balance of mass, heat or charge: of a scalar unknown, or of one scalar field of a mixed unknown.
 
     .. code-block:: python
 
@@ -36,7 +36,12 @@ class Balance:
     """
 
     def __init__(
-        self, problem: MacroProblem, inflows: Mapping[str, Inflow], stored: ufl.Form | None = None
+        self,
+        problem: MacroProblem,
+        inflows: Mapping[str, Inflow],
+        stored: ufl.Form | None = None,
+        *,
+        field: str | int = 0,
     ) -> None:
         """Prepare the balance; collective.
 
@@ -46,12 +51,18 @@ class Balance:
                 and integrals without test function of the sources and fluxes in the form, with the same
                 quadrature rule.
             stored: Integral of what is stored in a unit of time, or None.
+            field: Name or number of the field whose quantity it is, where the unknown has several.
 
         Raises:
-            InputError: The unknown is no scalar, a name is taken, or a form has a test function.
+            InputError: The field is no scalar, an inflow holds another field, a name is taken, or a form
+                has a test function.
         """
-        if problem.unknown.function_space.dofmap.index_map_bs > 1:
-            raise InputError("a balance needs a problem whose unknown is a scalar")
+        self._field = problem.fields.number(field)
+        if problem.fields.sizes[self._field] > 1:
+            name = problem.fields.names[self._field]
+            raise InputError(
+                f"a balance is of a scalar field; {name} is a vector, choose another with field = ..."
+            )
         if taken := {"stored", "imbalance"} & inflows.keys():
             raise InputError(
                 f"balance: {taken.pop()!r} names a column already; the inflow needs another name"
@@ -68,13 +79,16 @@ class Balance:
 
     def imbalance(self) -> float:
         """What came in through all supports and sources and was not stored, by unit of time; collective."""
-        supports = float(self._problem.reaction(self._problem.bcs)[0])
+        supports = float(self._problem.reaction(self._problem.bcs, self._field)[0])
         return supports + sum(source() for source in self._sources) - self._stored()
 
     def _rate(self, name: str, inflow: Inflow) -> Callable[[], float]:
         problem = self._problem
         if not isinstance(inflow, ufl.Form):
-            return lambda: float(problem.reaction(inflow)[0])
+            held = problem.reactions(inflow)
+            if (own := problem.fields.names[self._field]) not in held:
+                raise InputError(f"balance: {name!r} holds {', '.join(held)}, but the balance is of {own}")
+            return lambda: float(problem.reaction(inflow, self._field)[0])
         if inflow.arguments():
             raise InputError(f"balance: {name!r} has a test function; an integral without one is needed")
         form = compile_form(inflow, problem.comm)

@@ -15,7 +15,11 @@ from petsc4py import PETSc
 from fe2.dispatch.traffic import Traffic
 from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
 from fe2.jit import compile_form
+from fe2.macro.fields import Fields
+from fe2.macro.forces import Forces
 from fe2.macro.law import Evaluation, HomogenizedLaw
+from fe2.macro.line_search import TYPE as LINE_SEARCH
+from fe2.macro.line_search import LineSearch
 from fe2.macro.rate import Rate
 from fe2.macro.snes import SolverOptions, set_domain_error
 from fe2.micro.model import EXACT, ExplainingModel, ReportingModel, Request
@@ -25,22 +29,11 @@ from fe2.records import merged
 
 Array = npt.NDArray[np.float64]
 
-_MOST_REFUSALS = 6
-"""Failed evaluations in one Newton iteration after which it is given up.
-
-The line search halves the step at each, so it crawls towards a point at which the micro models
-fail: a smaller load step is cheaper.
-"""
-
-
 _MICRO_SHARE, _MICRO_LOOSEST = 0.1, 1e-2
 """Relative residual that cells may leave: a share of that of the macroscopic problem, and at most so much."""
 
 _MOST_POLISHES = 4
 """Times that the macroscopic iteration goes on after its cells were polished."""
-
-_ROUND_OFF = 1e-13
-"""Change of the unknown in an iteration that is round-off, relative to the unknown."""
 
 
 class MacroProblem:
@@ -50,9 +43,9 @@ class MacroProblem:
 
     .. math:: \partial_u F + \sum_\ell \partial_{s_\ell} F\,[A_\ell\,\partial_u g_\ell]
 
-    Newton's iteration has converged where the norm of the residual is at most ``snes_rtol`` times
-    the forces of the problem: the first residual of the step, or the reactions at the constrained
-    degrees of freedom, whichever is larger; or where an iteration changed nothing but round-off.
+    Newton's iteration has converged where in each field of the unknown the norm of the residual is at most
+    ``snes_rtol`` times the forces of that field, see `forces.py`, or its last change was round-off.
+    The fields of a mixed unknown are named and numbered as in the results: ``u_0``, ``u_1``, ...
 
     Attributes:
         unknown: The macroscopic unknown u.
@@ -63,7 +56,9 @@ class MacroProblem:
         unknowns: Number of macroscopic degrees of freedom, on all ranks.
         dt: Length of the present step.
         snes: PETSc's nonlinear solver, with the options prefix ``fe2_macro_``.
-        norms: Norms of the residual in the last solve.
+        fields: The fields of the unknown.
+        norms: Norms of the residual in the last solve; for an unknown of several fields, whose residuals have
+            different units, relative to the forces of the field that is worst.
         before_evaluation: Called on all ranks before the micro models are evaluated; collective. An error
             that it raises ends the solve.
     """
@@ -106,11 +101,11 @@ class MacroProblem:
         self.unknowns = int(self._vector.size)
         self._counts = Evaluation(0, 0, 0.0)
         self.dt = 0.0
+        self.fields = Fields(unknown)
+        self._forces = Forces(self.fields)
         self.norms: list[float] = []
         self.before_evaluation: Callable[[], None] | None = None
         self._failure: BaseException | None = None
-        self._refusals: list[MicroSolveError] = []
-        self._force = self._largest_force = 0.0
         self._options = SolverOptions(petsc_options or {})
         self._is_set_up = False
         self._set_up()
@@ -136,9 +131,9 @@ class MacroProblem:
             self._set_up()
         if self._rate is not None:
             self._rate.begin(dt)
-        self._begin(dt)
         before = self.unknown.x.array.copy()
         fem_petsc.assign(self.unknown, self._solution)
+        self._begin(dt)
         try:
             with phase("macro solve"):
                 return self._iterate()
@@ -204,27 +199,41 @@ class MacroProblem:
         own = [model.report() for model in models if isinstance(model, ReportingModel)]
         return merged(report for part in self.comm.allgather(own) for report in part)
 
-    def reaction(self, support: fem.DirichletBC | Sequence[fem.DirichletBC]) -> Array:
+    def reaction(
+        self, support: fem.DirichletBC | Sequence[fem.DirichletBC], field: str | int | None = None
+    ) -> Array:
         """Sum of the residual over the degrees of freedom of a support, by component; collective.
 
-        Without other forces there this is the force that the support exerts on the body.
+        Without other forces there this is the force that the support exerts on the body, or what flows in.
 
         Args:
             support: A boundary condition, or the several that make one support.
+            field: Name or number of the field whose components are wanted; all fields that the support
+                constrains by default, one after the other.
 
         Returns:
-            Shape (components of the unknown,); components that are not constrained are zero.
+            Shape (components,); components that are not constrained are zero.
+
+        Raises:
+            InputError: The unknown has no such field.
         """
-        block = self.unknown.function_space.dofmap.index_map_bs
-        sums = np.zeros(block)
-        own = _owned_dofs([support] if isinstance(support, fem.DirichletBC) else support)
-        np.add.at(sums, own % block, self._internal.array[own])
-        total = np.empty_like(sums)
-        self.comm.Allreduce(sums, total)
-        return total
+        found = self.reactions(support)
+        if field is not None:
+            number = self.fields.number(field)
+            return found.get(self.fields.names[number], np.zeros(self.fields.sizes[number]))
+        return np.concatenate([np.zeros(0), *found.values()])
+
+    def reactions(self, support: fem.DirichletBC | Sequence[fem.DirichletBC]) -> dict[str, Array]:
+        """As :meth:`reaction`, by the name of each field that the support constrains; collective."""
+        dofs = _owned_dofs([support] if isinstance(support, fem.DirichletBC) else support)
+        sums = self.fields.sums(self._internal.array, dofs)
+        return {self.fields.names[k]: sums[k] for k in self.fields.among(dofs)}
 
     def _begin(self, dt: float) -> None:
-        self.dt, self.norms, self._failure, self._refusals = dt, [], None, []
+        self.dt, self.norms, self._failure = dt, [], None
+        self._forces.begin(self._solution.array.copy(), _owned_dofs(self.bcs))
+        if self._search is not None:
+            self._search.failed = False
         self._starts = True
 
     def _iterate(self) -> int:
@@ -240,7 +249,7 @@ class MacroProblem:
                 self._options.tell_unused()
             self._copy_to_unknown(self._solution)
             is_round_off = reason == PETSc.SNES.ConvergedReason.CONVERGED_SNORM_RELATIVE
-            if not self._polish() or is_round_off or self._residual_norm() <= self._tolerance():
+            if not self._polish() or is_round_off or self._is_balanced():
                 return iterations
         raise self._diverged(int(PETSc.SNES.ConvergedReason.DIVERGED_MAX_IT))
 
@@ -251,22 +260,16 @@ class MacroProblem:
             self._counts += law.evaluate(self.dt, Request("polish"))
         return bool(adaptive)
 
-    def _residual_norm(self) -> float:
+    def _is_balanced(self) -> bool:
         self._assemble(self.snes, self._solution, self._vector)
-        return float(self._vector.norm())
-
-    def _tolerance(self) -> float:
         rtol, atol, _, _ = self.snes.getTolerances()
-        return max(atol, rtol * max(self._force, self.norms[0]))
+        return self._forces.balances(self._vector.array, rtol, atol)
 
     def _request(self, law: HomogenizedLaw) -> Request:
         """What a law's cells have to deliver: no more digits than the macroscopic residual warrants."""
         if not law.adaptive:
             return EXACT
-        # against the largest forces so far: where nothing acts any more, noise is all there is
-        scale = max(self._largest_force, *self.norms[:1], np.finfo(float).tiny)
-        error = self.norms[-1] / scale if self.norms else 1.0
-        return Request("approach", min(_MICRO_LOOSEST, _MICRO_SHARE * error))
+        return Request("approach", min(_MICRO_LOOSEST, _MICRO_SHARE * self._forces.error()))
 
     def _anticipate(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
         """Look at the first step of the iteration, so that cells that unload on it answer elastically."""
@@ -294,7 +297,19 @@ class MacroProblem:
         self.snes.setJacobian(self._assemble_jacobian, self._matrix)
         self.snes.setConvergenceTest(self._converged)
         self._options.configure(self.snes)
+        own = self.snes.getLineSearch().getType() == LINE_SEARCH
+        self._search = LineSearch(self.snes, self._growth, self._keep) if own else None
         self._is_set_up = True
+
+    def _growth(self, trial: PETSc.Vec, residual: PETSc.Vec) -> float:
+        """How much larger the residual of a trial is than the last one."""
+        self.snes.computeFunction(trial, residual)
+        if self._failure is not None:
+            return np.inf
+        return self._forces.growth(residual.array, trial, self._matrix)
+
+    def _keep(self, error: BaseException) -> None:
+        self._failure = self._failure or error
 
     def _assemble_residual(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
         try:
@@ -308,8 +323,8 @@ class MacroProblem:
         except MicroSolveError as error:
             # the same on all ranks: SNES's line search may still find a shorter step that works
             self._failure = error
-            self._refusals.append(error)
-            set_domain_error(snes)
+            if self._search is None or not self.norms:
+                set_domain_error(snes)
             b.set(np.inf)
             return
         except BaseException as error:  # an interrupt too: PETSc would hide which error it was
@@ -331,9 +346,7 @@ class MacroProblem:
             local.set(0.0)
         fem_petsc.assemble_vector(self._internal, self._residual_form)
         self._internal.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
-        own = _owned_dofs(self.bcs)
-        self._force = float(np.sqrt(self.comm.allreduce(float(np.sum(self._internal.array[own] ** 2)))))
-        self._largest_force = max(self._largest_force, self._force)
+        self._forces.measure(self._internal.array)
 
     def _assemble_jacobian(self, snes: PETSc.SNES, x: PETSc.Vec, J: PETSc.Mat, P: PETSc.Mat) -> None:
         with phase("macro assembly"):
@@ -342,23 +355,20 @@ class MacroProblem:
             J.assemble()
 
     def _converged(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
-        norm = norms[2]
-        self.norms.append(norm)
-        refusals, self._refusals = self._refusals, []
-        max_iterations = snes.getTolerances()[3]
-        if not np.isfinite(norm):
-            return int(PETSc.SNES.ConvergedReason.DIVERGED_FNORM_NAN)
-        if norm <= self._tolerance():
-            return int(PETSc.SNES.ConvergedReason.CONVERGED_FNORM_RELATIVE)
-        if iteration and norms[1] <= _ROUND_OFF * norms[0]:
+        reasons = PETSc.SNES.ConvergedReason
+        rtol, atol, _, max_iterations = snes.getTolerances()
+        if not np.isfinite(norms[2]):
+            return int(reasons.DIVERGED_FNORM_NAN)
+        if self._search is not None and self._search.failed:
+            return int(reasons.DIVERGED_LINE_SEARCH)
+        self._forces.append(self._vector.array, self._solution, self._matrix if iteration else None)
+        self.norms.append(self._forces.size())
+        if self._forces.balances(self._vector.array, rtol, atol):
+            return int(reasons.CONVERGED_FNORM_RELATIVE)
+        if self._forces.is_settled(self._vector.array, rtol, atol):
             # where nothing acts any more there is no force to compare with, and the residual is round-off
-            return int(PETSc.SNES.ConvergedReason.CONVERGED_SNORM_RELATIVE)
-        if len(refusals) > _MOST_REFUSALS:
-            self._failure = refusals[-1]
-            return int(PETSc.SNES.ConvergedReason.DIVERGED_LINE_SEARCH)
-        if iteration >= max_iterations:
-            return int(PETSc.SNES.ConvergedReason.DIVERGED_MAX_IT)
-        return 0
+            return int(reasons.CONVERGED_SNORM_RELATIVE)
+        return int(reasons.DIVERGED_MAX_IT) if iteration >= max_iterations else 0
 
     def _copy_to_unknown(self, x: PETSc.Vec) -> None:
         x.ghostUpdate(addv=PETSc.InsertMode.INSERT, mode=PETSc.ScatterMode.FORWARD)
@@ -368,8 +378,10 @@ class MacroProblem:
         self.unknown.x.array[:] = values
 
     def _diverged(self, reason: int) -> Fe2Error:
-        norms = ", ".join(f"{norm:.2e}" for norm in self.norms[-6:])
-        text = f"the macroscopic Newton iteration did not converge (SNES reason {reason}), residuals {norms}"
+        text = (
+            f"the macroscopic Newton iteration did not converge (SNES reason {reason}), "
+            f"residuals {self._forces.described()}"
+        )
         if isinstance(self._failure, MicroSolveError):
             return self._failure
         error = MacroSolveError(text)

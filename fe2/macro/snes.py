@@ -1,4 +1,4 @@
-"""PETSc's SNES for the macroscopic problem: its options, and the one function that petsc4py does not bind."""
+"""PETSc's SNES for the macroscopic problem: its options, and what petsc4py does not bind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fe2.petsc_errors import set_from_options
 OPTIONS_PREFIX = "fe2_macro_"
 
 _DEFAULTS: dict[str, Any] = {
-    "snes_linesearch_type": "bt",
+    "snes_linesearch_type": "shell",
     "snes_rtol": 1e-8,
     "snes_max_it": 25,
     "ksp_type": "preonly",
@@ -78,9 +78,10 @@ class SolverOptions:
 
 def set_domain_error(snes: PETSc.SNES) -> None:
     """Tell SNES that the residual is not defined here: its line search then tries a shorter step."""
-    _petsc().SNESSetFunctionDomainError(ctypes.c_void_p(snes.handle))
+    petsc_library().SNESSetFunctionDomainError(ctypes.c_void_p(snes.handle))
 
 
 @functools.cache
-def _petsc() -> ctypes.CDLL:
+def petsc_library() -> ctypes.CDLL:
+    """PETSc's C interface."""
     return ctypes.CDLL(str(fem_petsc.get_petsc_lib()))

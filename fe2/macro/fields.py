@@ -1,0 +1,124 @@
+"""The fields of a macroscopic unknown: what has units of its own is never added to what has others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from dolfinx import fem
+from petsc4py import PETSc
+
+from fe2.errors import InputError
+
+Array = npt.NDArray[np.float64]
+Dofs = npt.NDArray[np.int32]
+
+
+class Fields:
+    """The parts of a mixed unknown, such as displacement and temperature; any other unknown is one field.
+
+    Attributes:
+        names: Name of each field: that of the unknown, numbered in a mixed one, as in the results.
+        sizes: Number of components of each field.
+    """
+
+    def __init__(self, unknown: fem.Function) -> None:
+        """Find this rank's own degrees of freedom of each field.
+
+        Args:
+            unknown: The macroscopic unknown.
+        """
+        space = unknown.function_space
+        self._comm = space.mesh.comm
+        self._owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
+        found = list(_leaves(space, unknown.name))
+        self.names = tuple(name for name, *_ in found)
+        self.sizes = tuple(components for *_, components in found)
+        # field and component of every own degree of freedom
+        self._field, self._component = np.zeros((2, self._owned), dtype=np.int32)
+        for number, (_, dofs, components) in enumerate(found):
+            own = dofs < self._owned
+            self._field[dofs[own]] = number
+            self._component[dofs[own]] = (np.arange(len(dofs)) % components)[own]
+
+    def __len__(self) -> int:
+        """Number of fields."""
+        return len(self.names)
+
+    def norms(self, values: Array) -> Array:
+        """Euclidean norm of each field's part of a vector, shape (fields,); collective.
+
+        Args:
+            values: Entries of this rank's own degrees of freedom, shape (owned,).
+        """
+        squares = np.bincount(self._field, values**2, minlength=len(self))
+        return np.sqrt(self._summed(squares))
+
+    def sums(self, values: Array, dofs: Dofs) -> list[Array]:
+        """Sums over some degrees of freedom, shape (components,) for each field; collective."""
+        parts = [np.zeros(size) for size in self.sizes]
+        for number, part in enumerate(parts):
+            mine = dofs[self._field[dofs] == number]
+            np.add.at(part, self._component[mine], values[mine])
+        return [self._summed(part) for part in parts]
+
+    def among(self, dofs: Dofs) -> list[int]:
+        """Numbers of the fields to which some degrees of freedom belong, on any rank; collective."""
+        if len(self) == 1:
+            return [0]
+        counts = self._summed(np.bincount(self._field[dofs], minlength=len(self)).astype(np.float64))
+        return np.flatnonzero(counts).tolist()
+
+    def number(self, field: str | int) -> int:
+        """Number of a field.
+
+        Raises:
+            InputError: There is no such field.
+        """
+        choices: Sequence[str | int] = self.names if isinstance(field, str) else range(len(self))
+        if field not in choices:
+            raise InputError(f"field = {field!r} is not one of the unknown's: {', '.join(self.names)}")
+        return choices.index(field)
+
+    def actions(self, matrix: PETSc.Mat, change: PETSc.Vec) -> tuple[Array, Array]:
+        r"""Forces on each field by a change of the others, and the size of their terms; collective.
+
+        Returns:
+            The largest :math:`\|J_{fg}\,\delta u_g\|` over the other fields g, and
+            :math:`\|\,|J|\,|\delta u|\,\|_f`, each of shape (fields,).
+        """
+        image, part = matrix.createVecLeft(), change.duplicate()
+        exerted = np.zeros(len(self))
+        for other in range(len(self)):
+            part.array[:] = np.where(self._field == other, change.array, 0.0)
+            matrix.mult(part, image)
+            norms = self.norms(image.array)
+            norms[other] = 0.0
+            exerted = np.maximum(exerted, norms)
+        rows, columns, values = matrix.getValuesCSR()
+        sizes = PETSc.Mat().createAIJ(matrix.getSizes(), csr=(rows, columns, np.abs(values)), comm=self._comm)
+        part.array[:] = np.abs(change.array)
+        sizes.mult(part, image)
+        terms = self.norms(image.array)
+        for temporary in (sizes, image, part):
+            temporary.destroy()
+        return exerted, terms
+
+    def _summed(self, values: Array) -> Array:
+        total = np.empty_like(values)
+        self._comm.Allreduce(values, total)
+        return total
+
+
+def _leaves(space: fem.FunctionSpace, name: str) -> Iterator[tuple[str, Dofs, int]]:
+    """Name, degrees of freedom and number of components of each field."""
+    if not space.ufl_element().is_mixed:
+        nodes, components = space.dofmap.index_map, space.dofmap.index_map_bs
+        count = (nodes.size_local + nodes.num_ghosts) * components
+        yield name, np.arange(count, dtype=np.int32), components
+        return
+    for number in range(space.num_sub_spaces):
+        part, dofs = space.sub(number).collapse()
+        for inner, own, components in _leaves(part, f"{name}_{number}"):
+            yield inner, np.ravel(dofs).astype(np.int32)[own], components
