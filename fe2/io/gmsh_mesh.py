@@ -16,8 +16,8 @@ from mpi4py import MPI
 from fe2.errors import InputError
 from fe2.micro.cell_checks import Geometry, check_elements
 from fe2.msh.distribution import distribute
-from fe2.msh.file import read_msh
 from fe2.msh.mesh_data import MeshData, Part, cells_of_file, facets_of_file
+from fe2.msh.read import read_mesh_file
 from fe2.parallel import on_root, raise_together
 
 
@@ -91,7 +91,7 @@ def read_mesh(
     """
 
     def load() -> tuple[MeshData, Part]:
-        file = read_msh(path)
+        file = read_mesh_file(path)
         data = cells_of_file(file)
         return data, facets_of_file(file, data)
 

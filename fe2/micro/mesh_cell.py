@@ -11,8 +11,8 @@ from mpi4py import MPI
 from fe2.errors import InputError
 from fe2.micro.cell import Cell, make_cell
 from fe2.msh.distribution import distribute
-from fe2.msh.file import read_msh
 from fe2.msh.mesh_data import cells_of_file
+from fe2.msh.read import read_mesh_file
 from fe2.parallel import on_root
 
 
@@ -39,7 +39,7 @@ def read_cell(
         InputError: On all ranks: the file cannot be read, or does not hold a cell (see
             :func:`~fe2.micro.cell.make_cell`). The message names the file, the entity and coordinates.
     """
-    data = on_root(comm, lambda: cells_of_file(read_msh(path), phases))
+    data = on_root(comm, lambda: cells_of_file(read_mesh_file(path), phases))
     mesh, tags, labels, names = distribute(comm, data)
     index = {number: i for i, number in enumerate(names.values())}
     indices = np.array([index[tag] for tag in tags.tolist()], dtype=np.int32)

@@ -1,4 +1,4 @@
-"""From a .msh file to DOLFINx's arrays: one type of element, one physical group for each."""
+"""From a mesh file to DOLFINx's arrays: one type of element, one physical group for each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from dolfinx import cpp
 from scipy.sparse import csr_array
 
 from fe2.errors import InputError, place
-from fe2.msh.file import Elements, MshFile
+from fe2.msh.file import Elements, MeshFile
+from fe2.msh.topology import Connectivity, check_topology
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -71,7 +72,7 @@ class MeshData:
     cells: Part
 
 
-def cells_of_file(file: MshFile, groups: Mapping[str, str | int] | None = None) -> MeshData:
+def cells_of_file(file: MeshFile, groups: Mapping[str, str | int] | None = None) -> MeshData:
     """The elements of the highest dimension in a file.
 
     Args:
@@ -92,21 +93,27 @@ def cells_of_file(file: MshFile, groups: Mapping[str, str | int] | None = None) 
         _refuse(
             file,
             f"{_describe(file, elements, left_out[0])} belongs to {wanted}, as do {len(left_out) - 1} more: "
-            "every element needs exactly one",
+            "every element needs exactly one; gmsh's Mesh.SaveAll = 0 leaves those without a group out",
         )
-    rows, inverse = np.unique(elements.nodes[chosen], return_inverse=True)
+    nodes = elements.nodes[chosen]
+    nodes = nodes[:, cpp.io.perm_vtk(dolfinx.mesh.to_type(cell), nodes.shape[1])]
+    try:
+        check_topology(
+            Connectivity(cell, order, nodes, file.numbers, lambda k: _describe(file, elements, chosen[k]))
+        )
+    except InputError as error:
+        _refuse(file, str(error))
+    rows, inverse = np.unique(nodes, return_inverse=True)
     points = file.points[rows]
     height = np.abs(points[:, 2] - points[0, 2])
     if elements.dim == 2 and height.max() > 1e-10 * np.ptp(points[:, :2]):
         off = points[int(np.argmax(height))]
         _refuse(file, f"node at {place(off)} lies off the plane z = {points[0, 2]:g} of a surface mesh")
-    nodes = inverse.reshape(len(chosen), -1)
-    nodes = nodes[:, cpp.io.perm_vtk(dolfinx.mesh.to_type(cell), nodes.shape[1])]
-    part = _part(elements, chosen, nodes, names)
+    part = _part(elements, chosen, inverse.reshape(len(chosen), -1), names)
     return MeshData(cell, order, np.ascontiguousarray(points[:, : elements.dim]), rows, part)
 
 
-def facets_of_file(file: MshFile, data: MeshData) -> Part:
+def facets_of_file(file: MeshFile, data: MeshData) -> Part:
     """The elements of one dimension less than the mesh that belong to physical groups.
 
     Raises:
@@ -131,14 +138,16 @@ def facets_of_file(file: MshFile, data: MeshData) -> Part:
     nodes = np.minimum(np.searchsorted(data.rows, rows), size - 1)
     cells = data.cells.nodes[:, : _vertices(data.cell)]
     shared = _incidence(nodes[:, :width], size) @ _incidence(cells, size).T
-    stray = (shared.max(axis=1).toarray().ravel() < width) | (data.rows[nodes] != rows).any(axis=1)
+    ordered = np.sort(rows, axis=1)
+    stray = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    stray |= (shared.max(axis=1).toarray().ravel() < width) | (data.rows[nodes] != rows).any(axis=1)
     if stray.any():
         side = _describe(file, elements, chosen[int(np.argmax(stray))])
         _refuse(file, f"{side} is not a side of any {data.cell}")
     return _part(elements, chosen, nodes, names)
 
 
-def _highest(file: MshFile) -> Elements:
+def _highest(file: MeshFile) -> Elements:
     dim = max([e.dim for e in file.elements] + [dim for dim, _ in file.names], default=0)
     found = [e for e in file.elements if e.dim == dim]
     if dim < 2:
@@ -164,7 +173,7 @@ def _highest(file: MshFile) -> Elements:
     return rarest
 
 
-def _chosen(file: MshFile, dim: int, wanted: Mapping[str, str | int] | None) -> dict[str, int]:
+def _chosen(file: MeshFile, dim: int, wanted: Mapping[str, str | int] | None) -> dict[str, int]:
     """Group numbers by name, each with at least one element."""
     declared = {number: name for (d, number), name in sorted(file.names.items()) if d == dim}
     chosen: dict[str, int] = {}
@@ -189,7 +198,7 @@ def _chosen(file: MshFile, dim: int, wanted: Mapping[str, str | int] | None) -> 
     return chosen
 
 
-def _in_groups(file: MshFile, elements: Elements, names: Mapping[str, int]) -> tuple[Ints, Ints]:
+def _in_groups(file: MeshFile, elements: Elements, names: Mapping[str, int]) -> tuple[Ints, Ints]:
     """Rows of the elements in the chosen groups, each of which has one, and rows of those in none."""
     _, which = np.unique(np.sort(elements.nodes, axis=1), axis=0, return_inverse=True)
     which = which.ravel()
@@ -200,6 +209,8 @@ def _in_groups(file: MshFile, elements: Elements, names: Mapping[str, int]) -> t
         known = {number: name for name, number in names.items()}
         rows = np.flatnonzero(wanted & (which == which[again[0]]))
         first, second = (known[number] for number in elements.groups[rows[:2]].tolist())
+        if first == second:
+            _refuse(file, f"{_describe(file, elements, rows[1])} is listed twice in '{first}'")
         _refuse(
             file,
             f"{_describe(file, elements, rows[0])} is in the physical group '{first}' and again in "
@@ -225,7 +236,7 @@ def _vertices(cell: str) -> int:
     return count
 
 
-def _describe(file: MshFile, elements: Elements, row: int) -> str:
+def _describe(file: MeshFile, elements: Elements, row: int) -> str:
     name, nodes = elements.type, elements.nodes[row]
     if name in _TYPES:
         name, _ = _TYPES[name]
@@ -234,5 +245,5 @@ def _describe(file: MshFile, elements: Elements, row: int) -> str:
     return f"{name} {elements.numbers[row]} of {_ENTITIES[elements.dim]} {elements.entities[row]} at {at}"
 
 
-def _refuse(file: MshFile, reason: str) -> NoReturn:
+def _refuse(file: MeshFile, reason: str) -> NoReturn:
     raise InputError(f"{file.path}: {reason}")

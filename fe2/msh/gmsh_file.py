@@ -1,0 +1,88 @@
+"""Reads gmsh's .msh files of version 4.1 and 2.2, text and binary, without gmsh.
+
+The format: gmsh.info/doc/texinfo/gmsh.html, "MSH file format".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from fe2.errors import InputError
+from fe2.msh.file import Elements, MeshFile
+from fe2.msh.gmsh_22 import elements_22, nodes_22
+from fe2.msh.gmsh_41 import elements_41, entity_groups, nodes_41
+from fe2.msh.gmsh_sections import format_of, sections_of
+from fe2.msh.gmsh_types import TYPES, VTK_ORDER, Rows
+
+Ints = npt.NDArray[np.int64]
+
+
+def parse_gmsh(path: str, data: bytes) -> MeshFile:
+    """What a .msh file holds.
+
+    Args:
+        path: Where it was read.
+        data: Its content.
+
+    Raises:
+        InputError: The file is truncated or damaged, or of a version that is not read.
+    """
+    sections = sections_of(data)
+    form = format_of(sections["MeshFormat"])
+    names = _group_names(sections.get("PhysicalNames", b""))
+    if form.version == "2.2":
+        numbers, points = nodes_22(sections, form)
+        rows = elements_22(sections["Elements"], form)
+    else:
+        groups = entity_groups(sections, form)
+        numbers, points = nodes_41(sections["Nodes"], form)
+        rows = elements_41(sections["Elements"], form, groups)
+    order = np.argsort(numbers, kind="stable")
+    again = np.flatnonzero(np.diff(numbers[order]) == 0)
+    if len(again):
+        raise InputError(f"node {numbers[order][again[0]]} is defined twice")
+    return MeshFile(path, points, numbers, tuple(_by_type(rows, numbers, order)), names)
+
+
+def _by_type(rows: Iterable[Rows], numbers: Ints, order: Ints) -> Iterable[Elements]:
+    parts: dict[int, list[Rows]] = {}
+    for row in rows:
+        parts.setdefault(row.type, []).append(row)
+    known = numbers[order]
+    for type_, found in parts.items():
+        name, dim, _ = TYPES[type_]
+        number, group, entity, nodes = (
+            np.concatenate(columns) for columns in list(zip(*found, strict=True))[1:]
+        )
+        at = np.minimum(np.searchsorted(known, nodes), max(len(known) - 1, 0))
+        missing = known[at] != nodes if len(known) else np.ones_like(nodes, dtype=bool)
+        if missing.any():
+            row, column = np.argwhere(missing)[0]
+            raise InputError(
+                f"element {number[row]} uses node {nodes[row, column]}, which $Nodes does not define"
+            )
+        nodes = order[at][:, VTK_ORDER.get(name, range(nodes.shape[1]))]
+        yield Elements(name, dim, nodes, np.abs(group), entity, number)  # negative: reversed orientation
+
+
+def _group_names(section: bytes) -> dict[tuple[int, int], str]:
+    """Names of the physical groups by (dimension, number)."""
+    names: dict[tuple[int, int], str] = {}
+    for line in section.decode("utf-8", "replace").splitlines()[1:]:
+        entries = line.split(maxsplit=2)
+        if not entries:
+            continue
+        try:
+            dim, number, name = int(entries[0]), int(entries[1]), entries[2].strip()
+        except (ValueError, IndexError) as error:
+            raise InputError(
+                f"section $PhysicalNames holds the line {line!r}: no group and its name"
+            ) from error
+        quoted = name.startswith('"') and name.endswith('"')
+        if not (quoted and 0 <= dim <= 3 and abs(number) < 2**31 and len(name) > 1 and name.isprintable()):
+            raise InputError(f"section $PhysicalNames holds the line {line!r}: no group and its name")
+        names[dim, number] = name[1:-1]
+    return names
