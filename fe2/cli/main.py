@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -14,6 +13,7 @@ import click
 from fe2.cli.petsc_files import leave_out_working_directory
 from fe2.cli.ranks import first_rank, single_rank
 from fe2.cli.signals import STOPPED
+from fe2.cli.streams import surviving_streams
 from fe2.cli.warned import told_warnings
 from fe2.errors import Fe2Error, RunInterruptedError
 
@@ -21,6 +21,9 @@ _COMMANDS = (
     *("homogenize", "run", "check", "material", "linear-range", "reduce", "sample", "size-study", "scales"),
     *("mesh", "show", "report", "replay", "new", "schema", "info"),
 )
+
+_WRITE_FILES = ("run", "sample", "reduce", "mesh", "report", "new")
+"""Commands whose results are files, and which print only how they get on."""
 
 _EPILOG = """\b
 Start here:
@@ -102,6 +105,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands behind `fe2`; that of this process by default.
     """
     leave_out_working_directory()
+    with surviving_streams() as output:
+        status = _run(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return 1 if status == 0 and output.is_lost and _prints_results(given) else status
+
+
+def _prints_results(arguments: Sequence[str]) -> bool:
+    """Whether what a command found stands in no file."""
+    named = {"-o", "--output"} & set(arguments)
+    in_files = named or any(name in _WRITE_FILES for name in arguments[:1])
+    return not in_files or bool({"--json", "--dry-run"} & set(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         with told_warnings(_say):
             result = fe2_command.main(arguments, prog_name="fe2", standalone_mode=False)
@@ -115,11 +132,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.exceptions.Abort):
         _say("interrupted")
         return 130
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # nobody reads: not even the last flush
-        return 1
     except Fe2Error as error:
         if not (error.collective or single_rank()):
             raise  # the other ranks would wait for ever: the excepthook ends them

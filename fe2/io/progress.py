@@ -56,7 +56,7 @@ class Progress:
     def __enter__(self) -> Self:
         """Start the clock, and the live bar where there is a terminal."""
         self._start = time.perf_counter()
-        if self._speaks and sys.stdout.isatty():
+        if self._speaks and sys.stdout is not None and sys.stdout.isatty():
             console = Console(highlight=False)
             if not console.is_dumb_terminal:
                 # refreshed by hand: a thread would compete with the solver for the processor
@@ -152,7 +152,10 @@ class Progress:
         if self._live is not None:
             self._live.console.print(Text(line), soft_wrap=True)
         elif self._speaks:
-            print(line, flush=True)
+            try:
+                print(line, flush=True)
+            except (OSError, UnicodeEncodeError):
+                self._speaks = False  # nobody can read it: no reason to end a run
 
     def _refresh(self) -> None:
         if self._live is None:
