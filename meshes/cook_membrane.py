@@ -7,7 +7,8 @@ from typing import Literal
 
 import gmsh
 
-from .checks import checked_output, require, require_count, require_positive
+from . import parameters
+from .checks import checked_output
 from .command_line import run
 from .gmsh_model import add_group, generate, gmsh_model, write_model
 
@@ -46,11 +47,10 @@ def cook_membrane(
     Raises:
         ValueError: A parameter is out of range.
     """
-    path = checked_output(path, order)
-    require_positive(width=width, left=left, right=right)
-    require_count("nx", nx, 1)
-    require_count("ny", ny, 1)
-    require(elements in ("simplex", "tensor"), "elements", elements, "must be 'simplex' or 'tensor'")
+    path = checked_output(path)
+    parameters.cook_membrane(
+        width=width, left=left, right=right, nx=nx, ny=ny, elements=elements, order=order
+    )
     with gmsh_model(path.stem):
         kernel = gmsh.model.geo
         corners = [(0.0, 0.0), (1.0, left / width), (1.0, (left + right) / width), (0.0, left / width)]

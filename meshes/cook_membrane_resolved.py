@@ -9,7 +9,8 @@ import gmsh
 import numpy as np
 import numpy.typing as npt
 
-from .checks import checked_output, checked_size, require, require_fraction, require_positive
+from . import parameters
+from .checks import checked_output
 from .command_line import run
 from .gmsh_model import (
     add_group,
@@ -44,8 +45,9 @@ def cook_membrane_resolved(
 
     .. math:: r = a \sqrt{f / \pi}, \qquad f < \pi / 4.
 
-    Groups are the phases "matrix" and "fibre", and the sides "left", "right", "bottom" and "top". Where the
-    boundary cuts off so little that curved elements come out inverted, elements are made smaller.
+    Groups are the phases "matrix" and "fibre", and the sides "left", "right", "bottom" and "top". The sides
+    cut fibres, so that their fraction in the membrane is not f; nodes of the interfaces lie on the circles.
+    Where the boundary cuts off so little that curved elements come out inverted, elements are made smaller.
 
     Args:
         path: File to write, ending in .msh.
@@ -65,11 +67,11 @@ def cook_membrane_resolved(
         ValueError: A parameter is out of range.
         RuntimeError: gmsh could not make a valid mesh of it.
     """
-    path = checked_output(path, order)
-    require_positive(spacing=spacing, width=width, left=left, right=right)
-    require_fraction(fraction, math.pi / 4, "the fibres touch")
-    require(spacing <= width, "spacing", spacing, f"must be at most the width {width:.6g}")
-    size = checked_size(size, (spacing,)) / spacing
+    path = checked_output(path)
+    size = parameters.cook_membrane_resolved(
+        spacing=spacing, fraction=fraction, width=width, left=left, right=right, size=size, order=order
+    )
+    size /= spacing
     radius = math.sqrt(fraction / math.pi)
     corners = np.array([(0.0, 0.0), (width, left), (width, left + right), (0.0, left)]) / spacing
     centres = fibre_centres(corners, radius)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from .checks import checked_output, require_fraction, require_positive
+from . import parameters
+from .checks import checked_output
 from .command_line import run
-from .inclusions import fibre_cell, write_inclusions
+from .inclusions import write_inclusions
 
 
 def hexagonal_array(
@@ -31,14 +29,16 @@ def hexagonal_array(
 
     .. math:: r = a \sqrt{\frac{\sqrt 3 f}{2 \pi}}, \qquad f < \frac{\pi}{2 \sqrt 3}.
 
-    The fraction of the mesh is below f by O(size²) for order 1 and by O(size⁴) for order 2.
+    Nodes are then moved so that the elements of the fibres have exactly the fraction f: straight or quadratic
+    elements within the circles would fall short of it by O(size²) or O(size⁴).
 
     Args:
         path: File to write, ending in .msh.
-        fraction: Volume fraction of the fibres, below pi/(2 sqrt(3)).
+        fraction: Volume fraction of the fibres, up to 0.9980 of pi/(2 sqrt(3)), where they touch.
         length: Short edge of the cell, the distance of neighbouring fibres.
         dim: 2 for the cross-section, 3 for a cell with fibres of the given depth.
-        depth: Edge length along the fibres where dim = 3; three elements by default.
+        depth: Edge length along the fibres where dim = 3, three layers of elements or more; by default
+            three times `size`.
         size: Target element size; a twelfth of the edge by default.
         order: Order of the geometry, 1 or 2 (curved interfaces).
         binary: Write a binary file instead of ASCII.
@@ -50,14 +50,11 @@ def hexagonal_array(
         ValueError: A parameter is out of range.
         RuntimeError: gmsh could not make a valid mesh of it.
     """
-    path = checked_output(path, order)
-    require_positive(length=length)
-    require_fraction(fraction, math.pi / (2.0 * math.sqrt(3.0)), "the fibres touch")
-    height = math.sqrt(3.0) * length
-    period, size = fibre_cell((length, height), dim, depth, size)
-    radius = length * math.sqrt(math.sqrt(3.0) * fraction / (2.0 * math.pi))
-    centres = np.array([[0.0, 0.0], [length / 2, height / 2]])
-    return write_inclusions(path, period, centres, radius, "fibre", size=size, order=order, binary=binary)
+    path = checked_output(path)
+    inclusions = parameters.hexagonal_array(
+        fraction=fraction, length=length, dim=dim, depth=depth, size=size, order=order
+    )
+    return write_inclusions(path, inclusions, "fibre", order=order, binary=binary)
 
 
 if __name__ == "__main__":

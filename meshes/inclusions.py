@@ -3,81 +3,71 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 
 import gmsh
 import numpy as np
 import numpy.typing as npt
 
-from .checks import checked_size, require, require_positive
-from .gmsh_model import add_group
+from .exact_fraction import narrowest_gap, stretched, volume_of
+from .gmsh_model import add_group, element_nodes
+from .parameters import Inclusions
 from .periodic_cell import write_periodic_cell
 from .periodic_images import images
 from .size_field import SizeField
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 
-def write_inclusions(
-    path: Path,
-    period: FloatArray,
-    centres: FloatArray,
-    radius: float,
-    phase: str,
-    *,
-    size: float,
-    order: int,
-    binary: bool,
-) -> Path:
+def write_inclusions(path: Path, inclusions: Inclusions, phase: str, *, order: int, binary: bool) -> Path:
     """Mesh and write a box with discs, fibres along the third axis, or spheres, continued periodically.
+
+    Nodes are moved so that the elements of the inclusions have the wanted volume fraction.
 
     Args:
         path: File to write.
-        period: Edge lengths of the box, shape (dim,).
-        centres: Shape (n, 2) for discs (dim = 2) and fibres (dim = 3), (n, 3) for spheres.
-        radius: Of all inclusions.
+        inclusions: The box and the balls in it, and the depth of fibres.
         phase: Physical group of the inclusions; the rest is "matrix".
-        size: Target element size, diminished towards gaps that are narrower.
         order: Polynomial order of the geometry.
         binary: Whether the file is binary.
 
     Returns:
         The path.
     """
-    scale = period.max()
-    unit, section = period / scale, period[: centres.shape[1]] / scale
-    unit_centres = wrapped_centres(centres / scale, radius / scale, section)
-    size_field = SizeField(unit, *narrow_gaps(unit_centres, radius / scale, section, size / scale))
+    period = inclusions.period
+    scale, dim = float(period.max()), len(period)
+    unit, radius, centres = period / scale, inclusions.radius / scale, inclusions.centres / scale
+    size = inclusions.size / scale
+    if order == 1:  # what polygons lack and are stretched by, size² / 12 r, has to fit into the gaps
+        size = min(size, math.sqrt(3.0 * radius * narrowest_gap(centres, radius, unit)))
+    in_box = wrapped_centres(centres, radius, unit)
+    size_field = SizeField(unit, *small_elements(in_box, radius, unit, size))
+    pieces: list[int] = []
 
     def build() -> None:
-        matrix, inclusions = add_geometry(unit, unit_centres, radius / scale)
-        add_group(len(period), matrix, "matrix")
-        add_group(len(period), inclusions, phase)
+        matrix, pieces[:] = add_geometry(unit, in_box, radius)
+        add_group(dim, matrix, "matrix")
+        add_group(dim, pieces, phase)
+
+    def adjust(tags: IntArray, nodes: FloatArray) -> FloatArray:
+        kinds, parts = zip(*(element_nodes(tags, dim, piece) for piece in pieces), strict=True)
+        volume = volume_of(kinds[0], np.concatenate(parts), dim)
+        target = inclusions.fraction * float(unit.prod())
+        return stretched(nodes, centres, radius, unit, size, volume, target)
 
     return write_periodic_cell(
-        path, build, period.tolist(), size=size, order=order, binary=binary, size_field=size_field
+        path,
+        build,
+        period.tolist(),
+        size=size * scale,
+        order=order,
+        binary=binary,
+        size_field=size_field,
+        adjust=adjust,
+        layers=inclusions.layers,
     )
-
-
-def fibre_cell(
-    section: tuple[float, float], dim: int, depth: float | None, size: float | None
-) -> tuple[FloatArray, float]:
-    """Period and element size of a cell with fibres along the third axis, three elements deep unless given.
-
-    Raises:
-        ValueError: Dimension, depth or size are out of range.
-    """
-    require(dim in (2, 3), "dim", dim, "must be 2 or 3")
-    if dim == 2:
-        require(depth is None, "depth", depth, "is for dim = 3 only")
-        return np.array(section), checked_size(size, section)
-    if depth is None:
-        size = checked_size(size, section)
-        return np.array([*section, 3.0 * size]), size
-    require_positive(depth=depth)
-    if size is None:
-        size = min(checked_size(None, section), depth / 3.0)
-    return np.array([*section, depth]), checked_size(size, (*section, depth))
 
 
 def wrapped_centres(centres: FloatArray, radius: float, period: FloatArray) -> FloatArray:
@@ -86,6 +76,17 @@ def wrapped_centres(centres: FloatArray, radius: float, period: FloatArray) -> F
     outside = np.maximum(np.maximum(-candidates, candidates - period), 0.0)
     reaching = np.linalg.norm(outside, axis=1) < radius * (1.0 - 1e-9)
     return candidates[reaching]
+
+
+def small_elements(
+    centres: FloatArray, radius: float, period: FloatArray, size: float
+) -> tuple[FloatArray, FloatArray]:
+    """Where elements are to be smaller than `size`, and how small: in narrow gaps, and in small balls."""
+    positions, widths = narrow_gaps(centres, radius, period, size)
+    if radius < 2.0 * size:
+        positions = np.concatenate([positions, centres])
+        widths = np.concatenate([widths, np.full(len(centres), radius / 3.0)])
+    return positions, widths
 
 
 def narrow_gaps(
@@ -120,9 +121,6 @@ def add_geometry(period: FloatArray, centres: FloatArray, radius: float) -> tupl
     if dim == 2:
         box = kernel.addRectangle(0.0, 0.0, 0.0, *period)
         balls = [kernel.addDisk(*centre, 0.0, radius, radius) for centre in centres]
-    elif centres.shape[1] == 2:
-        box = kernel.addBox(0.0, 0.0, 0.0, *period)
-        balls = [kernel.addCylinder(*centre, 0.0, 0.0, 0.0, period[2], radius) for centre in centres]
     else:
         box = kernel.addBox(0.0, 0.0, 0.0, *period)
         balls = [kernel.addSphere(*centre, radius) for centre in centres]

@@ -11,7 +11,8 @@ from typing import Literal
 import gmsh
 import numpy as np
 
-from .checks import checked_output, checked_period, checked_size, require
+from . import parameters
+from .checks import checked_output
 from .command_line import run
 from .gmsh_model import add_group
 from .periodic_cell import write_periodic_cell
@@ -49,15 +50,11 @@ def laminate(
     Raises:
         ValueError: A parameter is out of range.
     """
-    path = checked_output(path, order)
-    period = checked_period(lengths, (2, 3))
-    dim = len(period)
-    require(normal in range(1, dim + 1), "normal", normal, f"must be one of the axes 1 to {dim}")
-    require(elements in ("simplex", "tensor"), "elements", elements, "must be 'simplex' or 'tensor'")
-    valid = len(fractions) > 0 and min(fractions) > 0.0 and abs(sum(fractions) - 1.0) < 1e-9
-    require(valid, "fractions", tuple(fractions), "must be positive and sum to 1")
-    size = checked_size(size, period)
-    scale = max(period)
+    path = checked_output(path)
+    size = parameters.laminate(
+        fractions=fractions, normal=normal, lengths=lengths, elements=elements, size=size, order=order
+    )
+    period, dim, scale = [float(length) for length in lengths], len(lengths), max(lengths)
 
     def build() -> None:
         layers = add_layers(fractions, normal - 1, [length / scale for length in period])

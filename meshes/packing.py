@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
-from .checks import require
 from .periodic_images import nearest_images
 
 FloatArray = npt.NDArray[np.float64]
@@ -38,9 +36,8 @@ def packed_centres(
         Shape (count, dim) in the box from 0 to `period`.
 
     Raises:
-        ValueError: The gap is not positive, or so many balls at such a distance find no place.
+        ValueError: So many balls at such a distance find no place.
     """
-    require(0.0 < gap < math.inf, "gap", gap, "must be a positive number of radii")
     centres = random_packing(count, (2.0 + gap) * radius, period, seed)
     if centres is None:
         raise ValueError(
@@ -76,8 +73,9 @@ def add_sequentially(
     centres = np.empty((0, len(period)))
     for _ in range(count):
         trials = rng.uniform(0.0, period, (TRIALS, len(period)))
-        offsets = nearest_images(trials[:, None, :] - centres[None, :, :], period)
-        free = np.all(np.linalg.norm(offsets, axis=2) >= distance, axis=1)
+        free = np.ones(TRIALS, dtype=bool)
+        if len(centres) > 0:
+            free = cKDTree(centres, boxsize=period).query(trials)[0] >= distance
         if not np.any(free):
             return None
         centres = np.vstack([centres, trials[np.argmax(free)]])

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import gmsh
 
-from .checks import checked_output, require, require_positive
+from . import parameters
+from .checks import checked_output
 from .command_line import run
 from .gmsh_model import (
     add_group,
@@ -57,15 +58,16 @@ def perforated_plate(
         ValueError: A parameter is out of range.
         RuntimeError: gmsh failed, or curved elements at the hole are inverted: `hole_size` is too large.
     """
-    path = checked_output(path, order)
-    require_positive(width=width, height=height, radius=radius)
-    limit = min(width, height) / 2.0
-    require(radius < limit, "radius", radius, f"must be below {limit:.6g}, where the hole cuts the sides")
-    size = limit / 10.0 if size is None else size
-    hole_size = min(size, radius / 6.0) if hole_size is None else hole_size
-    require_positive(size=size, hole_size=hole_size)
-    require(hole_size <= size, "hole_size", hole_size, f"must not exceed size = {size:.6g}")
-
+    path = checked_output(path)
+    size, hole_size = parameters.perforated_plate(
+        width=width,
+        height=height,
+        radius=radius,
+        quarter=quarter,
+        size=size,
+        hole_size=hole_size,
+        order=order,
+    )
     scale = max(width, height)
 
     def local_size(dim: int, tag: int, x: float, y: float, z: float, proposed: float) -> float:

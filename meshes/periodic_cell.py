@@ -10,13 +10,27 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from .gmsh_model import faces_in_plane, generate, gmsh_model, inversion_error, inverted_elements, write_model
+from .extrusion import extrude
+from .gmsh_model import (
+    element_nodes,
+    faces_in_plane,
+    generate,
+    gmsh_model,
+    inversion_error,
+    inverted_elements,
+    mesh_nodes,
+    move_nodes,
+    write_model,
+)
 from .size_field import SizeField
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 GEOMETRIC_TOLERANCE = 1e-6  # relative to the cell; the geometry kernel is exact to about 1e-7
-ATTEMPTS = 5  # meshes made before inverted elements are an error
+ATTEMPTS = 5  # meshes made before inverted or too few elements are an error
+REDUCTION = 0.8  # of the element size from one attempt to the next
+FEWEST = 3  # elements between opposite faces, or neighbours across the period are the same
 
 
 def write_periodic_cell(
@@ -28,11 +42,14 @@ def write_periodic_cell(
     order: int,
     binary: bool,
     size_field: SizeField | None = None,
+    adjust: Callable[[IntArray, FloatArray], FloatArray] | None = None,
+    layers: tuple[float, int] | None = None,
 ) -> Path:
     """Mesh a cell from 0 to `period` with matching faces and write it.
 
-    Where curved elements come out inverted, the mesh is made again with smaller elements there; from the
-    geometry on, for gmsh's lists of periodic nodes do not survive the removal of a mesh.
+    Where curved elements come out inverted, the mesh is made again with smaller elements, above all there;
+    from the geometry on, for gmsh's lists of periodic nodes do not survive the removal of a mesh. So it is
+    where fewer than three elements lie between opposite faces.
 
     Args:
         path: File to write.
@@ -42,30 +59,41 @@ def write_periodic_cell(
         order: Polynomial order of the geometry.
         binary: Whether the file is binary.
         size_field: Where elements are to be smaller, in units of the longest edge; refined where inverted.
+        adjust: Moves nodes, given their tags and coordinates in units of the longest edge.
+        layers: Depth along the third axis, and number of layers, of a plane mesh that is extruded.
 
     Returns:
         The path.
 
     Raises:
-        RuntimeError: Opposite faces differ, elements stay inverted, or fewer than three lie along an edge.
+        RuntimeError: Opposite faces differ, elements stay inverted, or fewer than three lie along an axis.
     """
     dim, scale = len(period), max(period)
     unit = [length / scale for length in period]
     if size_field is None:
         size_field = SizeField(np.array(unit), np.empty((0, dim)), np.empty(0))
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         with gmsh_model(path.stem):
             build()
             gmsh.model.mesh.setSizeCallback(size_field)
             for axis in range(dim):
                 set_periodic_faces(axis, unit)
-            generate(dim, size / scale, order)
+            generate(dim, REDUCTION**attempt * size / scale, order)
+            tags, before = mesh_nodes()
+            nodes = matched_nodes(before, unit)
+            if adjust is not None:
+                nodes = matched_nodes(adjust(tags, nodes), unit)
+            move_nodes(tags, before, nodes)
             positions, sizes = inverted_elements(dim)
-            if len(positions) == 0:
-                match_nodes(unit, order)
+            fewest = min(elements_across(tags, nodes, unit))
+            if len(positions) == 0 and fewest >= FEWEST:
+                if layers is not None:
+                    extrude(layers[0] / scale, layers[1], unit)
                 return write_model(path, binary, scale)
         size_field.refine(positions, sizes / 2.0)
-    raise inversion_error(positions * scale)
+    if len(positions) > 0:
+        raise inversion_error(positions * scale)
+    raise RuntimeError(f"only {fewest} elements between opposite faces of the cell: choose a smaller size")
 
 
 def set_periodic_faces(axis: int, period: Sequence[float]) -> None:
@@ -92,10 +120,8 @@ def face_signature(dim: int, tag: int) -> FloatArray:
     return np.concatenate([gmsh.model.getBoundingBox(dim - 1, tag), centre])
 
 
-def match_nodes(period: Sequence[float], order: int) -> None:
-    """Move the nodes of opposite faces, equal to the kernel's tolerance, onto exact images of each other."""
-    tags, coordinates, _ = gmsh.model.mesh.getNodes()
-    original = np.array(coordinates).reshape(-1, 3)
+def matched_nodes(original: FloatArray, period: Sequence[float]) -> FloatArray:
+    """Nodes with those of opposite faces, equal to the kernel's tolerance, on exact images of each other."""
     nodes = original.copy()
     margin = GEOMETRIC_TOLERANCE * max(period)
     sides = []
@@ -109,14 +135,20 @@ def match_nodes(period: Sequence[float], order: int) -> None:
         if len(near) != len(far) or len(set(partner)) != len(near) or max(distance) > margin:
             raise RuntimeError(f"the nodes of the cell's faces across axis {axis + 1} do not match")
         nodes[np.ix_(far, across)] = nodes[np.ix_(near[partner], across)]
-    require_three_elements(nodes, period, order)
-    for index in np.flatnonzero(np.any(nodes != original, axis=1)):
-        gmsh.model.mesh.setNode(tags[index], nodes[index].tolist(), [])
+    return nodes
 
 
-def require_three_elements(nodes: FloatArray, period: Sequence[float], order: int) -> None:
-    """Count the elements along the edges of the cell that meet in the origin."""
-    for axis in range(len(period)):
-        elements = (np.sum(np.all(np.delete(nodes, axis, axis=1) == 0.0, axis=1)) - 1) // order
-        if elements < 3:
-            raise RuntimeError(f"only {elements} elements along axis {axis + 1}: choose a smaller size")
+def elements_across(tags: IntArray, nodes: FloatArray, period: Sequence[float]) -> list[int]:
+    """Elements, counted up to FEWEST, of the shortest chain between opposite faces, for each axis."""
+    dim = len(period)
+    kind, elements = element_nodes(tags, dim)
+    vertices = elements[:, : gmsh.model.mesh.getElementProperties(kind)[5]]
+    counts = []
+    for axis, length in enumerate(period):
+        reached, goal = nodes[:, axis] == 0.0, nodes[:, axis] == length
+        count = 0
+        while count < FEWEST and not (reached & goal).any():
+            reached[vertices[reached[vertices].any(axis=1)]] = True
+            count += 1
+        counts.append(count)
+    return counts

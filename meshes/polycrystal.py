@@ -10,7 +10,8 @@ import gmsh
 import numpy as np
 import numpy.typing as npt
 
-from .checks import checked_output, checked_period, checked_size, require_count
+from . import parameters
+from .checks import checked_output
 from .command_line import run
 from .gmsh_model import add_group
 from .periodic_cell import write_periodic_cell
@@ -57,13 +58,11 @@ def polycrystal(
         ValueError: A parameter is out of range.
         RuntimeError: Grains do not fit together or gmsh made no valid mesh of them; try another seed.
     """
-    path = checked_output(path, order)
-    lengths = checked_period(lengths, (2, 3))
-    period = np.array(lengths)
-    require_count("grains", grains, 2)
-    require_count("relax", relax, 0)
-    grain = float(period.prod() / grains) ** (1.0 / len(period))
-    size = checked_size(size if size is not None else min(grain / 4.0, min(lengths) / 6.0), lengths)
+    path = checked_output(path)
+    size = parameters.polycrystal(
+        grains=grains, relax=relax, seed=seed, lengths=lengths, size=size, order=order
+    )
+    period = np.array(lengths, float)
     tessellation = random_tessellation(grains, relax, period / period.max(), seed)
 
     def build() -> None:
@@ -72,7 +71,7 @@ def polycrystal(
             pieces = [piece for piece, owner in enumerate(tessellation.seeds, start=1) if owner == number]
             add_group(len(period), pieces, f"grain_{number + 1}")
 
-    return write_periodic_cell(path, build, lengths, size=size, order=order, binary=binary)
+    return write_periodic_cell(path, build, period.tolist(), size=size, order=order, binary=binary)
 
 
 def random_tessellation(grains: int, relax: int, period: FloatArray, seed: int) -> Tessellation:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from .checks import checked_output, checked_period, checked_size, require_count, require_fraction
+from . import parameters
+from .checks import checked_output
 from .command_line import run
 from .inclusions import write_inclusions
-from .packing import packed_centres
 
 
 def random_spheres(
@@ -34,8 +31,10 @@ def random_spheres(
 
     and no two spheres, periodic images included, are closer than `gap` radii from surface to surface.
     Positions come from random sequential addition, or from the relaxation of overlaps where that finds no
-    place. Spheres that cross the boundary continue on the other side. Elements are smaller in gaps narrower
-    than `size`.
+    place. Spheres that cross the boundary continue on the other side.
+
+    Elements are smaller in gaps narrower than `size` and in spheres smaller than it. Nodes are moved so that
+    the elements of the spheres have exactly the fraction f.
 
     Args:
         path: File to write, ending in .msh.
@@ -44,7 +43,8 @@ def random_spheres(
         gap: Least distance of two spheres' surfaces, in radii.
         seed: Seed of the random positions; the same seed gives the same mesh.
         lengths: The three edge lengths of the cell.
-        size: Target element size; by default half a radius, at most a twelfth of the shortest edge.
+        size: Target element size; by default half a radius, at least a thirtieth and at most a
+            twelfth of the shortest edge.
         order: Order of the geometry, 1 or 2 (curved interfaces).
         binary: Write a binary file instead of ASCII.
 
@@ -55,15 +55,11 @@ def random_spheres(
         ValueError: A parameter is out of range, or so many spheres at such a distance find no place.
         RuntimeError: gmsh could not make a valid mesh of it.
     """
-    path = checked_output(path, order)
-    lengths = checked_period(lengths, (3,))
-    period = np.array(lengths)
-    require_fraction(fraction, math.pi / (3.0 * math.sqrt(2.0)), "equal spheres touch at best")
-    require_count("count", count, 1)
-    radius = (3.0 * fraction * period.prod() / (4.0 * math.pi * count)) ** (1.0 / 3.0)
-    size = checked_size(size if size is not None else min(radius / 2.0, min(lengths) / 12.0), lengths)
-    centres = packed_centres(count, radius, period, fraction=fraction, gap=gap, seed=seed, balls="spheres")
-    return write_inclusions(path, period, centres, radius, "sphere", size=size, order=order, binary=binary)
+    path = checked_output(path)
+    inclusions = parameters.random_spheres(
+        fraction=fraction, count=count, gap=gap, seed=seed, lengths=lengths, size=size, order=order
+    )
+    return write_inclusions(path, inclusions, "sphere", order=order, binary=binary)
 
 
 if __name__ == "__main__":

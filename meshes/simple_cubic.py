@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
-import numpy as np
-
-from .checks import checked_output, checked_size, require_fraction, require_positive
+from . import parameters
+from .checks import checked_output
 from .command_line import run
 from .inclusions import write_inclusions
 
@@ -27,11 +25,12 @@ def simple_cubic(
 
     .. math:: r = a \left(\frac{3 f}{4 \pi}\right)^{1/3}, \qquad f < \pi / 6.
 
-    The fraction of the mesh is below f by O(size²) for order 1 and by O(size⁴) for order 2.
+    Nodes are then moved so that the elements of the sphere have exactly the fraction f: straight or quadratic
+    elements within the sphere would fall short of it by O(size²) or O(size⁴).
 
     Args:
         path: File to write, ending in .msh.
-        fraction: Volume fraction of the spheres, below pi/6.
+        fraction: Volume fraction of the spheres, up to 0.9970 of pi/6, where they touch.
         length: Edge length of the cubic cell.
         size: Target element size; an eighth of the edge by default.
         order: Order of the geometry, 1 or 2 (curved interfaces).
@@ -44,13 +43,9 @@ def simple_cubic(
         ValueError: A parameter is out of range.
         RuntimeError: gmsh could not make a valid mesh of it.
     """
-    path = checked_output(path, order)
-    require_positive(length=length)
-    require_fraction(fraction, math.pi / 6.0, "the spheres touch")
-    size = checked_size(size, (length,), divisions=8)
-    radius = length * (3.0 * fraction / (4.0 * math.pi)) ** (1.0 / 3.0)
-    period, centres = np.full(3, length), np.full((1, 3), length / 2)
-    return write_inclusions(path, period, centres, radius, "sphere", size=size, order=order, binary=binary)
+    path = checked_output(path)
+    inclusions = parameters.simple_cubic(fraction=fraction, length=length, size=size, order=order)
+    return write_inclusions(path, inclusions, "sphere", order=order, binary=binary)
 
 
 if __name__ == "__main__":

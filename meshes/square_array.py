@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from .checks import checked_output, require_fraction, require_positive
+from . import parameters
+from .checks import checked_output
 from .command_line import run
-from .inclusions import fibre_cell, write_inclusions
+from .inclusions import write_inclusions
 
 
 def square_array(
@@ -30,14 +28,16 @@ def square_array(
 
     .. math:: r = a \sqrt{f / \pi}, \qquad f < \pi / 4.
 
-    The fraction of the mesh is below f by O(size²) for order 1 and by O(size⁴) for order 2.
+    Nodes are then moved so that the elements of the fibre have exactly the fraction f: straight or quadratic
+    elements within the circle would fall short of it by O(size²) or O(size⁴).
 
     Args:
         path: File to write, ending in .msh.
-        fraction: Volume fraction of the fibres, below pi/4.
+        fraction: Volume fraction of the fibres, up to 0.9980 of pi/4, where they touch.
         length: Edge length of the square cell.
         dim: 2 for the cross-section, 3 for a cell with fibres of the given depth.
-        depth: Edge length along the fibres where dim = 3; three elements by default.
+        depth: Edge length along the fibres where dim = 3, three layers of elements or more; by default
+            three times `size`.
         size: Target element size; a twelfth of the edge by default.
         order: Order of the geometry, 1 or 2 (curved interfaces).
         binary: Write a binary file instead of ASCII.
@@ -49,13 +49,11 @@ def square_array(
         ValueError: A parameter is out of range.
         RuntimeError: gmsh could not make a valid mesh of it.
     """
-    path = checked_output(path, order)
-    require_positive(length=length)
-    require_fraction(fraction, math.pi / 4, "the fibres touch")
-    period, size = fibre_cell((length, length), dim, depth, size)
-    radius = length * math.sqrt(fraction / math.pi)
-    centres = np.array([[length / 2, length / 2]])
-    return write_inclusions(path, period, centres, radius, "fibre", size=size, order=order, binary=binary)
+    path = checked_output(path)
+    inclusions = parameters.square_array(
+        fraction=fraction, length=length, dim=dim, depth=depth, size=size, order=order
+    )
+    return write_inclusions(path, inclusions, "fibre", order=order, binary=binary)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from typing import Literal
 import gmsh
 import numpy as np
 
-from .checks import checked_output, require, require_count, require_positive
+from . import parameters
+from .checks import checked_output
 from .command_line import run
 from .gmsh_model import add_group, faces_in_plane, generate, gmsh_model, write_model
 
@@ -47,11 +48,8 @@ def tapered_bar(
     Raises:
         ValueError: A parameter is out of range.
     """
-    path = checked_output(path, order)
-    require_positive(length=length, start=start, end=end)
-    require_count("nx", nx, 1)
-    require_count("ny", ny, 1)
-    require(elements in ("simplex", "tensor"), "elements", elements, "must be 'simplex' or 'tensor'")
+    path = checked_output(path)
+    parameters.tapered_bar(length=length, start=start, end=end, nx=nx, ny=ny, elements=elements, order=order)
     with gmsh_model(path.stem):
         bar = add_bar(start / length, end / length)
         name_faces(bar)

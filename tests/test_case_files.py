@@ -20,6 +20,7 @@ from fe2.case.build_run import Model, build_model, build_problem, build_simulati
 from fe2.case.catalogue import PHYSICS, law_model
 from fe2.case.cell_case import read_cell_case
 from fe2.case.cell_tables import GeneratorCell
+from fe2.case.generated_mesh import generated_mesh
 from fe2.case.generators import CELL_GENERATORS, generate, generated_phases, generator_model
 from fe2.case.json_schema import json_schema
 from fe2.case.read import read_case
@@ -444,6 +445,28 @@ COARSE: dict[str, dict[str, Any]] = {
     "random_spheres": {"fraction": 0.1, "count": 2, "size": 0.3},
     "polycrystal": {"grains": 5, "size": 0.3},
 }
+
+
+def test_parameters_of_a_generator_that_no_mesh_can_be_made_from_are_told_at_once(tmp_path: Path) -> None:
+    cell = {"generator": "square_array", "fraction": 0.95, "size": 0.5, "order": 3, "physics": "small_strain"}
+    table = {"cell": cell, "phases": {"matrix": ELASTIC, "fibre": ELASTIC}}
+    fraction, order = refusal(tmp_path, table).splitlines()
+    assert "cell.fraction = 0.95: must lie between" in fraction
+    assert "cell.order = 3: must be 1 or 2" in order
+    cell |= {"fraction": 0.3, "order": 2}
+    assert "cell.size = 0.5: must be at most 0.333333, a third of the period" in refusal(tmp_path, table)
+    packed = {"generator": "random_fibres", "fraction": 0.85, "count": 20, "physics": "small_strain"}
+    text = refusal(tmp_path, table | {"cell": packed})
+    assert "cell.fraction = 0.85: 20 fibres find no place" in text
+
+
+def test_a_mesh_that_is_generated_and_refused_is_named_by_its_generator() -> None:
+    message = "the mesh of laminate: element 3 is wrong"
+    with (
+        pytest.raises(InputError, match=message),
+        generated_mesh("laminate", {"size": 0.3}, MPI.COMM_SELF) as path,
+    ):
+        raise InputError(f"{path}: element 3 is wrong")
 
 
 def test_phases_that_a_generator_makes_have_laws(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ from fe2_meshes.square_array import square_array
 from fe2_meshes.tapered_bar import tapered_bar
 from fe2_meshes.voronoi import relax_seeds, tessellate
 
+from fe2.micro.mesh_cell import read_cell
+
 FOLDER = Path(__file__).parent.parent / "meshes"
 
 # Reference nodes, in meshio's order, and exponents of the monomials of each element type.
@@ -154,6 +156,9 @@ CELLS = {
 }
 
 
+EXTRUDED = ("square 3D", "hexagonal 3D")
+
+
 @pytest.fixture(scope="module", params=CELLS)
 def cell(request, tmp_path_factory):
     function, parameters, period = CELLS[request.param]
@@ -193,6 +198,7 @@ def test_three_elements_in_a_period(cell):
         assert (on_edge.sum() - 1) // order >= 3
 
 
+@pytest.mark.parametrize("cell", [name for name in CELLS if name not in EXTRUDED], indirect=True)
 def test_periodic_section_is_readable(cell):
     path, period = cell
     mesh = meshio.read(path)
@@ -212,33 +218,99 @@ def test_laminate_fractions_are_exact(tmp_path):
     assert group_measures(path) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize(
-    ("function", "phase", "parameters", "tolerance"),
+    ("function", "phase", "parameters"),
     [
-        (square_array, "fibre", {"fraction": 0.75, "size": 0.1}, 1e-4),
-        (hexagonal_array, "fibre", {"fraction": 0.88, "size": 0.1}, 1e-4),
-        (random_fibres, "fibre", {"fraction": 0.6, "size": 0.08, "count": 8}, 1e-4),
-        (simple_cubic, "sphere", {"fraction": 0.3, "size": 0.2}, 1e-3),
-        (random_spheres, "sphere", {"fraction": 0.25, "size": 0.2, "count": 1}, 1e-3),
+        (square_array, "fibre", {"fraction": 0.3, "size": 0.2}),
+        (square_array, "fibre", {"fraction": 0.75, "size": 0.1}),
+        (square_array, "fibre", {"fraction": 0.3, "size": 1e-6, "dim": 3, "length": 5e-6}),
+        (hexagonal_array, "fibre", {"fraction": 0.85, "size": 0.1}),
+        (random_fibres, "fibre", {"fraction": 0.55, "size": 0.15, "count": 5}),
+        (simple_cubic, "sphere", {"fraction": 0.3, "size": 0.3}),
+        (random_spheres, "sphere", {"fraction": 0.25, "size": 0.3, "count": 2}),
     ],
 )
-def test_fraction_is_the_target(function, phase, parameters, tolerance, tmp_path):
-    path = function(tmp_path / "cell.msh", **parameters)
-    fraction = parameters["fraction"]
-    totals = group_measures(path)
+def test_fraction_of_the_mesh_is_the_one_asked_for(function, phase, parameters, order, tmp_path):
+    totals = group_measures(function(tmp_path / "cell.msh", order=order, **parameters))
     assert set(totals) == {"matrix", phase}
-    assert totals[phase] / sum(totals.values()) == pytest.approx(fraction, rel=tolerance)
+    assert totals[phase] / sum(totals.values()) == pytest.approx(parameters["fraction"], rel=1e-9)
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_fraction_converges_at_twice_the_order(order, tmp_path):
+def test_interface_converges_to_the_circle_at_twice_the_order(order, tmp_path):
     sizes = np.array([0.16, 0.08, 0.04])
+    radius = math.sqrt(0.3 / math.pi)
     errors = []
     for size in sizes:
-        path = square_array(tmp_path / "cell.msh", fraction=0.3, size=size, order=order)
-        errors.append(0.3 - group_measures(path)["fibre"])
+        mesh = meshio.read(square_array(tmp_path / "cell.msh", fraction=0.3, size=size, order=order))
+        fibre = [block.data[rows] for block, rows in zip(mesh.cells, mesh.cell_sets["fibre"], strict=True)]
+        nodes = mesh.points[np.unique(np.concatenate([rows.ravel() for rows in fibre if len(rows)]))]
+        errors.append(np.linalg.norm(nodes[:, :2] - 0.5, axis=1).max() / radius - 1.0)
     rate = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
-    assert rate == pytest.approx(2 * order, abs=0.3)
+    assert rate == pytest.approx(2 * order, abs=0.4)
+
+
+RANGE = {
+    "square_array": [
+        {"dim": 3},
+        {"dim": 3, "depth": 0.02, "order": 1},
+        {"dim": 3, "depth": 2.0, "size": 0.3},
+        {"fraction": 4e-6, "size": 1 / 3},
+        {"fraction": 0.78, "size": 1 / 3, "order": 1},
+        {"fraction": 0.78, "size": 300.0, "length": 3e3},
+    ],
+    "hexagonal_array": [
+        {"dim": 3, "size": 0.2},
+        {"fraction": 4e-6, "size": 1 / 3, "order": 1},
+        {"fraction": 0.9, "size": 1 / 3, "dim": 3},
+        {"fraction": 0.9, "size": 0.1, "order": 1},
+    ],
+    "random_fibres": [
+        {"fraction": 1e-4, "count": 3},
+        {"fraction": 0.6, "count": 4, "size": 1 / 3, "order": 1},
+        {"count": 3, "lengths": (1.0, 4.0), "seed": 7},
+    ],
+    "simple_cubic": [
+        {"size": 1 / 3},
+        {"size": 1 / 3, "order": 1},
+        {"fraction": 1e-7, "size": 1 / 3},
+        {"fraction": 0.42, "size": 3e-4, "length": 1e-3},
+    ],
+    "random_spheres": [
+        {"count": 1, "size": 1 / 3},
+        {"count": 2, "size": 1 / 3, "order": 1, "fraction": 0.3},
+        {"fraction": 1e-5, "count": 2, "size": 1 / 3},
+    ],
+    "laminate": [
+        {"fractions": fractions, "elements": elements, "lengths": lengths, "order": order, "size": 1 / 3}
+        for fractions in ((1.0,), (0.001, 0.999))
+        for elements in ("simplex", "tensor")
+        for lengths, order in (((1.0, 2.0), 2), ((1.0, 1.0, 1.0), 1))
+    ],
+    "polycrystal": [
+        {"grains": 2, "relax": 0, "size": 1 / 3},
+        {"grains": 2, "lengths": (1.0, 1.0, 1.0), "size": 1 / 3},
+        {"grains": 30, "lengths": (1.0, 3.0), "order": 2},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", RANGE)
+def test_every_cell_is_accepted_over_the_range_of_its_parameters(name, tmp_path):
+    function = getattr(import_module(f"fe2_meshes.{name}"), name)
+    for parameters in RANGE[name]:
+        cell = read_cell(function(tmp_path / "cell.msh", binary=True, **parameters))
+        assert cell.volume == pytest.approx(np.prod(cell.period), rel=1e-9), parameters
+
+
+def test_fibres_in_space_are_layers_of_the_cross_section(tmp_path):
+    parameters = {"fraction": 0.4, "size": 0.3}
+    plane = read_cell(hexagonal_array(tmp_path / "plane.msh", **parameters))
+    space = read_cell(hexagonal_array(tmp_path / "space.msh", dim=3, depth=0.8, **parameters))
+    assert space.mesh.topology.index_map(3).size_local == 9 * plane.mesh.topology.index_map(2).size_local
+    assert space.period == pytest.approx([1.0, math.sqrt(3.0), 0.8], rel=1e-14)
+    assert space.volume_fractions == pytest.approx(plane.volume_fractions, rel=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -311,20 +383,74 @@ def test_binary_file_holds_the_same_mesh(length, tmp_path):
         np.testing.assert_array_equal(first.data, second.data)
 
 
-def test_running_gmsh_session_is_left_alone(tmp_path):
+SMALL = {
+    "square_array": {"size": 0.25},
+    "hexagonal_array": {"size": 0.3, "dim": 3},
+    "random_fibres": {"size": 0.3, "count": 2},
+    "simple_cubic": {"size": 0.3},
+    "random_spheres": {"size": 0.3, "count": 1},
+    "laminate": {"size": 0.3, "lengths": (1.0, 1.0, 1.0), "elements": "tensor"},
+    "polycrystal": {"grains": 3},
+    "perforated_plate": {"size": 0.3},
+    "cook_membrane": {"nx": 3},
+    "cook_membrane_resolved": {"spacing": 24.0, "size": 8.0, "order": 1},
+    "tapered_bar": {"elements": "simplex"},
+}
+UNUSUAL = {
+    "Mesh.Algorithm": 8,
+    "Mesh.Algorithm3D": 1,
+    "Mesh.MeshSizeFactor": 0.5,
+    "Mesh.MeshSizeMin": 0.2,
+    "Mesh.MeshSizeMax": 0.123,
+    "Mesh.MeshSizeFromCurvature": 20,
+    "Mesh.RecombineAll": 1,
+    "Mesh.SubdivisionAlgorithm": 1,
+    "Mesh.SecondOrderIncomplete": 1,
+    "Mesh.Optimize": 0,
+    "Mesh.ScalingFactor": 2.0,
+    "Mesh.RandomFactor": 1e-3,
+    "Mesh.SaveGroupsOfNodes": 1,
+    "Geometry.Tolerance": 1e-3,
+    "Geometry.OCCScaling": 3.0,
+    "General.AbortOnError": 0,
+}
+
+
+@pytest.fixture
+def caller():
+    """A session of gmsh with unusual options, with a model and its mesh."""
     gmsh.initialize(interruptible=False, readConfigFiles=False)
     try:
         gmsh.option.setNumber("General.Terminal", 0)
-        gmsh.option.setNumber("Mesh.MeshSizeMax", 0.123)
+        gmsh.model.add("other")
         gmsh.model.add("mine")
-        with pytest.raises(ValueError, match="size"):
-            square_array(tmp_path / "cell.msh", size=0.5)
-        square_array(tmp_path / "cell.msh", size=0.2)
-        assert gmsh.model.getCurrent() == "mine"
-        assert "cell" not in gmsh.model.list()
-        assert gmsh.option.getNumber("Mesh.MeshSizeMax") == 0.123
+        gmsh.model.occ.addBox(0, 0, 0, 1, 1, 1)
+        gmsh.model.occ.synchronize()
+        gmsh.model.mesh.generate(3)
+        for option, value in UNUSUAL.items():
+            gmsh.option.setNumber(option, value)
+        gmsh.model.mesh.setSizeCallback(lambda *_: 0.01)
+        yield gmsh.model.mesh.getNodes()[1].tolist()
     finally:
         gmsh.finalize()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_mesh_does_not_depend_on_a_session_of_gmsh_and_leaves_it_alone(name, request, tmp_path):
+    function = getattr(import_module(f"fe2_meshes.{name}"), name)
+    alone = function(tmp_path / "alone.msh", **SMALL[name]).read_bytes()
+    nodes = request.getfixturevalue("caller")
+    for binary in (True, False):
+        inside = function(tmp_path / "inside.msh", binary=binary, **SMALL[name])
+    with pytest.raises(ValueError, match="order"):
+        function(tmp_path / "wrong.msh", order=7)
+    assert inside.read_bytes() == alone
+    assert gmsh.model.getCurrent() == "mine"
+    assert set(gmsh.model.list()) - {""} == {"other", "mine"}
+    assert {option: gmsh.option.getNumber(option) for option in UNUSUAL} == UNUSUAL
+    assert gmsh.model.mesh.getNodes()[1].tolist() == nodes
+    gmsh.model.setCurrent("other")
+    assert function(tmp_path / "again.msh", **SMALL[name]).read_bytes() == alone
 
 
 def test_gmsh_is_finalized(tmp_path):
@@ -335,7 +461,7 @@ def test_gmsh_is_finalized(tmp_path):
 @pytest.mark.parametrize(
     ("function", "parameters", "message"),
     [
-        (square_array, {"fraction": 0.8}, r"fraction = 0\.8: .* 0\.785398"),
+        (square_array, {"fraction": 0.8}, r"fraction = 0\.8: .* 0\.783828"),
         (square_array, {"fraction": 0.0}, "fraction"),
         (square_array, {"fraction": math.nan}, "fraction = nan"),
         (square_array, {"length": -1.0}, r"length = -1\.0: must be a positive number"),
@@ -344,7 +470,12 @@ def test_gmsh_is_finalized(tmp_path):
         (square_array, {"order": 3}, "order = 3"),
         (square_array, {"dim": 1}, "dim"),
         (square_array, {"depth": 1.0}, "depth"),
-        (square_array, {"dim": 3, "depth": 0.2, "size": 0.1}, "size"),
+        (square_array, {"dim": 3, "depth": 1e-4, "size": 0.1}, r"depth = 0\.0001: must lie between 0\.003"),
+        (square_array, {"fraction": 1e-9}, r"fraction = 1e-09: must lie between 3\.14e-06"),
+        (square_array, {"fraction": 0.785}, r"fraction = 0\.785: .* and 0\.783828, where they touch"),
+        (square_array, {"order": 7, "length": 0.0}, r"length = 0\.0: .*\norder = 7: must be 1 or 2"),
+        (random_fibres, {"lengths": (1.0, 1e9)}, "lengths = .*: leaves no size"),
+        (random_fibres, {"seed": -1}, "seed = -1: must be an integer of at least 0"),
         (hexagonal_array, {"fraction": 0.91}, "fraction"),
         (simple_cubic, {"fraction": 0.53}, "fraction"),
         (laminate, {"fractions": (0.4, 0.5)}, "sum to 1"),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mpi4py import MPI
+
 from fe2.case.catalogue import resolve
 from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell, ImageCell, MeshCell
-from fe2.case.generators import generate, generator_parameters
+from fe2.case.generated_mesh import generated_mesh
+from fe2.case.generators import generator_parameters
 from fe2.case.image_size import image_size
 from fe2.case.problems import Key, Problems
 from fe2.errors import InputError
@@ -91,9 +93,8 @@ def build_cell(case: CellCase) -> Cell:
     if isinstance(table, MeshCell):
         return _mesh_cell(case, case.path(table.mesh))
     assert isinstance(table, GeneratorCell)
-    with tempfile.TemporaryDirectory(prefix="fe2-") as folder:
-        parameters = generator_parameters(table, GeneratorCell)
-        path = generate(table.generator, Path(folder, "cell.msh"), {"binary": True, **parameters})
+    parameters = generator_parameters(table, GeneratorCell)
+    with generated_mesh(table.generator, parameters, MPI.COMM_SELF) as path:
         return _mesh_cell(case, path)
 
 

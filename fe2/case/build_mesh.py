@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
-from fe2.case.generators import generate, generator_parameters
+from fe2.case.generated_mesh import generated_mesh
+from fe2.case.generators import generator_parameters
 from fe2.case.problems import Key, Problems, suggestion
 from fe2.case.run_case import RunCase
 from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh
 from fe2.errors import InputError
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
 from fe2.msh.partition import cells_on_first_ranks
-from fe2.parallel import on_every_rank, on_root
+from fe2.parallel import on_every_rank
 
 SIDES = ("left", "right", "bottom", "top", "back", "front")
 """Sides of a box: lower and upper end along x, y and z."""
@@ -36,20 +34,13 @@ def build_mesh(case: RunCase, comm: MPI.Comm) -> MarkedMesh:
         if isinstance(table, FileMesh):
             return read_mesh(case.path(table.file), comm, ranks)
         assert isinstance(table, GeneratorMesh)
-        return _generated(table, comm, ranks)
+        with generated_mesh(table.generator, generator_parameters(table, GeneratorMesh), comm) as path:
+            return read_mesh(path, comm, ranks)
     except InputError as error:
         problems = Problems(case.file)
         problems.add_refused(("mesh",), error, type(table).model_fields, table.model_dump())
         on_every_rank(comm, problems.raise_if_any)
         raise
-
-
-def _generated(table: GeneratorMesh, comm: MPI.Comm, ranks: int | None) -> MarkedMesh:
-    with tempfile.TemporaryDirectory(prefix="fe2-") as folder:
-        parameters = {"binary": True, **generator_parameters(table, GeneratorMesh)}
-        path = Path(comm.bcast(folder), "mesh.msh")
-        on_root(comm, lambda: generate(table.generator, path, parameters))
-        return read_mesh(path, comm, ranks)
 
 
 def box_mesh(table: BoxMesh, comm: MPI.Comm, ranks: int | None) -> MarkedMesh:

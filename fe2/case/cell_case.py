@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from fe2.case.catalogue import PHYSICS, Physics, law_model, resolve
 from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
-from fe2.case.generators import CELL_GENERATORS, generated_phases, generator_model
+from fe2.case.generators import CELL_GENERATORS, check_parameters, generated_phases, generator_model
 from fe2.case.image_size import image_size
 from fe2.case.problems import Key, Problems, suggestion, unknown_key
 from fe2.case.table import Table
@@ -148,6 +148,8 @@ def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> 
         return None
     assert isinstance(cell, CellTable)
     _check_files(cell, problems, key)
+    if isinstance(cell, GeneratorCell):
+        check_parameters(cell.generator, cell, problems, key)
     return cell
 
 

@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import fe2_meshes
+import fe2_meshes.parameters
 
-from fe2.case.signatures import table_model
+from fe2.case.problems import Key, Problems
+from fe2.case.signatures import parameters, table_model
 from fe2.case.table import Table
 from fe2.errors import InputError, MissingDependencyError
 
@@ -52,6 +53,17 @@ def generator_parameters(table: Table, base: type[Table]) -> dict[str, Any]:
     """The parameters in a table of such a model that were given."""
     given = [name for name in type(table).model_fields if name in table.model_fields_set]
     return {name: getattr(table, name) for name in given if name not in base.model_fields}
+
+
+def check_parameters(name: str, table: Table, problems: Problems, place: Key) -> None:
+    """Refuse parameters of a generator that no mesh can be made from, without making one."""
+    model, keys = type(table).model_fields, parameters(signature_of(name), _NOT_IN_FILES)
+    values = {key: getattr(table, key) for key in keys}
+    try:
+        getattr(fe2_meshes.parameters, name)(**values)
+    except ValueError as error:
+        for line in str(error).splitlines():
+            problems.add_refused(place, InputError(line), model, values)
 
 
 def generated_phases(name: str, table: Table) -> tuple[str, ...]:

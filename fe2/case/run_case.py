@@ -16,7 +16,7 @@ from fe2.case.cell_case import (
     understand_material,
     validated,
 )
-from fe2.case.generators import MESH_GENERATORS, generator_model
+from fe2.case.generators import MESH_GENERATORS, check_parameters, generator_model
 from fe2.case.picture_checks import check_pictures
 from fe2.case.problems import CaseFileError, Key, Problems, suggestion
 from fe2.case.run_checks import check_box, check_run
@@ -176,6 +176,8 @@ def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
         check_box(mesh, problems)
     if isinstance(mesh, FileMesh):
         check_file(mesh.file, problems, ("mesh", "file"))
+    if isinstance(mesh, GeneratorMesh):
+        check_parameters(mesh.generator, mesh, problems, ("mesh",))
     return mesh
 
 
