@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import basix.ufl
 import numpy as np
@@ -134,6 +135,70 @@ def rods(cell: Cell) -> RVE:
         quadrature_degree=degree,
     )
     return RVE(cell, form, options=NewtonOptions(tolerance=1e-12))
+
+
+def heated_rods(
+    cell: Cell,
+    stress: float = 1.0,
+    temperature: float = 1.0,
+    *,
+    coupling: float = 0.0,
+    drift: float = 0.0,
+    options: NewtonOptions | None = None,
+) -> RVE:
+    r"""Rods that conduct heat, in units of so many MPa and K: displacement and temperature in one unknown.
+
+    .. math:: \int_Y \sigma\,\partial_x v + G\,\partial_y u\,\partial_y v
+        + k\,(1 + |\nabla T|^2/T_0'^2)\,\nabla T\cdot\nabla q\,dx, \qquad
+        \sigma = E (\varepsilon - \varepsilon_p - \alpha\,\partial_x T)
+
+    Without the coupling :math:`\alpha`, in 1/K of a gradient, each field is what it would be by itself. The
+    drift adds :math:`k c\,\varepsilon^2` to the heat flux along the rods, no force in the virgin cell.
+    :math:`T_0' = 10^5` K.
+    """
+    mesh, degree, everywhere = cell.mesh, 2, np.arange(len(cell.phases.values), dtype=np.int32)
+    line = basix.ufl.element("Lagrange", mesh.basix_cell(), 1)
+    space = fem.functionspace(mesh, basix.ufl.mixed_element([line, line]))
+    unknown = fem.Function(space)
+    (u, t), (v, q) = ufl.split(unknown), ufl.TestFunctions(space)
+    young, yield_stress, hardening = (
+        _by_phase(cell, [RODS[name][k] / stress for name in cell.names]) for k in range(3)
+    )
+    conductivity = _by_phase(
+        cell, [20.0 * temperature if name == "a" else temperature for name in cell.names]
+    )
+    element = basix.ufl.quadrature_element(mesh.basix_cell(), degree=degree, scheme="default")
+    plastic, accumulated = (fem.Function(fem.functionspace(mesh, element)) for _ in range(2))
+
+    heat = ufl.grad(t)
+    strain = ufl.grad(u)[0] - coupling * temperature * heat[0]
+    trial = young * (strain - plastic)
+    flow = ufl.max_value(abs(trial) - yield_stress - hardening * accumulated, 0.0) / (young + hardening)
+    new_plastic = plastic + flow * ufl.sign(trial)
+    flux = ufl.as_vector([young * (strain - new_plastic), 0.4 * young * ufl.grad(u)[1]])
+    heat_flux = conductivity * (1.0 + ufl.inner(heat, heat) * (temperature / 1e5) ** 2) * heat
+    heat_flux += conductivity * ufl.as_vector([drift / temperature * ufl.grad(u)[0] ** 2, 0.0])
+    dx = ufl.Measure("dx", mesh, metadata={"quadrature_degree": degree, "quadrature_rule": "default"})
+    modes = np.zeros((len(unknown.x.array), 4))
+    for field, columns in ((0, slice(0, 2)), (1, slice(2, 4))):
+        nodes, dofs = space.sub(field).collapse()
+        modes[np.asarray(dofs).reshape(-1), columns] = nodes.tabulate_dof_coordinates()[:, :2]
+    form = CellForm(
+        kinematics=replace(
+            scalar_kinematics("heated rods", ("axial", "shear", "x", "y"), "gradient", "flux"), dim=2
+        ),
+        unknown=unknown,
+        residual=(ufl.dot(flux, ufl.grad(v)) + ufl.dot(heat_flux, ufl.grad(q))) * dx,
+        modes=modes,
+        dt=fem.Constant(mesh, 0.0),
+        history=(
+            HistoryVariable("plastic", "rods", plastic, everywhere, new_plastic),
+            HistoryVariable("accumulated", "rods", accumulated, everywhere, accumulated + flow),
+        ),
+        symmetric=coupling == drift == 0.0,
+        quadrature_degree=degree,
+    )
+    return RVE(cell, form, options=options)
 
 
 def _by_phase(cell: Cell, values: list[float]) -> fem.Function:

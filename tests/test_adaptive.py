@@ -182,7 +182,7 @@ def flux_errors(rve: RVE, gradient: Array, distances: Sequence[float]) -> tuple[
     away = np.abs(exact.fluctuation).max() * np.random.default_rng(1).normal(size=rve.unknowns)
     errors = []
     for distance in distances:
-        point = newton.start(gradient, exact.fluctuation + distance * away)
+        point = newton.start(gradient, 0.0 * gradient, exact.fluctuation + distance * away)
         plain = homogenized_flux(newton, point.nodal)
         newton.linearize()
         correction = flux_correction(newton, point.residual, condensed_tangent(newton).sensitivity)

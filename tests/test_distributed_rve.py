@@ -132,7 +132,7 @@ def test_failure_in_the_share_of_one_rank_is_one_on_all():
 def test_solution_of_a_singular_matrix_is_looked_at_on_all_ranks():
     part = floating_strips("triangle").distributed(WORLD)
     newton = part._newton
-    newton.start(np.zeros(2), np.zeros(part.unknowns))
+    newton.start(np.zeros(2), np.zeros(2), np.zeros(part.unknowns))
     newton.linearize()
     forces = np.random.default_rng(0).normal(size=(part.unknowns, 2))
     with pytest.raises(fe2.MicroSolveError, match="singular: its solution leaves"):

@@ -24,6 +24,7 @@ pytestmark = [
         (4, "test_places.py", "answers and 2"),
         (2, "test_distributed_rve.py", ""),
         (3, "test_distributed_rve.py", "periodic or interfaces or failure"),
+        (2, "test_several_fields.py", "share"),
     ],
 )
 def test_contracts_hold_on_several_ranks(ranks, module, chosen):

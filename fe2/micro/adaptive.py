@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from fe2.errors import MicroSolveError
 from fe2.micro.condensation import condensed_tangent, flux_correction, homogenized_flux
-from fe2.micro.newton import CellNewton, Equilibrium, length
+from fe2.micro.flux_norms import FluxNorms
+from fe2.micro.newton import CellNewton, Equilibrium
 from fe2.micro.state import Linearization
 from fe2.profile import count
 
@@ -55,8 +56,7 @@ class AdaptiveIteration:
         """
         self._newton, self._problem, self._tail = newton, newton.problem, tail
         self._virgin = virgin
-        diagonal = np.abs(np.diag(tail.tangent(virgin)))
-        self._weights = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+        self._flux_norms = FluxNorms(newton, tail.tangent(virgin))
 
     def approach(self, gradient: Array, state: Array, dt: float, out: Array, accuracy: float) -> int:
         """Bring the row `out` to a new gradient; the number of linear systems solved.
@@ -67,23 +67,21 @@ class AdaptiveIteration:
         layout, tail, newton = self._problem.layout, self._tail, self._newton
         self._problem.load(state, dt)
         change = gradient - out[layout.gradient]
-        forces = newton.forces(gradient, state[layout.gradient])
         sensitivity = tail.sensitivity(out)
-        point = newton.start(gradient, out[layout.fluctuation] + sensitivity @ change)
-        error = newton.error(point, forces)
+        point = newton.start(gradient, state[layout.gradient], out[layout.fluctuation] + sensitivity @ change)
         is_current = out[tail.dt] == dt or not self._problem.depends_on_dt
-        if is_current and error <= newton.options.tolerance:
+        if is_current and point.error <= newton.options.tolerance:
             flux = homogenized_flux(newton, point.nodal)
             if self._as_predicted(flux, out[tail.flux], tail.tangent(out) @ change):
                 count("accepted")
-                self._write(gradient, state, point, flux, error, out)
+                self._write(gradient, state, point, flux, out)
                 return 0
         count("solved")
-        point, error = self._iterate(gradient, point, forces, max(accuracy, newton.options.tolerance))
+        point = self._iterate(gradient, point, max(accuracy, newton.options.tolerance))
         condensed = condensed_tangent(newton, sensitivity)
         flux = homogenized_flux(newton, point.nodal)
         flux += flux_correction(newton, point.residual, condensed.sensitivity)
-        self._write(gradient, state, point, flux, error, out)
+        self._write(gradient, state, point, flux, out)
         tail.write_tangent(out, condensed.tangent, condensed.sensitivity, dt)
         return point.iterations + 1
 
@@ -99,19 +97,21 @@ class AdaptiveIteration:
         if (
             not self._problem.form.history
             or self._problem.depends_on_dt
-            or out[tail.increment] @ elastic @ change >= 0.0
+            or np.all(self._flux_norms.works(out[tail.increment], change) >= 0.0)
         ):
             return
         self._problem.load(state, dt)
         sensitivity = tail.sensitivity(self._virgin)
         try:
             point = newton.start(
-                out[layout.gradient] + change, out[layout.fluctuation] + sensitivity @ change
+                out[layout.gradient] + change,
+                state[layout.gradient],
+                out[layout.fluctuation] + sensitivity @ change,
             )
         except MicroSolveError:
             return
         miss = homogenized_flux(newton, point.nodal) - out[tail.flux] - elastic @ change
-        if self._size(miss) < _UNLOADING * self._size((elastic - present) @ change):
+        if self._unloads(miss, (elastic - present) @ change):
             count("reversals")
             tail.write_tangent(out, elastic, sensitivity, dt)
 
@@ -128,48 +128,45 @@ class AdaptiveIteration:
         gradient, iterations = out[layout.gradient].copy(), 0
         if out[tail.residual] > newton.options.tolerance:
             count("polished")
-            forces = newton.forces(gradient, state[layout.gradient])
-            point = newton.start(gradient, out[layout.fluctuation])
-            point, error = self._iterate(gradient, point, forces, newton.options.tolerance)
+            point = newton.start(gradient, state[layout.gradient], out[layout.fluctuation])
+            point = self._iterate(gradient, point, newton.options.tolerance)
             iterations = point.iterations
-            self._write(gradient, state, point, homogenized_flux(newton, point.nodal), error, out)
+            self._write(gradient, state, point, homogenized_flux(newton, point.nodal), out)
         elif self._problem.form.point_laws:
-            newton.start(gradient, out[layout.fluctuation])
+            newton.start(gradient, state[layout.gradient], out[layout.fluctuation])
         else:
             self._problem.set_field(gradient, out[layout.fluctuation])
         self._problem.new_history(out)
         out[tail.history_due] = 0.0
         return iterations
 
-    def _iterate(
-        self, gradient: Array, point: Equilibrium, forces: float, accuracy: float
-    ) -> tuple[Equilibrium, float]:
+    def _iterate(self, gradient: Array, point: Equilibrium, accuracy: float) -> Equilibrium:
         """Iterate to an accuracy; the last factorization is afterwards good enough for the tangent."""
         newton = self._newton
         while True:
             newton.linearize(loosely=True)
-            error = newton.error(point, forces)
-            if error <= newton.options.tolerance or (point.iterations and error <= accuracy):
-                return point, error
-            point = newton.step(gradient, point, forces)
-            error = newton.error(point, forces)
-            if error <= accuracy and point.norms[-1] <= _CONTRACTION * point.norms[-2]:
-                return point, error
+            if point.error <= newton.options.tolerance or (point.iterations and point.error <= accuracy):
+                return point
+            point = newton.step(gradient, point)
+            if point.error <= accuracy and point.norms[-1] <= _CONTRACTION * point.norms[-2]:
+                return point
 
-    def _write(
-        self, gradient: Array, state: Array, point: Equilibrium, flux: Array, error: float, out: Array
-    ) -> None:
+    def _write(self, gradient: Array, state: Array, point: Equilibrium, flux: Array, out: Array) -> None:
         layout, tail = self._problem.layout, self._tail
         if not (np.isfinite(flux).all() and np.isfinite(point.fluctuation).all()):
             raise MicroSolveError("the cell problem gave a flux or a fluctuation that is not finite")
         out[layout.gradient], out[layout.fluctuation] = gradient, point.fluctuation
-        tail.write(out, flux, error, history_due=True)
+        tail.write(out, flux, point.error, history_due=True)
         tail.write_increment(out, gradient - state[layout.gradient], state)
 
     def _as_predicted(self, flux: Array, before: Array, change: Array) -> bool:
-        scale = max(self._size(flux), self._size(before), self._size(change))
-        return self._size(flux - before - change) <= _LINEAR * scale
+        """Whether a flux is the one before and a change, in each field; round-off aside."""
+        sizes, round_off = self._flux_norms.sizes, self._flux_norms.round_off()
+        scale = np.maximum(np.maximum(sizes(flux), sizes(before)), sizes(change))
+        return bool(np.all(sizes(flux - before - change) <= np.maximum(_LINEAR * scale, round_off)))
 
-    def _size(self, flux: Array) -> float:
-        """Norm of a flux; the elastic tangent makes components of different units comparable."""
-        return length(self._weights * flux)
+    def _unloads(self, miss: Array, distance: Array) -> bool:
+        """Whether an elastic prediction misses by less than a part of its distance from the inelastic one."""
+        misses, limits = self._flux_norms.sizes(miss), _UNLOADING * self._flux_norms.sizes(distance)
+        hits = misses <= np.maximum(limits, self._flux_norms.round_off())
+        return bool(np.all(hits) and np.any(misses < limits))

@@ -122,7 +122,9 @@ class CellForm:
         saddle_point: True where velocities or the like constrain a pressure: the matrix is indefinite.
         singular_hint: What to do where the linearized problem is singular, a sentence for the message.
         weights: For each field of the unknown, what makes its residuals as large as those of the first.
-            It counts for fields on which no forces act in the virgin cell; 1 where nothing is given.
+            It counts for fields on which no forces act in the virgin cell; where nothing is given, the
+            coupling with the field that they constrain says it. Fields with forces of their own are
+            measured by themselves.
         quadrature_degree: Degree of the quadrature rule at whose points history is stored.
         laws: The phase laws that the form was made of, by phase, where it was made of laws.
     """
@@ -153,7 +155,7 @@ class CellForm:
         if space.num_sub_spaces == 0 or space.dofmap.index_map_bs > 1:
             return [(space, np.arange(len(self.modes), dtype=np.int64))]
         parts = (space.sub(i).collapse() for i in range(space.num_sub_spaces))
-        return [(part, np.asarray(positions, dtype=np.int64)) for part, positions in parts]
+        return [(part, np.asarray(positions, dtype=np.int64).reshape(-1)) for part, positions in parts]
 
     def derived_jacobian(self) -> ufl.Form:
         r"""The Jacobian :math:`\partial r/\partial u`, with the tangents of the point laws."""

@@ -19,6 +19,7 @@ from fe2.micro.distributed_solver import DistributedSolver, folded_part
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
+from fe2.micro.residual_norms import TINY, Numbers, ResidualNorms, vector_length
 from fe2.micro.reused_factorizations import ReusedFactorizations, reuses_factorizations
 from fe2.micro.solver_choice import OPTIONS_PREFIX
 from fe2.profile import phase
@@ -29,9 +30,6 @@ STRATEGIES = ("adaptive", "newton")
 
 _LINE_SEARCH_TRIALS = 6
 _SUFFICIENT_DECREASE = 0.8
-_TINY = float(np.finfo(float).tiny)
-_ROUND_OFF = 1e-15
-"""Residual that is round-off, relative to the elastic forces at a gradient of the size of the origin."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,8 @@ class NewtonOptions:
 
     Attributes:
         tolerance: Norm of the residual relative to the forces in the cell, those that act on its
-            faces or those of an elastic response to the gradient, whichever is larger.
+            faces or those of an elastic response to the gradient, whichever is larger. Of several
+            fields, as displacements and a temperature, the largest: each has forces of its own.
         max_iterations: Linear systems after which the iteration is given up.
         strategy: "adaptive" does no more than the macroscopic iteration needs, see `adaptive.py`;
             "newton" solves every cell from its committed state to the full tolerance, and
@@ -74,16 +73,32 @@ def with_database(options: NewtonOptions | None) -> NewtonOptions:
 
 @dataclass
 class Equilibrium:
-    """A point on the way to equilibrium: fluctuation, nodal and projected residual, norms so far.
+    """A point on the way to equilibrium.
 
-    The size is the weighted norm of the nodal residual, of the forces on the faces.
+    Attributes:
+        fluctuation: Free fluctuations, shape (n,).
+        nodal: Nodal residual, shape (N,).
+        residual: Projected residual of the free fluctuations, shape (n,).
+        residuals: Its norm, for each group of fields.
+        faces: Norm of the nodal residual, of the forces on the faces, for each group.
+        forces: Norm of the forces of an elastic response, for each group.
+        errors: Residuals relative to the forces, elastic or on the faces; zero where they are round-off.
+        norms: Norms of the residuals so far, of several groups those of the errors.
     """
 
     fluctuation: Array
     nodal: Array
     residual: Array
-    size: float
+    residuals: Numbers
+    faces: Numbers
+    forces: Numbers
+    errors: Numbers = ()
     norms: list[float] = field(default_factory=list)
+
+    @property
+    def error(self) -> float:
+        """The largest error of all groups of fields."""
+        return max(self.errors)
 
     @property
     def iterations(self) -> int:
@@ -106,14 +121,12 @@ class CellNewton:
         self.trace: list[float] | None = None
         self._constraints = problem.boundary.constraints
         self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
-        self._weights = np.ones(len(problem.form.modes))
-        self._weights, self._elastic_forces = self._virgin_forces()
-        kept = problem.boundary.free >= 0
-        self._free_weights = np.ones(problem.boundary.size)
-        self._free_weights[problem.boundary.free[kept]] = self._weights[kept]
-        self.linear_solver.weights = self._free_weights
-        origin = problem.form.kinematics.origin_size
-        self._round_off = _ROUND_OFF * origin * float(np.linalg.norm(self._elastic_forces))
+        problem.load(np.zeros(problem.layout.size), 0.0)
+        problem.set_field(problem.form.kinematics.origin, np.zeros(problem.boundary.size))
+        problem.assemble_residual()
+        problem.assemble_stiffness()
+        self.measure = ResidualNorms(problem)
+        self.linear_solver.weights = self.measure.free_weights
 
     def linearize(self, *, loosely: bool = False) -> None:
         """Assemble and factorize the stiffness at the field of the last residual.
@@ -140,72 +153,92 @@ class CellNewton:
         Raises:
             MicroSolveError: The iteration did not converge.
         """
-        forces = self.forces(gradient, committed)
-        point = self.start(gradient, fluctuation)
-        while self.error(point, forces) > self.options.tolerance:
+        point = self.start(gradient, committed, fluctuation)
+        while point.error > self.options.tolerance:
             self.linearize()
-            point = self.step(gradient, point, forces)
+            point = self.step(gradient, point)
         return point
 
-    def forces(self, gradient: Array, committed: Array) -> float:
-        """Norm of the forces of an elastic response, the scale of the residuals."""
-        forces = self._elastic_forces
-        return max(length(forces @ gradient), length(forces @ (gradient - committed)))
-
-    def start(self, gradient: Array, fluctuation: Array) -> Equilibrium:
+    def start(self, gradient: Array, committed: Array, fluctuation: Array) -> Equilibrium:
         """The point at which an iteration starts; the history has to be loaded.
+
+        Args:
+            gradient: Macroscopic gradient, shape (m,).
+            committed: Gradient of the committed state, shape (m,).
+            fluctuation: First guess, shape (n,).
 
         Raises:
             MicroSolveError: The residual is not finite, or a phase law failed.
         """
-        point = self._residual_at(gradient, fluctuation)
-        point.norms.append(self._norm(point))
+        point = self._residual_at(gradient, fluctuation, self.measure.forces(gradient, committed))
+        self._reached(point, [])
+        self._traced(point.norms[-1])
         if not np.isfinite(point.norms[-1]):
             raise MicroSolveError(f"the cell problem has no finite residual to start from, {_norms(point)}")
         return point
 
-    def step(self, gradient: Array, point: Equilibrium, forces: float) -> Equilibrium:
+    def step(self, gradient: Array, point: Equilibrium) -> Equilibrium:
         """One iteration with the last linearization.
 
         Raises:
             MicroSolveError: There were too many, or no step lowers the residual.
         """
         if point.iterations >= self.options.max_iterations:
-            raise MicroSolveError(_not_converged(point, self.options.tolerance * forces))
+            wanted = self.options.tolerance * (point.forces[0] if self.measure.count == 1 else 1.0)
+            raise MicroSolveError(_not_converged(point, wanted))
         return self._line_search(gradient, point, -self.linear_solver.solve(point.residual))
-
-    def error(self, point: Equilibrium, forces: float) -> float:
-        """Norm of the residual relative to the forces in the cell; zero where it is round-off."""
-        norm = point.norms[-1]
-        if norm <= self._round_off:
-            return 0.0
-        return norm / max(forces, point.size, _TINY)
 
     def _line_search(self, gradient: Array, start: Equilibrium, direction: Array) -> Equilibrium:
         """Secant search for the zero of direction · residual; a full step that helps is taken."""
-        slope, length = float(direction @ start.residual), 1.0
+        scales, length = self._scales(start), 1.0
+        before, slope = _total(start.residuals, scales), self._slope(start, direction, scales)
         failure: MicroSolveError | None = None
         for _ in range(_LINE_SEARCH_TRIALS):
             try:
-                trial = self._residual_at(gradient, start.fluctuation + length * direction)
+                trial = self._residual_at(gradient, start.fluctuation + length * direction, start.forces)
             except MicroSolveError as error:
                 failure, length = error, 0.5 * length
                 continue
-            norm, new_slope = self._norm(trial), float(direction @ trial.residual)
-            if norm <= start.norms[-1] or abs(new_slope) <= _SUFFICIENT_DECREASE * abs(slope):
-                trial.norms = [*start.norms, norm]
-                return trial
-            secant = slope / (slope - new_slope) if np.isfinite(new_slope) and new_slope != slope else 0.5
-            length *= float(np.clip(secant, 0.1, 0.7))
+            after, new_slope = _total(trial.residuals, scales), self._slope(trial, direction, scales)
+            self._traced(after)
+            if after <= before or vector_length(new_slope) <= _SUFFICIENT_DECREASE * vector_length(slope):
+                return self._reached(trial, start.norms)
+            length *= float(np.clip(_secant(slope, new_slope), 0.1, 0.7))
         raise MicroSolveError(
             "the line search of the cell problem found no step that lowers the residual, " + _norms(start)
         ) from failure
 
-    def _residual_at(self, gradient: Array, fluctuation: Array) -> Equilibrium:
+    def _scales(self, start: Equilibrium) -> Numbers:
+        """What makes residuals comparable in a step; groups that are in equilibrium already do not count."""
+        if self.measure.count == 1:
+            return (1.0,)
+        return tuple(
+            max(force, face, TINY) if error > self.options.tolerance else math.inf
+            for force, face, error in zip(start.forces, start.faces, start.errors, strict=True)
+        )
+
+    def _slope(self, point: Equilibrium, direction: Array, scales: Numbers) -> Array:
+        """Works of the residual on a direction, for each group relative to its scale."""
+        return np.array(self.measure.works(direction, point.residual)) / scales
+
+    def _residual_at(self, gradient: Array, fluctuation: Array, forces: Numbers) -> Equilibrium:
         self.problem.set_field(gradient, fluctuation)
         nodal = self.problem.assemble_residual()
         residual = self._project(self.problem.restrict(nodal))
-        return Equilibrium(fluctuation, nodal, residual, length(self._weights * nodal))
+        residuals, faces = self.measure.free(residual), self.measure.nodal(nodal)
+        return Equilibrium(fluctuation, nodal, residual, residuals, faces, forces)
+
+    def _reached(self, point: Equilibrium, before: list[float]) -> Equilibrium:
+        """A point whose residual was the last, as the next one of an iteration."""
+        point.errors = tuple(
+            0.0 if norm <= round_off else norm / max(force, face, TINY)
+            for norm, round_off, force, face in zip(
+                point.residuals, self.measure.round_off(), point.forces, point.faces, strict=True
+            )
+        )
+        norm = point.residuals[0] if self.measure.count == 1 else math.hypot(*point.errors)
+        point.norms = [*before, norm]
+        return point
 
     def _project(self, forces: Array) -> Array:
         if not len(self._constraints):
@@ -214,27 +247,9 @@ class CellNewton:
         projected: Array = forces - self._constraints.T @ reactions
         return projected
 
-    def _norm(self, point: Equilibrium) -> float:
-        norm = length(self._free_weights * point.residual)
+    def _traced(self, norm: float) -> None:
         if self.trace is not None:
             self.trace.append(norm)
-        return norm
-
-    def _virgin_forces(self) -> tuple[Array, Array]:
-        """Weights (N,) of the residuals, and the triangular factor of the unloaded cell's forces, (m, m).
-
-        The weighted forces K_f X g of an elastic response are the scale of the residuals; the factor R of
-        K_f X = QR gives their norm. Fields of the unknown have residuals in units of
-        their own: weights make the forces of all fields as large as those of the first.
-        """
-        problem = self.problem
-        problem.load(np.zeros(problem.layout.size), 0.0)
-        self._residual_at(problem.form.kinematics.origin, np.zeros(problem.boundary.size))
-        problem.assemble_stiffness()
-        forces: Array = problem.stiffness @ problem.form.modes
-        weights = _field_weights(problem, forces)
-        factor: Array = np.linalg.qr(weights[:, None] * forces, mode="r")
-        return weights, factor
 
 
 def _matrix_and_solver(problem: CellProblem) -> tuple[FoldedMatrix, LinearSolver | DistributedSolver]:
@@ -246,31 +261,14 @@ def _matrix_and_solver(problem: CellProblem) -> tuple[FoldedMatrix, LinearSolver
     return folded, DistributedSolver(folded, problem)
 
 
-def _field_weights(problem: CellProblem, forces: Array) -> Array:
-    """Weights (N,) that make the forces of every field of the unknown as large as those of the first."""
-    weights = np.ones(len(forces))
-    fields = [dofs for _, dofs in problem.form.fields()]
-    if len(fields) == 1:
-        return weights
-    summands = abs(problem.stiffness) @ np.abs(problem.form.modes)
-    sizes = [_size(forces[dofs], summands[dofs]) for dofs in fields]
-    given = problem.form.weights or (1.0,) * len(fields)
-    for dofs, size, weight in zip(fields, sizes, given, strict=True):
-        weights[dofs] = sizes[0] / size if size and sizes[0] else weight
-        if np.all(problem.boundary.free[dofs] < 0):
-            weights[dofs] = 0.0  # the field is given: its residual is not to be solved for
-    return weights
+def _total(residuals: Numbers, scales: Numbers) -> float:
+    return math.hypot(*(residual / scale for residual, scale in zip(residuals, scales, strict=True)))
 
 
-def _size(forces: Array, summands: Array) -> float:
-    """Norm of the forces, or zero where they are the round-off of their summands."""
-    norm = float(np.linalg.norm(forces))
-    return norm if norm > 1e-10 * float(np.linalg.norm(summands)) else 0.0
-
-
-def length(vector: Array) -> float:
-    """Norm of a vector, in less time than NumPy's where there are few components."""
-    return math.sqrt(vector @ vector)
+def _secant(before: Array, after: Array) -> float:
+    """Part of a step at which slopes that change linearly come nearest to zero; a half where they do not."""
+    change = float(before @ (before - after))
+    return float(before @ before) / change if np.isfinite(change) and change else 0.5
 
 
 def _not_converged(point: Equilibrium, wanted: float) -> str:
