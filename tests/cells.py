@@ -184,3 +184,15 @@ def relative_error(value: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     """Largest difference over the reference's largest component."""
     difference = np.asarray(value, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
     return float(np.max(np.abs(difference)) / np.max(np.abs(reference)))
+
+
+def cut_out(mask: npt.ArrayLike, shape: str = "quadrilateral", size: float = 1.0, phases: int = 1) -> Cell:
+    """Cell of the voxels of a mask, the others having no elements; phases "a", "b", ... by turns."""
+    mask = np.asarray(mask, dtype=bool)
+    mesh = box_mesh(shape, mask.shape)
+    voxel = np.floor(midpoints(mesh) * mask.shape).astype(int)
+    kept = np.flatnonzero(mask[tuple(voxel.T)]).astype(np.int32)
+    part, parents, _, _ = dolfinx.mesh.create_submesh(mesh, mesh.topology.dim, kept)
+    part.geometry.x[:] *= size
+    of_part = parents.sub_topology_to_topology(np.arange(len(kept), dtype=np.int32), inverse=False)
+    return make_cell(part, voxel[of_part].sum(axis=1) % phases, "abc"[:phases], periodic=False)

@@ -231,15 +231,17 @@ def homogenized_law(
     """The law of a subdomain whose points have a micro model; collective."""
     micro = subdomain.micro
     assert micro is not None
-    law = HomogenizedLaw(
-        micro.kinematics.gradient(unknown),
-        micro,
-        quadrature_degree=quadrature_degree,
-        subdomains=None if subdomain.group is None else marked.cell_tags,
-        subdomain=subdomain.group,
-        parallel=parallel,
-        closed=subdomain.law.closed,
-    )
+    assert subdomain.law.cell is not None
+    with located(subdomain.law.cell):
+        law = HomogenizedLaw(
+            micro.kinematics.gradient(unknown),
+            micro,
+            quadrature_degree=quadrature_degree,
+            subdomains=None if subdomain.group is None else marked.cell_tags,
+            subdomain=subdomain.group,
+            parallel=parallel,
+            closed=subdomain.law.closed,
+        )
     if subdomain.group is None:  # DOLFINx wants the same tags in all integrals of a form
         law.dx = law.dx(subdomain_data=marked.cell_tags)
     return law

@@ -179,8 +179,11 @@ class CellLaw(LawPlace):
     """Phases, where the cell's table stands here."""
     mode: Literal["concurrent", "reduced", "linearized", "interpolated"] = "concurrent"
     """Whether cells are solved while the run goes on, or replaced by what was made of them beforehand."""
-    closed: Annotated[tuple[Literal["x", "y", "z"], ...], Field(strict=False)] = ()
-    """Axes along which nothing needs to flow: the cell's pores or conductors may be closed there."""
+    closed: Annotated[
+        tuple[Literal["x", "y", "z", "xx", "yy", "zz", "yz", "xz", "xy"], ...], Field(strict=False)
+    ] = ()
+    """Components of the gradient that the cell need not resist: axes along which pores or conductors may be
+    closed, strains that nothing needs to hold."""
     on_failure: Literal["fail", "keep last good response"] = "fail"
     """What a cell does that cannot be solved; an answer that is kept is linearized, and counted."""
     linear_range: LinearRangeTable | None = None

@@ -94,6 +94,7 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
         **_of_image(case, cell),
         **properties,
+        "singular": found.singular,
         "boundary": found.boundary,
         "solver": {"name": found.solver.name, "reason": found.solver.reason, "iterations": found.iterations},
         "units": case.units,
@@ -160,6 +161,8 @@ def show(result: dict[str, Any], name: str) -> None:
             table.add_row(f"{text} {part}:", _in_words(value, number))
     if "image" in result:
         table.add_row("image:", size_in_words(result["image"]))
+    if result["singular"]:
+        table.add_row("nothing resists:", ", ".join(result["singular"]))
     table.add_row("boundary condition:", result["boundary"])
     table.add_row("unknowns:", str(result["unknowns"]))
     table.add_row("solver:", result["solver"]["name"])

@@ -95,12 +95,13 @@ class HomogenizedLaw:
             subdomains: Tags of the mesh cells, where the law holds in one subdomain only.
             subdomain: Tag of that subdomain.
             parallel: How the micro models are spread over the ranks.
-            closed: Axes along which the cell may be closed, so that nothing flows there: the macroscopic
-                problem must not need them. None by default.
+            closed: Components of the gradient that the cell need not resist, such as an axis along which
+                nothing flows, or a strain that nothing holds: the macroscopic problem must not need them.
+                None by default.
 
         Raises:
-            InputError: The gradient does not fit the micro model, the cell is closed along another axis,
-                or the subdomain has no cells.
+            InputError: The gradient does not fit the micro model, the virgin cell does not resist some
+                gradient, or the subdomain has no cells.
         """
         self._mesh = _mesh_of(gradient)
         self.gradient, self._degree = gradient, quadrature_degree
@@ -125,6 +126,7 @@ class HomogenizedLaw:
         self._evaluated = False
         self.failure: Failure | None = None
         self.pool: MicroPool = MpiPool(micro, len(self._rows), self._mesh.comm, parallel)
+        check_resistance(self.micro, closed)
 
     @property
     def micro(self) -> MicroModel:
@@ -252,19 +254,53 @@ def _check_components(gradient: Expr, micro: MicroModel) -> None:
         )
 
 
-def check_closed(micro: MicroModel, expected: Collection[str]) -> None:
-    """Refuse a cell that is closed: its zero conductivity makes macroscopic problems singular.
+def check_closed(micro: MicroModel, closed: Collection[str]) -> None:
+    """Refuse a cell whose structure is closed along an axis, before anything is solved.
 
     Raises:
-        InputError: Nothing flows along an axis that is not among those expected.
+        InputError: An axis is not among those that may be closed, or one of these is no component.
     """
-    if found := [axis for axis in micro.kinematics.closed if axis not in expected]:
-        names = ", ".join(found)
+    names = micro.kinematics.directions.names
+    if unknown := [name for name in _names(closed) if name not in names]:
         raise InputError(
-            f"the cell is closed along {names}: what conducts is not connected with its periodic images "
-            f"there, and nothing passes. Where the macroscopic problem does not need this axis, say so "
-            f"with closed = {found}"
+            f"closed names {', '.join(unknown)}, but the components of the "
+            f"{micro.kinematics.gradient_name} are {', '.join(names)}"
         )
+    if found := [axis for axis in micro.kinematics.closed if axis not in _names(closed)]:
+        raise InputError(
+            f"the cell is closed along {', '.join(found)}: what conducts is not connected with its periodic "
+            f"images there, and nothing passes. {_SAY_SO} closed = {found}"
+        )
+
+
+def check_resistance(micro: MicroModel, closed: Collection[str]) -> None:
+    """Refuse a micro model whose virgin tangent is singular: so would be the macroscopic problem; collective.
+
+    Raises:
+        InputError: Nothing resists a direction of the gradient that is not made of the components that may
+            be closed.
+    """
+    kinematics, virgin = micro.kinematics, micro.initial_state()
+    try:
+        tangent = micro.solve(kinematics.origin, virgin, 0.0, np.empty_like(virgin)).tangent
+    except MicroSolveError:
+        return  # the first load shows what is wrong
+    names = np.array(kinematics.directions.names)
+    directions, components = kinematics.singular_directions(tangent)
+    allowed = np.isin(names, _names(closed))
+    if found := [name for name, has in zip(directions, components, strict=True) if np.any(has & ~allowed)]:
+        needed = names[np.any(components, axis=0)].tolist()
+        raise InputError(
+            f"the effective tangent of the cell is singular: nothing resists the {kinematics.gradient_name} "
+            f"{', '.join(found)}. {_SAY_SO} closed = {needed}"
+        )
+
+
+_SAY_SO = "Where the macroscopic problem does not need this, say so with"
+
+
+def _names(closed: Collection[str]) -> list[str]:
+    return [closed] if isinstance(closed, str) else list(closed)
 
 
 def _cells_of(

@@ -41,7 +41,7 @@ def displacement_pressure_form(
     degree: int | None = None,
     quadrature_degree: int | None = None,
 ) -> CellForm:
-    """Form of a cell some of whose phases have a pressure.
+    """Form of a cell some of whose phases have a pressure, which :func:`check_pressures` has accepted.
 
     Args:
         cell: The geometry.
@@ -51,13 +51,8 @@ def displacement_pressure_form(
         periodic: Whether pressures are periodic, as the displacements are.
         degree: Degree of the displacement, 2 or more; that of the mesh, but at least 2, by default.
         quadrature_degree: Degree of the quadrature rule.
-
-    Raises:
-        InputError: Something does not fit; the message names it.
     """
-    degree = max(2, element_degree(cell, None)) if degree is None else degree
-    check_phases(cell, kinematics, laws, degree)
-    _check(cell, laws, incompressible, degree)
+    degree = _degree(cell, degree)
     phases = [name for name in cell.names if name in incompressible]
     shape, mesh = cell.mesh.basix_cell(), cell.mesh
     displacement = basix.ufl.element("Lagrange", shape, degree, shape=(cell.dim,))
@@ -94,7 +89,24 @@ def _add_with_pressure(
     terms.add_work(phase, work, stress, ufl.diff(symbolic.flux(gradient, {}, terms.dt), gradient))
 
 
-def _check(cell: Cell, laws: Mapping[str, PhaseLaw], incompressible: Collection[str], degree: int) -> None:
+def _degree(cell: Cell, degree: int | None) -> int:
+    return max(2, element_degree(cell, None)) if degree is None else degree
+
+
+def check_pressures(
+    cell: Cell,
+    kinematics: Kinematics,
+    laws: Mapping[str, PhaseLaw],
+    incompressible: Collection[str],
+    degree: int | None,
+) -> None:
+    """Refuse laws, phases or a degree that do not fit the cell.
+
+    Raises:
+        InputError: Something does not fit; the message names it.
+    """
+    degree = _degree(cell, degree)
+    check_phases(cell, kinematics, laws, degree)
     for name in incompressible:
         if name not in cell.names:
             known = ", ".join(cell.names)
@@ -135,7 +147,7 @@ def _outside(
         x = part.tabulate_dof_coordinates()[:, : cell.dim]
         masters = np.arange(len(x))
         if periodic:
-            masters = node_representatives(x, cell.period, lower=-cell.period / 2)
+            masters = node_representatives(x, cell.period, partners=cell.whole)
         within = np.zeros(len(x), dtype=bool)
         within[masters[part.dofmap.list[cell.cells_of(phase)].reshape(-1)]] = True
         outside[np.asarray(positions)] = ~within[masters]

@@ -31,6 +31,7 @@ class EffectiveProperties:
         volume_fractions: Volume fraction of each phase; what is missing to one is void.
         properties: What else describes the tangent in this physics, e.g. "bounds", "bulk_modulus",
             "anisotropy".
+        singular: Directions of the gradient that nothing resists, in reported components, e.g. "yy".
         boundary: Boundary condition of the cell.
         unknowns: Number of free fluctuations.
         seconds: Time that it took.
@@ -44,6 +45,7 @@ class EffectiveProperties:
     tangent: Array
     volume_fractions: dict[str, float]
     properties: dict[str, Any]
+    singular: tuple[str, ...]
     boundary: str
     unknowns: int
     seconds: float
@@ -74,6 +76,7 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
         tangent=tangent,
         volume_fractions=fractions,
         properties=properties,
+        singular=rve.kinematics.singular_directions(tangent)[0],
         boundary=rve.boundary,
         unknowns=rve.unknowns,
         seconds=time.perf_counter() - start,

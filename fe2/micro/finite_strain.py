@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from fe2.micro.cell import Cell
-from fe2.micro.displacement_pressure import displacement_pressure_form
+from fe2.micro.displacement_pressure import check_pressures, displacement_pressure_form
+from fe2.micro.form import CellForm
 from fe2.micro.newton import NewtonOptions
-from fe2.micro.phase_rve import phase_rve
+from fe2.micro.phase_rve import mechanical_rve, phase_rve
 from fe2.micro.rve import RVE
 from fe2.physics.finite_strain import finite_strain_kinematics
+from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
 
 
@@ -49,16 +51,20 @@ def finite_strain(
     """
     kinematics = finite_strain_kinematics(cell.dim)
     if incompressible:
-        form = displacement_pressure_form(
-            cell,
-            kinematics,
-            laws,
-            incompressible,
-            periodic=boundary == "periodic",
-            degree=degree,
-            quadrature_degree=quadrature_degree,
-        )
-        return RVE(cell, form, boundary=boundary, options=options)
+        check_pressures(cell, kinematics, laws, incompressible, degree)
+
+        def form(part: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw]) -> CellForm:
+            return displacement_pressure_form(
+                part,
+                kinematics,
+                laws,
+                [name for name in incompressible if name in part.names],
+                periodic=boundary == "periodic",
+                degree=degree,
+                quadrature_degree=quadrature_degree,
+            )
+
+        return mechanical_rve(cell, kinematics, laws, form, boundary=boundary, options=options)
     return phase_rve(
         cell,
         kinematics,

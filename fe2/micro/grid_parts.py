@@ -43,7 +43,7 @@ def flowing_voxels(conducting: Mask, names: Sequence[str]) -> FlowingVoxels:
         InputError: Nothing is left.
     """
     pieces, count = ndimage.label(conducting, np.ones((3,) * conducting.ndim))
-    parts, loops = joined_parts(_joints(pieces), count)
+    parts, loops, _ = joined_parts(_joints(pieces), count)
     flowing = np.any(loops, axis=1)
     if not np.any(flowing):
         phases = ", ".join(map(repr, names))

@@ -153,6 +153,7 @@ class ImageRVE(RVE):
             properties=kinematics.characterize(
                 solution.tangent, [voxel.tangents[k] for k in present], [float(fractions[k]) for k in present]
             ),
+            singular=kinematics.singular_directions(solution.tangent)[0],
             boundary="periodic",
             unknowns=self.unknowns,
             seconds=time.perf_counter() - start,

@@ -1,20 +1,21 @@
-"""The RVE of a kinematics and one law for each phase."""
+"""The RVE of mechanics: a kinematics, and one law for each phase."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from fe2.memory import check_memory
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
+from fe2.micro.held_part import held_part, supported
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.image_rve import ImageRVE, answers_on_grid
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.phases import check_phases, element_degree, phase_form
 from fe2.micro.rve import RVE
-from fe2.physics.kinematics import Kinematics
+from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw
 
 _BYTES_PER_ENTRY = 120
@@ -45,7 +46,41 @@ def phase_rve(
     check_phases(cell, kinematics, laws, element_degree(cell, degree))
     if isinstance(cell, ImageCell) and answers_on_grid(cell, laws, boundary, degree):
         return ImageRVE(cell, kinematics, laws, make, quadrature_degree=quadrature_degree, options=options)
-    return RVE(*make(), boundary=boundary, options=options)
+
+    def form(part: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw]) -> CellForm:
+        return phase_form(part, kinematics, laws, degree=degree, quadrature_degree=quadrature_degree)
+
+    return mechanical_rve(cell, kinematics, laws, form, boundary=boundary, options=options)
+
+
+def mechanical_rve(
+    cell: Cell,
+    kinematics: Kinematics,
+    laws: Mapping[str, PhaseLaw],
+    form: Callable[[Cell, Kinematics, Mapping[str, PhaseLaw]], CellForm],
+    *,
+    boundary: str,
+    options: NewtonOptions | None,
+) -> RVE:
+    """The RVE of what carries a load in a cell.
+
+    Args:
+        cell: The whole cell.
+        kinematics: The operator field ↦ gradient.
+        laws: A law for each phase of the cell.
+        form: Makes the form of a part of the cell with the laws of its phases; its first field is the
+            displacement.
+        boundary: "periodic", "linear" or "uniform_flux".
+        options: When the cell counts as solved.
+
+    Raises:
+        InputError: Nothing holds any part of the cell.
+    """
+    part = held_part(cell, boundary)
+    if part.isolated:
+        kinematics = reporting(kinematics, isolated=part.isolated)
+    made = form(part.cell, kinematics, {name: laws[name] for name in part.cell.names})
+    return RVE(part.cell, supported(part.cell, made, boundary), boundary=boundary, options=options)
 
 
 def _check_assembled(cell: ImageCell, components: int, degree: int) -> None:

@@ -46,6 +46,25 @@ class Subcell:
     part_of_cell: Ints
 
 
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """How facets connect mesh cells: pieces within the box, and the parts of the medium that they belong to.
+
+    Attributes:
+        count: Number of parts.
+        part_of_cell: Part of each mesh cell.
+        piece_of_cell: Piece of each mesh cell.
+        offset_of_cell: Periods by which it is shifted when its part is put together, shape (n, dim).
+        loops: For each part the axes along which it is connected with its own image, shape (count, dim).
+    """
+
+    count: int
+    part_of_cell: Ints
+    piece_of_cell: Ints
+    offset_of_cell: Ints
+    loops: npt.NDArray[np.bool_]
+
+
 def flowing_part(cell: Cell, phases: Sequence[str], *, through_facets: bool = False) -> Subcell:
     """The given phases of a cell, without the parts of them that are isolated.
 
@@ -59,38 +78,45 @@ def flowing_part(cell: Cell, phases: Sequence[str], *, through_facets: bool = Fa
         InputError: There is no such phase, or nothing is left.
     """
     kept = np.sort(np.concatenate([cell.cells_of(name) for name in phases]))
-    parts, loops = (_parts_through_facets if through_facets else _parts)(cell, kept)
+    if through_facets:
+        pieces = pieces_of(cell, kept)
+        parts, loops = pieces.part_of_cell, pieces.loops
+    else:
+        parts, loops = _parts(cell, kept)
     flowing = np.any(loops, axis=1)
     stays = flowing[parts]
-    measures = volumes(cell.mesh)
-    isolated = _shares(cell, kept[~stays], measures)
+    isolated = shares(cell, kept[~stays])
     if not np.any(stays):
         names = ", ".join(map(repr, phases))
         raise InputError(f"nothing flows in the cell: {names} is not connected with its periodic images")
     _, numbers = np.unique(parts[stays], return_inverse=True)
-    part, numbers = _restricted(cell, kept[stays], numbers)
+    part, parents = restricted(cell, kept[stays])
+    numbers = numbers[np.searchsorted(kept[stays], parents)]
     return Subcell(
         cell=part,
-        isolated={name: share for name, share in isolated.items() if share > 0.0},
+        isolated=isolated,
         percolates=tuple(np.any(loops[flowing], axis=0).tolist()),
         parts=int(numbers.max()) + 1,
         part_of_cell=numbers,
     )
 
 
-def _shares(cell: Cell, cells: npt.NDArray[np.int32], measures: Array) -> dict[str, float]:
-    shares = np.bincount(cell.phases.values[cells], measures[cells], len(cell.names)) / cell.volume
-    return dict(zip(cell.names, shares.tolist(), strict=True))
+def shares(cell: Cell, cells: npt.NDArray[np.int32]) -> dict[str, float]:
+    """Share of the cell's volume that mesh cells have, by phase, where there is any."""
+    measures = volumes(cell.mesh)[cells]
+    found = np.bincount(cell.phases.values[cells], measures, len(cell.names)) / cell.volume
+    return {name: share for name, share in zip(cell.names, found.tolist(), strict=True) if share > 0.0}
 
 
-def _restricted(cell: Cell, cells: npt.NDArray[np.int32], numbers: Ints) -> tuple[Cell, Ints]:
+def restricted(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Cell, npt.NDArray[np.int32]]:
+    """The part of a cell that consists of some of its mesh cells, and the parent of each of them."""
     mesh, entities, _, _ = dmesh.create_submesh(cell.mesh, cell.dim, cells)
     parents = entities.sub_topology_to_topology(np.arange(len(cells), dtype=np.int32), inverse=False)
     indices = cell.phases.values[parents]
     present = np.unique(indices)
     values = np.searchsorted(present, indices).astype(np.int32)
     tags = dmesh.meshtags(mesh, cell.dim, np.arange(len(cells), dtype=np.int32), values)
-    restricted = Cell(
+    part = Cell(
         mesh=mesh,
         phases=tags,
         names=tuple(cell.names[i] for i in present),
@@ -98,7 +124,12 @@ def _restricted(cell: Cell, cells: npt.NDArray[np.int32], numbers: Ints) -> tupl
         whole=False,
         grid=cell.grid,
     )
-    return restricted, numbers[np.searchsorted(cells, parents)]
+    return part, parents
+
+
+def connected_with_images(cell: Cell, cells: npt.NDArray[np.int32]) -> bool:
+    """Whether mesh cells that have common nodes are connected with their own periodic images."""
+    return bool(np.any(_parts(cell, cells)[1]))
 
 
 def _parts(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[np.bool_]]:
@@ -117,21 +148,30 @@ def _parts(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[
     masters = node_representatives(x, cell.period, partners=False)
     copies = np.flatnonzero(masters != np.arange(len(used)))
     shift = np.rint((x[copies] - x[masters[copies]]) / cell.period).astype(np.int64)
-    part, loops = joined_parts(np.column_stack([piece[copies], piece[masters[copies]], shift]), count)
+    part, loops, _ = joined_parts(np.column_stack([piece[copies], piece[masters[copies]], shift]), count)
     return part[piece[local[:, 0]]], loops
 
 
-def _parts_through_facets(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """The same where mesh cells are connected through facets."""
+def pieces_of(cell: Cell, cells: npt.NDArray[np.int32], *, periodic: bool = True) -> Pieces:
+    """Pieces and parts of some mesh cells that are connected through facets.
+
+    Args:
+        cell: The cell, on one rank.
+        cells: The mesh cells, in ascending order.
+        periodic: Whether facets connect across the period.
+    """
     pairs = facet_pairs(cell, cells)
     ends, within = np.searchsorted(cells, pairs.cells), ~np.any(pairs.shift, axis=1)
     count, piece = _components(ends[within, 0], ends[within, 1], len(cells))
-    part, loops = joined_parts(np.column_stack([piece[ends[~within]], pairs.shift[~within]]), count)
-    return part[piece], loops
+    across = ~within & periodic
+    part, loops, offset = joined_parts(np.column_stack([piece[ends[across]], pairs.shift[across]]), count)
+    return Pieces(len(loops), part[piece], piece, offset[piece], loops)
 
 
-def joined_parts(joints: Ints, count: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Part of each of `count` pieces joined through the faces, and the axes of loops of each part.
+def joined_parts(joints: Ints, count: int) -> tuple[Ints, npt.NDArray[np.bool_], Ints]:
+    """Part of each of `count` pieces joined through the faces, the axes of loops of each part, and offsets.
+
+    An offset is the number of periods by which a piece is shifted when its part is put together.
 
     Args:
         joints: Two pieces and the periods between them, shape (n, 2 + dim).
@@ -143,7 +183,7 @@ def joined_parts(joints: Ints, count: int) -> tuple[Ints, npt.NDArray[np.bool_]]
     offset = _offsets(joints, count)
     open_ends, axes = np.nonzero(offset[joints[:, 0]] + joints[:, 2:] - offset[joints[:, 1]])
     loops[part[joints[open_ends, 0]], axes] = True
-    return part, loops
+    return part, loops, offset
 
 
 def _components(first: Ints, second: Ints, size: int) -> tuple[int, Ints]:

@@ -23,7 +23,7 @@ from fe2.physics.bounds import (
     warn_outside_of_bounds,
     warn_outside_of_means,
 )
-from fe2.physics.kinematics import Kinematics, closed_axes
+from fe2.physics.kinematics import Directions, Kinematics, closed_axes
 
 Array = npt.NDArray[np.float64]
 
@@ -101,6 +101,7 @@ def value_and_gradient_kinematics(
         local_components=names,
         scale=np.ones(dim + 1),
         virgin_gradient=np.array([initial_value, *dim * [0.0]]),
+        resisted=Directions(names[1:], np.eye(dim + 1)[:, 1:], np.ones(dim)),
     )
 
 

@@ -15,7 +15,7 @@ import ufl
 from ufl.core.expr import Expr
 
 from fe2.physics.ellipticity import smallest_acoustic_determinant, smallest_acoustic_eigenvalue
-from fe2.physics.kinematics import Kinematics
+from fe2.physics.kinematics import Directions, Kinematics
 from fe2.physics.small_strain import small_strain_kinematics
 from fe2.tensors import to_matrix
 
@@ -43,7 +43,7 @@ def deformation_gradient(displacement: Expr) -> Expr:
 
 def finite_strain_kinematics(dim: int) -> Kinematics:
     """Finite strain: plane strain in two dimensions; phase laws see all nine components of H."""
-    names, local = _names(dim), _names(3)
+    names, local, small = _names(dim), _names(3), small_strain_kinematics(dim)
     return Kinematics(
         name="finite_strain",
         dim=dim,
@@ -59,6 +59,7 @@ def finite_strain_kinematics(dim: int) -> Kinematics:
         characterize=_characterize,
         indicators=_indicators,
         origin_size=1.0,
+        resisted=Directions(small.components, _strains(dim).T, small.scale),
     )
 
 
@@ -81,8 +82,14 @@ def small_strain_stiffness(tangent: Array) -> Array:
         Shape (3, 3) or (6, 6).
     """
     dim = round(np.sqrt(len(tangent)))
-    strains = to_matrix(np.eye(3 if dim == 2 else 6)).reshape(-1, dim**2)
+    strains = _strains(dim)
     return strains @ tangent @ strains.T
+
+
+def _strains(dim: int) -> Array:
+    """Displacement gradients that are strains of one Mandel component, row by row."""
+    strains: Array = to_matrix(np.eye(3 if dim == 2 else 6)).reshape(-1, dim**2)
+    return strains
 
 
 def _characterize(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:

@@ -8,13 +8,15 @@ phase laws receive.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import ufl
 from ufl.core.expr import Expr
+
+from fe2.singular import named_direction, null_directions
 
 Array = npt.NDArray[np.float64]
 
@@ -25,6 +27,21 @@ def _nothing(effective: Array, phases: list[Array], fractions: list[float]) -> d
 
 def _no_indicators(tangents: Array) -> dict[str, Array]:
     return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Some directions in the space of gradients.
+
+    Attributes:
+        names: Names of the k directions.
+        basis: The directions in its columns, orthonormal, shape (m, k).
+        scale: What is reported to people is a coefficient times this, shape (k,).
+    """
+
+    names: tuple[str, ...]
+    basis: Array
+    scale: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +74,8 @@ class Kinematics:
             that it is the permeability.
         closed: Names of components of the flux that vanish whatever the gradient: what conducts is not
             connected along these axes.
+        resisted: Gradients that a flux has to resist, or a macroscopic problem is singular: not rotations,
+            nor a value; all of them where it is None.
     """
 
     name: str
@@ -76,6 +95,7 @@ class Kinematics:
     virgin_gradient: Array | None = None
     tangent_factor: float = 1.0
     closed: tuple[str, ...] = ()
+    resisted: Directions | None = None
 
     @property
     def size(self) -> int:
@@ -92,6 +112,24 @@ class Kinematics:
         """Number k of components that the phase laws see."""
         return len(self.local_components)
 
+    @property
+    def directions(self) -> Directions:
+        """Gradients that a flux has to resist."""
+        return self.resisted or Directions(self.components, np.eye(self.size), self.scale)
+
+    def singular_directions(self, tangent: Array) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
+        """Names of the directions that nothing resists, e.g. "yy" or "xx - yy", and the components of each.
+
+        Args:
+            tangent: Effective tangent, internal components, shape (m, m).
+
+        Returns:
+            Names in reported components, and a mask (d, k) over :attr:`directions`.
+        """
+        resisted = self.directions
+        null = null_directions(resisted.basis.T @ tangent @ resisted.basis)
+        return tuple(named_direction(row * resisted.scale, resisted.names) for row in null), null != 0.0
+
     def local_gradient(self, field: Expr) -> Expr:
         """Gradient of a field as the phase laws see it, a UFL vector of k components."""
         gradient = self.gradient(field)
@@ -100,6 +138,16 @@ class Kinematics:
     def reported_tangent(self, tangent: Array) -> Array:
         """Tangent between reported components, e.g. a stiffness with engineering shear strains."""
         return self.tangent_factor * tangent / np.outer(self.scale, self.scale)
+
+
+def reporting(kinematics: Kinematics, **facts: Any) -> Kinematics:
+    """The same kinematics, which says these facts, by name, of every cell that it describes."""
+    describe = kinematics.characterize
+
+    def characterize(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
+        return {**describe(effective, phases, fractions), **facts}
+
+    return replace(kinematics, characterize=characterize)
 
 
 def closed_axes(percolates: Sequence[bool]) -> tuple[str, ...]:

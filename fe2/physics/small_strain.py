@@ -17,6 +17,7 @@ from fe2.physics.bounds import (
     warn_outside_of_means,
 )
 from fe2.physics.kinematics import Kinematics
+from fe2.singular import null_directions
 from fe2.stiffness import closest_isotropic, is_isotropic, universal_anisotropy
 from fe2.tensors import component_indices, component_names, shear_factors, stiffness_to_voigt
 
@@ -78,12 +79,16 @@ def _affine_displacements(x: Array) -> Array:
 
 
 def _characterize(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
-    """Closest isotropic moduli and anisotropy of a stiffness, and bounds where phases are known."""
+    """Closest isotropic moduli and anisotropy of a stiffness, and bounds where phases are known.
+
+    A singular stiffness has no moduli: they are None.
+    """
     bulk, shear = closest_isotropic(effective)
+    is_singular = len(null_directions(effective)) > 0
     result: dict[str, Any] = {
-        "bulk_modulus": bulk,
-        "shear_modulus": shear,
-        "anisotropy": universal_anisotropy(effective),
+        "bulk_modulus": None if is_singular else bulk,
+        "shear_modulus": None if is_singular else shear,
+        "anisotropy": None if is_singular else universal_anisotropy(effective),
     }
     if not phases:
         return result
