@@ -55,11 +55,12 @@ from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, MaterialTestError
 from fe2.micro.mesh_cell import read_cell
-from fe2.micro.model import MicroModel
+from fe2.micro.model import MicroModel, Request
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.pore_flow import pore_flow
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
+from fe2.micro.wrapper import Wrapper
 from fe2.msh.partition import cells_on_first_ranks
 from fe2.physics.conduction import DiffusionLaw, LinearConduction, NonlinearConduction
 from fe2.physics.diffusion import gradient, value_and_gradient
@@ -137,6 +138,7 @@ __all__ = [
     "Rate",
     "Relaxation",
     "Replay",
+    "Request",
     "Response",
     "Responses",
     "RunInterruptedError",
@@ -149,6 +151,7 @@ __all__ = [
     "StepSizeError",
     "VocePlasticity",
     "Windows",
+    "Wrapper",
     "cells_on_first_ranks",
     "coarsen_image",
     "deformation_gradient",

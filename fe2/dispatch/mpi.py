@@ -16,7 +16,8 @@ from fe2.dispatch.pool import PointError, Progress, solved
 from fe2.dispatch.rows import responses_of
 from fe2.dispatch.traffic import Traffic
 from fe2.errors import OutsideRangeError
-from fe2.micro.model import EXACT, DivisibleModel, MicroModel, Request
+from fe2.micro.model import EXACT, MicroModel, Request
+from fe2.micro.wrapper import is_divisible
 from fe2.parallel import describe, on_every_rank
 from fe2.response import Responses
 
@@ -58,7 +59,7 @@ class MpiPool:
         self._groups = groups_of(comm, size)
         self._local = model
         lanes = [np.arange(model.state_size)]
-        if size > 1 and isinstance(model, DivisibleModel):
+        if size > 1 and is_divisible(model):
             self._local = part = model.distributed(self._groups.members)
             lanes = self._groups.members.allgather(part.share)
         self._starts = np.concatenate([[0], np.cumsum(comm.allgather(points))])
@@ -115,6 +116,11 @@ class MpiPool:
     def rollback(self) -> None:
         """Trial states are forgotten."""
         self._placement.work.rows.rollback()
+
+    @property
+    def reporting(self) -> MicroModel | None:
+        """The micro model that solves on this rank, or None where another of its group tells what it did."""
+        return self._local if self._groups.leads else None
 
     @property
     def states(self) -> Array:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from fe2.errors import InputError
-from fe2.micro.model import DivisibleModel, MicroModel
+from fe2.micro.model import MicroModel
+from fe2.micro.wrapper import is_divisible
 
 Balance = Literal["off", "steps", "on", "always"]
 
@@ -49,9 +50,9 @@ class Parallel:
         Raises:
             InputError: The number of ranks is no multiple of it, or the model lives on one rank only.
         """
-        divisible = isinstance(model, DivisibleModel)
+        divisible = is_divisible(model)
         if self.ranks_per_rve == "auto":
-            wanted = getattr(model, "unknowns", 0) / UNKNOWNS_PER_RANK if divisible else 1
+            wanted = model.unknowns / UNKNOWNS_PER_RANK if is_divisible(model) else 1
             fitting = [k for k in range(1, ranks + 1) if ranks % k == 0]
             return next((k for k in fitting if k >= wanted), ranks)
         if ranks % self.ranks_per_rve:

@@ -54,6 +54,10 @@ class MicroPool(Protocol):
         """The micro model of all points."""
 
     @property
+    def reporting(self) -> MicroModel | None:
+        """The micro model that solves on this rank, where it is this rank that tells what it did."""
+
+    @property
     def states(self) -> Array:
         """Committed states of this rank's points, shape (n, state_size), from where they live; collective."""
 

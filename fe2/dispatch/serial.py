@@ -39,6 +39,11 @@ class SerialPool:
         return self._model
 
     @property
+    def reporting(self) -> MicroModel:
+        """The same one."""
+        return self._model
+
+    @property
     def states(self) -> Array:
         """Committed states, shape (n, state_size); not to be modified."""
         return self._rows.committed

@@ -26,6 +26,7 @@ from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.indicator import Indicator
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.reduction import Reduction
+from fe2.micro.fields import LocalFields
 from fe2.micro.rve import RVE
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
@@ -201,7 +202,7 @@ class ErrorControlledRVE:
     def full_state(self, state: Array) -> Array:
         """The state of the whole cell at the end of a state's path, solved again where it is not kept.
 
-        Local fields follow from it: ``reduction.rve.fields(model.full_state(state))``.
+        Local fields follow from it, see :meth:`fields`.
 
         Raises:
             MicroSolveError: The whole cell could not be solved along the path.
@@ -239,10 +240,23 @@ class ErrorControlledRVE:
         rows[points, self._layout.grant] = 1.0
         return rows
 
+    def fields(self, state: Array) -> LocalFields:
+        """Local fields of the whole cell at the end of a state's path.
+
+        Raises:
+            MicroSolveError: The whole cell could not be solved along the path.
+        """
+        return self._full.fields(self.full_state(state))
+
+    def choices(self) -> dict[str, str]:
+        """How the whole cell is solved, and why, where the reduced one is not enough."""
+        return {name: text for name, text in self._full.choices().items() if name.startswith("linear solver")}
+
     def report(self) -> dict[str, float]:
-        """What was solved on this rank since the model was made, for the summary of a run."""
+        """What was solved on this rank since the model was made, and what the whole cell reports."""
         counts = self.counts
         return {
+            **self._full.report(),
             "solves of reduced cells": counts.reduced,
             "solves of whole cells": counts.full,
             "solves of whole cells without an estimate": counts.unestimated,

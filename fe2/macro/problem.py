@@ -22,7 +22,7 @@ from fe2.macro.line_search import TYPE as LINE_SEARCH
 from fe2.macro.line_search import LineSearch
 from fe2.macro.rate import Rate
 from fe2.macro.snes import SolverOptions, set_domain_error
-from fe2.micro.model import EXACT, ExplainingModel, ReportingModel, Request
+from fe2.micro.model import EXACT, Request, choices, report
 from fe2.petsc_errors import reason as petsc_reason
 from fe2.profile import phase
 from fe2.records import merged
@@ -188,16 +188,15 @@ class MacroProblem:
         """How the micro models are solved, and why; those of later laws are numbered."""
         found: dict[str, str] = {}
         for number, law in enumerate(self.laws):
-            if isinstance(law.micro, ExplainingModel):
-                suffix = f" of law {number}" if number else ""
-                found |= {name + suffix: text for name, text in law.micro.choices().items()}
+            suffix = f" of law {number}" if number else ""
+            found |= {name + suffix: text for name, text in choices(law.micro).items()}
         return found
 
     def reports(self) -> dict[str, float]:
         """What the micro models report, over all ranks; collective."""
-        models = {id(law.micro): law.micro for law in self.laws}.values()
-        own = [model.report() for model in models if isinstance(model, ReportingModel)]
-        return merged(report for part in self.comm.allgather(own) for report in part)
+        models = {id(law.pool.reporting): law.pool.reporting for law in self.laws}.values()
+        own = [report(model) for model in models if model is not None]
+        return merged(found for part in self.comm.allgather(own) for found in part)
 
     def reaction(
         self, support: fem.DirichletBC | Sequence[fem.DirichletBC], field: str | int | None = None

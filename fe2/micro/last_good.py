@@ -15,107 +15,90 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import MicroSolveError
-from fe2.micro.model import MicroModel, ReportingModel, description
-from fe2.physics.kinematics import Kinematics
+from fe2.micro.model import MicroModel, Request
+from fe2.micro.wrapper import Wrapper
+from fe2.parallel import together
 from fe2.response import Response
 
 Array = npt.NDArray[np.float64]
 
+_NONE, _GOOD, _KEPT = 0.0, 1.0, 2.0
 
-class KeepsLastGood:
+
+class KeepsLastGood(Wrapper):
     """A micro model with a fallback. Gradient, flux and tangent of the last good answer are in its state.
 
     .. code-block:: text
 
-        lasting part of the model | good: 0 or 1 | gradient | flux | tangent ‖ tail of the model
+        lasting part of the model | whether there is an answer | gradient | flux | tangent ‖ tail of the model
+
+    Only a :class:`~fe2.errors.MicroSolveError` calls for the fallback: every other error is a mistake in the
+    program, and is raised.
 
     Attributes:
-        model: The micro model that is asked first.
         kept: Answers so far that are not the model's own.
     """
 
     def __init__(self, model: MicroModel) -> None:
         """Ask this model, and keep its answers."""
-        self.model, self.kept = model, 0
-        m, start = model.kinematics.size, model.lasting_size
-        self._extra = 1 + m + m + m * m
-        self._memory = slice(start, start + self._extra)
+        m = model.kinematics.size
+        super().__init__(model, 1 + m + m + m * m)
+        self._memory, self.kept = self.own, 0
 
-    @property
-    def kinematics(self) -> Kinematics:
-        """Names and sizes of gradient and flux."""
-        return self.model.kinematics
-
-    @property
-    def state_size(self) -> int:
-        """Numbers that one quadrature point remembers."""
-        return self.model.state_size + self._extra
-
-    @property
-    def lasting_size(self) -> int:
-        """Numbers that a checkpoint stores."""
-        return self.model.lasting_size + self._extra
+    def around(self, *models: MicroModel) -> KeepsLastGood:
+        """The same fallback for another model."""
+        return KeepsLastGood(models[0])
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the model is, and that it has this fallback."""
-        return {"on_failure": "keep last good response", **description(self.model)}
+        """The model's, and that there is a fallback."""
+        return {"on_failure": "keep last good response", **super().description}
 
-    def initial_state(self) -> Array:
-        """The model's, with no answer yet."""
-        virgin = self.model.initial_state()
-        return np.insert(virgin, self.model.lasting_size, np.zeros(self._extra))
-
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
+    def answer(self, gradient: Array, state: Array, dt: float, out: Array, request: Request) -> Response:
         """The model's answer, or where it fails the linearization of its last good one.
-
-        Args:
-            gradient: Macroscopic gradient at the end of the step, shape (m,).
-            state: Committed state, shape (state_size,); not modified.
-            dt: Length of the time step.
-            out: Receives the trial state, shape (state_size,).
 
         Raises:
             MicroSolveError: The model failed before it gave any good answer.
         """
-        start, row = time.perf_counter(), self._row(out)
+        start, kept = time.perf_counter(), out[self._memory]
+        if request.kind in ("anticipate", "polish") and kept[0] == _KEPT:
+            # this is about the last evaluation, which is not the model's own
+            _, flux, tangent = self._parts(kept)
+            if request.kind == "polish":
+                out[:] = state
+            return Response(flux, tangent, 0, time.perf_counter() - start)
         try:
-            response = self.model.solve(gradient, self._row(state), dt, row)
-            if not response.is_finite:
-                raise MicroSolveError("the micro model gave a flux or a tangent that is not finite")
-        except Exception:  # whatever it was, the fallback is wanted
-            good, *_ = state[self._memory]
-            if not good:
+            with together(self.ranks):
+                response = super().answer(gradient, state, dt, out, request)
+                if not response.is_finite:
+                    raise MicroSolveError("the micro model gave a flux or a tangent that is not finite")
+        except MicroSolveError:
+            if state[self._memory.start] == _NONE:
                 raise
-            self.kept += 1
-            out[:] = state
-            return self._last(gradient, state, start)
-        lasting = self.model.lasting_size
-        out[:lasting], out[self._memory.stop :] = row[:lasting], row[lasting:]
-        out[self._memory] = np.concatenate(
-            [[1.0], gradient, response.flux, np.asarray(response.tangent).reshape(-1)]
-        )
+            return self._last(gradient, state, out, request, start)
+        if request.kind != "anticipate":
+            self._remember(out, _GOOD, gradient, response.flux, response.tangent)
         return response
-
-    def averages(self, states: Array) -> dict[str, Array]:
-        """Volume averages of the history variables."""
-        return self.model.averages(np.delete(states, self._memory, axis=1))
 
     def report(self) -> dict[str, float]:
         """Answers that are not the model's own, and what the model reports."""
-        own = self.model.report() if isinstance(self.model, ReportingModel) else {}
-        return {"answers kept where cells failed": float(self.kept), **own}
+        return {"answers kept where cells failed": float(self.kept), **super().report()}
 
-    def behind(self, state: Array) -> tuple[MicroModel, Array]:
-        """The model that is asked first, and its part of a state."""
-        return self.model, self._row(state)
-
-    def _row(self, state: Array) -> Array:
-        return np.delete(state, self._memory)
-
-    def _last(self, gradient: Array, state: Array, start: float) -> Response:
-        m = self.kinematics.size
-        _, old, flux, tangent = np.split(state[self._memory], [1, 1 + m, 1 + 2 * m])
-        tangent = tangent.reshape(m, m)
+    def _last(self, gradient: Array, state: Array, out: Array, request: Request, start: float) -> Response:
+        """The linearization of the committed answer; the state stays as it was."""
+        old, flux, tangent = self._parts(state[self._memory])
         answer = flux + tangent @ (gradient - old)
+        self.kept += 1
+        out[:] = state
+        if request.kind == "approach":  # until the step is polished
+            self._remember(out, _KEPT, gradient, answer, tangent)
         return Response(answer, tangent, 0, time.perf_counter() - start)
+
+    def _remember(self, out: Array, kind: float, gradient: Array, flux: Array, tangent: Array) -> None:
+        out[self._memory] = np.concatenate([[kind], gradient, flux, np.asarray(tangent).reshape(-1)])
+
+    def _parts(self, memory: Array) -> tuple[Array, Array, Array]:
+        """Gradient, flux and tangent, copies."""
+        m = self.kinematics.size
+        _, gradient, flux, tangent = np.split(memory.copy(), [1, 1 + m, 1 + 2 * m])
+        return gradient, flux, tangent.reshape(m, m)

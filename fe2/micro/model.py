@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.errors import InputError
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
+
+if TYPE_CHECKING:
+    from fe2.micro.fields import LocalFields
 
 Array = npt.NDArray[np.float64]
 
@@ -146,6 +150,14 @@ class StandInModel(MicroModel, Protocol):
 
 
 @runtime_checkable
+class ResolvedModel(MicroModel, Protocol):
+    """A micro model that has local fields."""
+
+    def fields(self, state: Array) -> LocalFields:
+        """Local fields of a state: displacement, gradient, flux and history."""
+
+
+@runtime_checkable
 class ExplainingModel(MicroModel, Protocol):
     """A micro model that says how it is solved."""
 
@@ -162,7 +174,7 @@ def answer(
     model: MicroModel, gradient: Array, state: Array, dt: float, out: Array, request: Request
 ) -> Response:
     """Answer of any micro model; one that is not adaptive is solved, whatever the request."""
-    if request.kind != "exact" and isinstance(model, AdaptiveModel):
+    if request.kind != "exact" and isinstance(model, AdaptiveModel) and model.adaptive:
         return model.answer(gradient, state, dt, out, request)
     return model.solve(gradient, state, dt, out)
 
@@ -171,3 +183,27 @@ def description(model: MicroModel) -> dict[str, Any]:
     """What a micro model is, as facts that can be stored and compared: its own, or its name and sizes."""
     names = {"model": type(model).__name__, "components": list(model.kinematics.components)}
     return {**names, **getattr(model, "description", {}), "state": model.lasting_size}
+
+
+def report(model: MicroModel) -> dict[str, float]:
+    """What a micro model reports, nothing where it reports nothing."""
+    return model.report() if isinstance(model, ReportingModel) else {}
+
+
+def choices(model: MicroModel) -> dict[str, str]:
+    """What a micro model says of how it is solved, nothing where it says nothing."""
+    return model.choices() if isinstance(model, ExplainingModel) else {}
+
+
+def fields(model: MicroModel, state: Array) -> LocalFields:
+    """Local fields of a state, of the cell that a micro model is or has behind it.
+
+    Raises:
+        InputError: It has no cell.
+        MicroSolveError: The state of the cell has to be computed, and could not be.
+    """
+    while isinstance(model, StandInModel) and (found := model.behind(state)) is not None:
+        model, state = found
+    if not isinstance(model, ResolvedModel):
+        raise InputError(f"a {type(model).__name__} has no local fields: there is no cell behind it")
+    return model.fields(state)
