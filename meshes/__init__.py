@@ -14,6 +14,8 @@ Cells reach from 0 to their period along every axis, opposite faces carry the sa
 physical groups with names. Lengths are in whatever unit the caller uses.
 """
 
+from dataclasses import dataclass
+
 PERIODIC_CELLS = (
     "laminate",
     "square_array",
@@ -25,4 +27,24 @@ PERIODIC_CELLS = (
 )
 MACROSCOPIC_MESHES = ("perforated_plate", "cook_membrane", "cook_membrane_resolved", "tapered_bar")
 
-__all__ = ["MACROSCOPIC_MESHES", "PERIODIC_CELLS"]
+
+@dataclass(frozen=True)
+class Groups:
+    """Dimension and names of the groups of a macroscopic mesh, those of its cells and those of its facets."""
+
+    dim: int
+    subdomains: tuple[str, ...]
+    boundaries: tuple[str, ...]
+
+
+_SIDES = ("left", "right", "bottom", "top")
+
+MACROSCOPIC_GROUPS = {
+    "perforated_plate": Groups(2, ("plate",), (*_SIDES, "hole")),
+    "cook_membrane": Groups(2, ("membrane",), _SIDES),
+    "cook_membrane_resolved": Groups(2, ("matrix", "fibre"), _SIDES),
+    "tapered_bar": Groups(3, ("bar",), ("left", "right", "side")),
+}
+"""Groups of each macroscopic mesh."""
+
+__all__ = ["MACROSCOPIC_GROUPS", "MACROSCOPIC_MESHES", "PERIODIC_CELLS", "Groups"]

@@ -11,14 +11,11 @@ from fe2.case.generated_mesh import generated_mesh
 from fe2.case.generators import generator_parameters
 from fe2.case.problems import Key, Problems, suggestion
 from fe2.case.run_case import RunCase
-from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh
+from fe2.case.run_tables import SIDES, BoxMesh, FileMesh, GeneratorMesh
 from fe2.errors import InputError
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
 from fe2.msh.partition import cells_on_first_ranks
 from fe2.parallel import on_every_rank
-
-SIDES = ("left", "right", "bottom", "top", "back", "front")
-"""Sides of a box: lower and upper end along x, y and z."""
 
 
 def build_mesh(case: RunCase, comm: MPI.Comm) -> MarkedMesh:

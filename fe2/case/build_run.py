@@ -22,7 +22,7 @@ from fe2.case.build_storage import Storage, balance_columns, initial_value, meas
 from fe2.case.catalogue import resolve
 from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase
-from fe2.case.run_checks import boundary_names, planned_times
+from fe2.case.run_checks import planned_times
 from fe2.case.run_tables import StepsTable
 from fe2.case.understood import decisive, understood
 from fe2.dispatch.options import Parallel
@@ -239,10 +239,6 @@ def _check_watched(case: RunCase, marked: MarkedMesh, problems: Problems) -> Non
     for number, place in enumerate(case.tables.output.watch):
         if len(place) != dim:
             problems.add(("output", "watch", number), f"{dim} coordinates are needed on this mesh", place)
-    names = boundary_names(case.tables)
-    for number, name in enumerate(names):
-        if name in names[:number]:
-            problems.add(("boundary", number, "name"), "boundaries need different names in the results", name)
 
 
 def _check_dimensions(subdomains: list[Subdomain], kinematics: Kinematics, problems: Problems) -> None:

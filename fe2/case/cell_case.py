@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from fe2.case.catalogue import PHYSICS, Physics, law_model, resolve
 from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
 from fe2.case.generators import CELL_GENERATORS, check_parameters, generated_phases, generator_model
 from fe2.case.image_size import image_size
 from fe2.case.problems import Key, Problems, suggestion, unknown_key
+from fe2.case.repair import refusals, repaired
 from fe2.case.table import Table
 from fe2.case.toml_file import read_toml
 from fe2.errors import InputError
@@ -95,10 +96,9 @@ def understand_cell(table: dict[str, Any], problems: Problems, key: Key = ()) ->
         key: Where the tables stand in the file.
 
     Returns:
-        The cell, or None where something is wrong.
+        The cell, without what is wrong in it, or None where nothing is left.
     """
-    count = len(problems.lines)
-    whole = validated(CellFile, table, problems, key)
+    whole = repaired(CellFile, table, problems, key, {"cell": {}, "phases": {"": {}}})
     tables = table if isinstance(table.get("cell"), dict) else {}
     cell = understand_geometry(tables["cell"], problems, (*key, "cell")) if tables else None
     name = tables["cell"].get("physics") if tables else None
@@ -111,22 +111,13 @@ def understand_cell(table: dict[str, Any], problems: Problems, key: Key = ()) ->
         }
     _check_labels(phases, problems, (*key, "phases"))
     if isinstance(cell, GeneratorCell):
-        _check_generated(cell, phases, problems, (*key, "phases"))
+        _check_generated(cell, table.get("phases"), phases, problems, key)
     if cell is not None:
         _check_options(cell, phases, problems, (*key, "cell"))
-    if whole is None or cell is None or len(problems.lines) > count:
+    if whole is None or cell is None:
         return None
     found = {phase: content for phase, content in phases.items() if content is not None}
     return CellCase(problems.file, key, cell, found, whole.units)
-
-
-def validated[T: BaseModel](model: type[T], table: object, problems: Problems, key: Key) -> T | None:
-    """The model of a table, or None where something is wrong, which `problems` then holds."""
-    try:
-        return model.model_validate(table)
-    except ValidationError as error:
-        problems.add_invalid(key, error, model)
-        return None
 
 
 def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> CellTable | None:
@@ -143,7 +134,7 @@ def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> 
             problems.add((*key, "generator"), suggestion(str(name), CELL_GENERATORS), name)
             return None
         model = generator_model(name, GeneratorCell)
-    cell = validated(model, table, problems, key)
+    cell = repaired(model, table, problems, key)
     if cell is None:
         return None
     assert isinstance(cell, CellTable)
@@ -201,7 +192,7 @@ def understand_phase(table: object, physics: str, problems: Problems, key: Key, 
         text = "a whole number is needed, the label of the phase in the image"
         problems.add((*key, "label"), text if given else f"is missing: {text}", *given)
     else:
-        own = validated(PhaseTable, {"label": table["label"]} if "label" in table else {}, problems, key)
+        own = repaired(PhaseTable, {"label": table["label"]} if "label" in table else {}, problems, key)
     rest = {name: value for name, value in table.items() if name != "label"}
     material = understand_material(rest, physics, problems, key, ("label",))
     return None if own is None or material is None else Phase(own.label, material)
@@ -236,24 +227,26 @@ def _check_labels(phases: Mapping[str, Phase | None], problems: Problems, key: K
 
 
 def _check_generated(
-    cell: GeneratorCell, phases: Mapping[str, Phase | None], problems: Problems, key: Key
+    cell: GeneratorCell, table: object, phases: Mapping[str, Phase | None], problems: Problems, key: Key
 ) -> None:
     """Each phase that the generator makes has a table, and no table is without a phase."""
+    if any(problems.touches(*key, "cell", name) for name in ("fractions", "grains")) or not phases:
+        return
     made = generated_phases(cell.generator, cell)
-    named = {
-        name: name if phase is None or phase.label is None else phase.label for name, phase in phases.items()
+    assert isinstance(table, dict)
+    given = {
+        name: content.get("label") if isinstance(content, dict) else None for name, content in table.items()
     }
+    named = {name: name if label is None else label for name, label in given.items()}
     for name, group in named.items():
         if isinstance(group, str) and group not in made:
-            problems.add(
-                (*key, name), f"{cell.generator} makes no phase {group!r}; {suggestion(group, made)}"
-            )
+            text = f"{cell.generator} makes no phase {group!r}; {suggestion(group, made)}"
+            problems.add((*key, "phases", name), text)
     if all(isinstance(group, str) for group in named.values()):
         for group in made:
-            if phases and group not in named.values():
-                problems.add(
-                    (*key, group), f"is missing: {cell.generator} makes this phase, and it needs a law"
-                )
+            if group not in named.values():
+                text = f"is missing: {cell.generator} makes this phase, and it needs a law"
+                problems.add((*key, "phases", group), text)
 
 
 def understand_material(
@@ -281,14 +274,18 @@ def understand_material(
     for name in unknown:
         problems.add((*key, name), unknown_key(name, [*beside, *model.model_fields]), table[name])
     known = {name: value for name, value in table.items() if name not in unknown}
-    found = validated(model, known, problems, key)
-    if found is None or unknown:
+    count = len(problems.lines)
+    found = repaired(model, known, problems, key, _any_number(model.model_fields))
+    if found is None:
         return None
-    values = {name: getattr(found, name) for name in table if name in model.model_fields and name != "law"}
-    material = Material(law, values)
-    try:
-        material.make(physics)
-    except InputError as error:
+    values = {name: getattr(found, name) for name in model.model_fields if name in found.model_fields_set}
+    values.pop("law", None)
+    optional = [name for name, info in model.model_fields.items() if not info.is_required()]
+    for error in refusals(lambda given: Material(law, given).make(physics), values, optional):
         problems.add_refused(key, error, model.model_fields, values)
-        return None
-    return material
+    return None if unknown or len(problems.lines) > count else Material(law, values)
+
+
+def _any_number(fields: Mapping[str, FieldInfo]) -> dict[str, float]:
+    """Numbers in the place of those that a law needs and that are missing or no numbers."""
+    return {name: 1.0 for name, info in fields.items() if info.annotation is float}

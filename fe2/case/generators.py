@@ -61,7 +61,7 @@ def check_parameters(name: str, table: Table, problems: Problems, place: Key) ->
     values = {key: getattr(table, key) for key in keys}
     try:
         getattr(fe2_meshes.parameters, name)(**values)
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         for line in str(error).splitlines():
             problems.add_refused(place, InputError(line), model, values)
 
@@ -91,5 +91,5 @@ def generate(name: str, path: Path, parameters: dict[str, Any]) -> Path:
         ) from error
     try:
         return function(path, **parameters)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, ArithmeticError, RuntimeError) as error:
         raise InputError(str(error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,8 +63,11 @@ def check_pictures(
         named: list[tuple[Key, str | None, list[str]]] = [
             (("field",), picture.field, ["cell", *fields]),
             (("local_field",), picture.local_field, ["phase", *local]),
-            *((("history", k), name, columns) for k, name in enumerate(picture.history or ())),
         ]
+        if problems.touches("laws"):  # what other fields there are is not known, only what was misspelt
+            named = [entry for entry in named if get_close_matches(str(entry[1]), entry[2], cutoff=0.8)]
+        if not (problems.touches("boundary") or problems.touches("body")):
+            named += [(("history", k), name, columns) for k, name in enumerate(picture.history or ())]
         for place, name, known in named:
             if name is not None and name not in known:
                 what = "column in the history" if place[0] == "history" else "field"
@@ -72,11 +76,12 @@ def check_pictures(
 
 
 def _check_picture(picture: PictureTable, tables: RunFile, steps: int, key: Key, problems: Problems) -> None:
-    if not -steps - 1 <= picture.step <= steps:
+    if not (problems.touches("steps") or -steps - 1 <= picture.step <= steps):
         text = f"the run stores {steps + 1} steps, the start included: 0 to {steps}, or -1 for the last"
         problems.add((*key, "step"), text, picture.step)
-    if picture.watch is not None and picture.watch >= len(tables.output.watch):
-        text = f"there are {len(tables.output.watch)} points in output.watch, counted from 0"
+    watched = len(tables.output.watch)
+    if picture.watch is not None and picture.watch >= watched and not problems.touches("output", "watch"):
+        text = f"there are {watched} points in output.watch, counted from 0"
         problems.add((*key, "watch"), text, picture.watch)
     if picture.watch is None and picture.local_field is not None:
         problems.add((*key, "local_field"), "it needs watch, the point whose cell is drawn")

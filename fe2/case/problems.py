@@ -19,6 +19,9 @@ Key = tuple[str | int, ...]
 
 _MOST_NAMES = 20
 
+_PARAMETER = r"(?:[\w.]+: )?(\w+)(?: = .*?)?(?= is |: |; | holds | has )(.*)"
+"""What a refusal begins with: the parameter, perhaps with what refuses it and with its value."""
+
 HIDDEN = "·"
 """First character of union tags, which are no part of a key."""
 
@@ -34,10 +37,12 @@ class Problems:
     Attributes:
         file: The file, as messages name it.
         lines: One message for each problem.
+        broken: Places of what was wrong in itself: what is said of them later is a consequence.
     """
 
     file: Path
     lines: list[str] = field(default_factory=list)
+    broken: list[Key] = field(default_factory=list)
 
     def add(self, key: Key, text: str, *value: object) -> None:
         """Add a problem.
@@ -47,9 +52,18 @@ class Problems:
             text: What would be right.
             value: What stands there, if anything does.
         """
+        if not self.touches(*key):
+            self._put(key, text, *value)
+
+    def touches(self, *key: str | int) -> bool:
+        """Whether something is broken at a place, in it, or around it."""
+        return any(key[: len(place)] == place[: len(key)] for place in self.broken)
+
+    def _put(self, key: Key, text: str, *value: object) -> None:
         given = f" = {shown(value[0])}" if value else ""
-        place = written(key) or "the file"
-        self.lines.append(f"{self.file}: {place}{given}: {text}")
+        line = f"{self.file}: {written(key) or 'the file'}{given}: {text}"
+        if line not in self.lines:
+            self.lines.append(line)
 
     def add_invalid(self, key: Key, error: ValidationError, model: type[BaseModel]) -> None:
         """Add everything that pydantic found.
@@ -63,19 +77,17 @@ class Problems:
         for details in found:
             if details["type"] in ("too_short", "too_long") and _has_inner(details["loc"], found):
                 continue  # an entry that is wrong was counted as missing
-            location = tuple(
-                part for part in details["loc"] if part != "[key]" and not str(part).startswith(HIDDEN)
-            )
+            location = _location(details)
             place = (*key, *location)
             if details["type"] == "missing":
-                self.add(place, f"is missing{_wanted(model, location)}")
+                self._put(place, f"is missing{_wanted(model, location)}")
             elif details["type"] == "extra_forbidden":
                 table = _table_at(model, location[:-1])
                 text = unknown_key(str(location[-1]), list(table.model_fields))
                 advice = getattr(table, "advice", "")
-                self.add(place, f"{text}; {advice}" if advice else text, details["input"])
+                self._put(place, f"{text}; {advice}" if advice else text, details["input"])
             else:
-                self.add(place, _right(details), details["input"])
+                self._put(place, _right(details), details["input"])
 
     def add_refused(self, key: Key, error: InputError, names: Container[str], values: dict[str, Any]) -> None:
         """Add what a law, a generator or a reader refused, at the parameter that its message begins with.
@@ -87,7 +99,7 @@ class Problems:
             values: The parameters.
         """
         text = str(error)
-        found = re.match(r"(?:[\w.]+: )?(\w+)(?: = .*?)?(?= is |: |; | holds | has )(.*)", text, re.DOTALL)
+        found = re.match(_PARAMETER, text, re.DOTALL)
         if found is None or found[1] not in names:
             self.add(key, text)
             return
@@ -102,6 +114,22 @@ class Problems:
         """
         if self.lines:
             raise CaseFileError("\n".join(self.lines))
+
+
+def parameter_of(text: str, names: Container[str]) -> str | None:
+    """The parameter that a refusal begins with, where it is one of these."""
+    found = re.match(_PARAMETER, text, re.DOTALL)
+    return found[1] if found is not None and found[1] in names else None
+
+
+def locations(error: ValidationError) -> list[Key]:
+    """Where a table is wrong, the innermost places last."""
+    return [_location(details) for details in error.errors(include_url=False)]
+
+
+def _location(details: ErrorDetails) -> Key:
+    """The place as keys, without the marks of the models."""
+    return tuple(part for part in details["loc"] if part != "[key]" and not str(part).startswith(HIDDEN))
 
 
 def unknown_key(name: str, known: Sequence[str]) -> str:

@@ -14,11 +14,12 @@ from fe2.case.cell_case import (
     check_file,
     understand_cell,
     understand_material,
-    validated,
 )
 from fe2.case.generators import MESH_GENERATORS, check_parameters, generator_model
+from fe2.case.mesh_parts import check_names, check_parts, mesh_parts
 from fe2.case.picture_checks import check_pictures
 from fe2.case.problems import CaseFileError, Key, Problems, suggestion
+from fe2.case.repair import repaired
 from fe2.case.run_checks import check_box, check_run
 from fe2.case.run_tables import (
     BoxMesh,
@@ -124,18 +125,24 @@ def _number(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
 
+_INSTEAD: dict[str, Any] = {"mesh": {}, "laws": {"": {}}, "steps": {"end": 1.0}}
+"""What stands for tables that are missing, while the others are checked."""
+
+
 def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
     """The tables of a run file, or None where something is wrong."""
-    tables = validated(RunFile, table, problems, ())
+    tables = repaired(RunFile, table, problems, (), _INSTEAD)
     mesh = _understand_mesh(table["mesh"], problems) if isinstance(table.get("mesh"), dict) else None
     contents = table.get("laws") if isinstance(table.get("laws"), dict) else {}
     assert isinstance(contents, dict)
+    count = len(problems.lines)
     cells = {
         name: _understand_cell_law(content, problems, ("laws", name))
         for name, content in contents.items()
         if isinstance(content, dict) and "cell" in content
     }
-    physics = _physics(table.get("physics"), cells, problems)
+    named = {name: _physics_of_cell(content, problems.file.parent) for name, content in contents.items()}
+    physics = _physics(table.get("physics"), named, problems)
     laws = {
         name: cells[name] if name in cells else _understand_law(content, physics, problems, ("laws", name))
         for name, content in contents.items()
@@ -143,18 +150,30 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
     found = {name: law for name, law in laws.items() if law is not None}
     if tables is None or physics is None:
         return None
-    check_run(tables, PHYSICS[physics], found, problems)
-    check_pictures(tables, PHYSICS[physics], found, _dimensions(mesh), problems)
+    if len(problems.lines) > count:
+        problems.broken.append(("laws", ""))  # some law, unlike those that were understood
+    _check_together(tables, PHYSICS[physics], contents, found, mesh, problems)
     if problems.lines or mesh is None:
         return None
     return RunCase(problems.file, mesh, physics, found, tables)
 
 
-def _dimensions(mesh: Table | None) -> tuple[int, ...]:
-    """The dimensions that the mesh may have."""
-    if isinstance(mesh, BoxMesh):
-        return (len(mesh.box),)
-    return (2,) if isinstance(mesh, GeneratorMesh) else (2, 3)
+def _check_together(
+    tables: RunFile,
+    physics: Physics,
+    contents: Mapping[str, object],
+    laws: Mapping[str, Law],
+    mesh: Table | None,
+    problems: Problems,
+) -> None:
+    """Check what concerns several tables, as far as they were understood."""
+    check_run(tables, physics, laws, problems)
+    check_names(tables, problems)
+    parts = mesh_parts(mesh)
+    if parts is not None:
+        subdomains = {name: law.get("subdomain") for name, law in contents.items() if isinstance(law, dict)}
+        check_parts(tables, physics, subdomains, parts, problems)
+    check_pictures(tables, physics, laws, (2, 3) if parts is None else (parts.dim,), problems)
 
 
 def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
@@ -171,7 +190,7 @@ def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
             problems.add(("mesh", "generator"), suggestion(str(name), MESH_GENERATORS), name)
             return None
         model = generator_model(name, GeneratorMesh)
-    mesh = validated(model, table, problems, ("mesh",))
+    mesh = repaired(model, table, problems, ("mesh",))
     if isinstance(mesh, BoxMesh):
         check_box(mesh, problems)
     if isinstance(mesh, FileMesh):
@@ -182,7 +201,7 @@ def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
 
 
 def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) -> Law | None:
-    found = validated(CellLaw, table, problems, key)
+    found = repaired(CellLaw, table, problems, key)
     if found is None:
         return None
     if isinstance(found.cell, dict):
@@ -243,21 +262,30 @@ def _read_cell(law: CellLaw, problems: Problems, key: Key) -> CellCase | None:
     return cell
 
 
-def _physics(stated: object, cells: Mapping[str, Law | None], problems: Problems) -> str | None:
-    """The physics that is stated, or that of the cells; all have to agree."""
-    found = {name: law.cell.cell.physics for name, law in cells.items() if law is not None and law.cell}
-    if isinstance(stated, str):
-        if stated not in PHYSICS:
+def _physics_of_cell(content: object, folder: Path) -> str | None:
+    """The physics that the cell of a law states, whatever else may be wrong there."""
+    cell = content.get("cell") if isinstance(content, dict) else None
+    if isinstance(cell, str):
+        try:
+            cell = read_toml(folder / cell).get("cell")
+        except (CaseFileError, ValueError):
             return None
-        wanted = stated
-    elif found:
-        wanted = next(iter(found.values()))
-    else:
-        if not cells and stated is None:
+    name = cell.get("physics") if isinstance(cell, dict) else None
+    return name if isinstance(name, str) and name in PHYSICS else None
+
+
+def _physics(stated: object, cells: Mapping[str, str | None], problems: Problems) -> str | None:
+    """The physics that is stated, or that of the cells; all have to agree."""
+    found = {name: physics for name, physics in cells.items() if physics is not None}
+    if isinstance(stated, str) and stated not in PHYSICS:
+        return None
+    if stated is None and not found:
+        if not problems.lines:
             problems.add(
                 ("physics",), f"is missing, and no law has a cell; it is one of {', '.join(PHYSICS)}"
             )
         return None
+    wanted = stated if isinstance(stated, str) else next(iter(found.values()), None)
     for name, physics in found.items():
         if physics != wanted:
             text = f"its physics is {physics}, but that of the run is {wanted}"
@@ -273,7 +301,7 @@ def _understand_law(table: object, physics: str | None, problems: Problems, key:
     if physics is None:
         return None
     places = tuple(LawPlace.model_fields)
-    own = validated(LawPlace, {name: table[name] for name in places if name in table}, problems, key)
+    own = repaired(LawPlace, {name: table[name] for name in places if name in table}, problems, key)
     rest = {name: value for name, value in table.items() if name not in places}
     if "law" not in table and PHYSICS[physics].default_law is None:
         problems.add(key, "a law is needed: cell (a file or a table), or law with its parameters")

@@ -29,7 +29,7 @@ class StoringLaw(Protocol):
 def check_run(tables: RunFile, physics: Physics, laws: Mapping[str, StoringLaw], problems: Problems) -> None:
     """Check what models of single tables do not know; `problems` receives what is wrong."""
     _check_steps(tables.steps, problems)
-    times = planned_times(tables.steps)
+    times = [] if problems.touches("steps") else planned_times(tables.steps)
     for number, boundary in enumerate(tables.boundary):
         _check_boundary(boundary, physics, problems, ("boundary", number), times)
     for number, body in enumerate(tables.body):
@@ -38,7 +38,8 @@ def check_run(tables: RunFile, physics: Physics, laws: Mapping[str, StoringLaw],
             problems.add(key, "one of load and exchange is needed")
         _check_values(body.load, physics, problems, (*key, "load"), times)
         _check_exchange(body.exchange, physics, problems, (*key, "exchange"), times)
-    held = any(part.fixed or part.prescribed or part.exchange for part in tables.boundary)
+    unsure = problems.touches("laws") or problems.touches("boundary") or problems.touches("body")
+    held = unsure or any(part.fixed or part.prescribed or part.exchange for part in tables.boundary)
     if not (held or any(body.exchange for body in tables.body) or any(law.stores for law in laws.values())):
         problems.add(("boundary",), "something has to hold the body: a boundary with fixed or prescribed")
     _check_scalar(tables, physics, laws, problems)
@@ -179,11 +180,17 @@ def _check_values(
                 break
 
 
+def _names_are_known(problems: Problems) -> bool:
+    """Whether no boundary is wrong in what it is called after."""
+    wrong = [place for place in problems.broken if place[:1] == ("boundary",)]
+    return all(len(place) > 2 and place[2] not in ("name", "on") for place in wrong)
+
+
 def _check_output(output: OutputTable, names: list[str], problems: Problems) -> None:
     folder = problems.file.parent / output.folder
     if folder.exists() and not folder.is_dir():
         problems.add(("output", "folder"), "there is a file of this name", output.folder)
-    for number, name in enumerate(output.reactions):
+    for number, name in enumerate(output.reactions if _names_are_known(problems) else ()):
         if name not in names:
             text = f"no boundary has this name; {suggestion(name, names)}"
             problems.add(("output", "reactions", number), text, name)

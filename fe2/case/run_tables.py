@@ -18,6 +18,9 @@ AXES = ("x", "y", "z")
 
 Axis = Literal["x", "y", "z"]
 
+SIDES = ("left", "right", "bottom", "top", "back", "front")
+"""Sides of a box: lower and upper end along x, y and z."""
+
 
 def _fixed(value: Any) -> Any:
     if value is True:

@@ -6,9 +6,11 @@ import ast
 import itertools
 import math
 import operator
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
@@ -30,6 +32,8 @@ _OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+_MANY = 100
+
 _FUNCTIONS: dict[str, Callable[..., float]] = {
     "sin": math.sin,
     "cos": math.cos,
@@ -42,6 +46,9 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
     "min": min,
     "max": max,
 }
+_ARGUMENTS: dict[str, tuple[int, int]] = {"log": (1, 2), "min": (2, _MANY), "max": (2, _MANY)}
+"""Least and most arguments of functions that do not have one."""
+
 _LONGEST = 200
 _WORDS = f"numbers, t, pi, + - * / **, comparisons, a if b else c, and {', '.join(_FUNCTIONS)}"
 
@@ -113,12 +120,15 @@ def _value(text: str, t: float) -> float:
     return float(value)
 
 
+@cache
 def _compiled(text: str) -> Evaluate:
     """The expression as nested functions; only what is listed can be said, so nothing else can happen."""
     if len(text) > _LONGEST:
         raise ValueError(f"an expression has at most {_LONGEST} characters")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # what is odd is refused below
+            tree = ast.parse(text.strip(), mode="eval").body
         return _node(tree)
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(
@@ -141,7 +151,11 @@ def _node(node: ast.expr) -> Evaluate:
             return _applied(_OPERATORS[type(op)], [operand])
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _OPERATORS:
             return _applied(_OPERATORS[type(op)], [left, right])
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS and args:
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            least, most = _ARGUMENTS.get(name, (1, 1))
+            if not least <= len(args) <= most:
+                more = " or more" if most > least else ""
+                raise ValueError(f"{name} takes {least}{more} arguments, not {len(args)}")
             return _applied(_FUNCTIONS[name], args)
         case ast.IfExp(test=test, body=body, orelse=orelse):
             condition, first, second = _node(test), _node(body), _node(orelse)

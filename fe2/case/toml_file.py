@@ -8,6 +8,9 @@ from typing import Any
 
 from fe2.case.problems import CaseFileError
 
+_LARGEST = 10_000_000
+"""Bytes of a case file, at most."""
+
 
 def read_toml(file: Path) -> dict[str, Any]:
     """The tables of a TOML file.
@@ -16,11 +19,17 @@ def read_toml(file: Path) -> dict[str, Any]:
         CaseFileError: The file cannot be read, or is no TOML; the message names file and line.
     """
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise CaseFileError(f"{file}: the file cannot be read: {error.strerror or error}") from error
+        with file.open("rb") as content:
+            data = content.read(_LARGEST + 1)
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CaseFileError(f"{file}: the file is no text in UTF-8 (byte {error.start})") from error
+    except (OSError, ValueError) as error:
+        raise CaseFileError(
+            f"{file}: the file cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    if len(data) > _LARGEST:
+        raise CaseFileError(f"{file}: the file has more than {_LARGEST} bytes: it is no case file")
     return parse_toml(text, file)
 
 
