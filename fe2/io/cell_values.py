@@ -52,6 +52,12 @@ def cell_values(function: fem.Function[Any]) -> Array:
     return values
 
 
+def cell_width(function: fem.Function[Any]) -> int:
+    """Degrees of freedom of a cell."""
+    dofmap = function.function_space.dofmap
+    return int(dofmap.bs * dofmap.list.shape[1])
+
+
 def set_cell_values(function: fem.Function[Any], values: Array) -> None:
     """Set a function from its values in all cells that this rank knows, ghosts included."""
     places = _places(function)

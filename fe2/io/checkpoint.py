@@ -8,14 +8,15 @@
 Every rank writes its own part, and nothing passes through one rank but the numbers of the cells. The index
 is replaced when all parts are on the disk, and only then are the parts of the checkpoint before removed: a
 run that ends at any moment leaves a complete one. States are found by law, mesh cell and quadrature point,
-functions by mesh cell, so that another number of ranks can read them. Nothing in the files is executed.
+functions by mesh cell, so that another number of ranks can read them. Nothing in the files is executed, and
+nothing is read before its seal, its type and its size are right; the index knows the seals of its parts.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,16 @@ from fe2.io.cell_values import (
     all_cell_numbers,
     cell_numbers,
     cell_values,
+    cell_width,
     check_element,
     set_cell_values,
 )
+from fe2.io.checkpoint_content import FORMAT, Content, read_content, shape_of
+from fe2.io.checkpoint_parts import Parts
 from fe2.io.hdf5_file import opened, put, sync_folder, written_whole
+from fe2.io.hdf5_table import table
 from fe2.io.macro_fields import Law, Problem
+from fe2.io.seal import seal_of
 from fe2.io.vtu import naming
 from fe2.micro.model import description
 from fe2.parallel import on_every_rank, together
@@ -43,10 +49,6 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 INDEX = "index.h5"
-_FORMAT = 1
-_ROWS = 256
-"""Rows that are read at a time where not all of them are wanted."""
-
 type Remembered = fem.Function[Any] | fem.Constant
 
 
@@ -114,11 +116,14 @@ class CheckpointFolder:
         states = [law.pool.states for law in self._laws]
         with together(self._comm), written_whole(parts / f"{self._comm.rank}.h5") as file:
             self._write_part(file, states)
-        cells = self._comm.gather(cell_numbers(self._mesh), root=0)
         with together(self._comm):
-            if cells is not None:
+            seal = seal_of(parts / f"{self._comm.rank}.h5")
+        gathered = self._comm.gather((cell_numbers(self._mesh), seal), root=0)
+        with together(self._comm):
+            if gathered is not None:
                 sync_folder(self.folder)
-                self._write_index(number, position, cells)
+                cells, seals = zip(*gathered, strict=True)
+                self._write_index(number, position, cells, seals)
                 _remove_others(self.folder, parts)
 
     def look(self) -> dict[str, Any]:
@@ -128,8 +133,7 @@ class CheckpointFolder:
             InputError: On all ranks: the checkpoint belongs to another run, the difference is named; or its
                 index is missing or damaged.
         """
-        position: dict[str, Any] = on_every_rank(self._comm, self._read_index)["position"]
-        return position
+        return {**on_every_rank(self._comm, self._read_index).content["position"]}
 
     def read(self) -> None:
         """Set states, unknown and remembered functions and constants from the checkpoint.
@@ -137,18 +141,21 @@ class CheckpointFolder:
         Raises:
             InputError: On all ranks: as :meth:`look`, or a part is missing or damaged.
         """
-        index = on_every_rank(self._comm, self._read_index)
+        parts = on_every_rank(self._comm, self._read_index)
         known = all_cell_numbers(self._mesh)
         with together(self._comm):
-            parts = _Parts(self.folder / f"{index['number']:06d}", index["cells"], index["parts"])
             states = [self._read_states(k, law, parts) for k, law in enumerate(self._laws)]
-            values = {name: parts.read(f"functions/{name}", "cells", known) for name in self._functions}
+            values = {
+                name: parts.read(f"functions/{name}", "cells", known, cell_width(function))
+                for name, function in self._functions.items()
+            }
+            constants = {name: self._constant(name, parts.content) for name in self._constants}
         for law, rows in zip(self._laws, states, strict=True):
             law.pool.restore(rows)
         for name, function in self._functions.items():
             set_cell_values(function, values[name])
         for name, constant in self._constants.items():
-            constant.value = np.asarray(index["constants"][name])
+            constant.value = constants[name]
 
     def _write_part(self, file: h5py.File, states: list[Array]) -> None:
         put(file, "cells", cell_numbers(self._mesh))
@@ -158,76 +165,47 @@ class CheckpointFolder:
             put(file, f"laws/{k}/cells", self._cells_of(law))
             put(file, f"laws/{k}/states", _by_cell(rows[:, : law.micro.lasting_size], law))
 
-    def _write_index(self, number: int, position: Mapping[str, Any], cells: list[Integers]) -> None:
+    def _write_index(
+        self, number: int, position: Mapping[str, Any], cells: Sequence[Integers], seals: Sequence[str]
+    ) -> None:
         content = {
-            "format": _FORMAT,
+            "format": FORMAT,
             "number": number,
             "identity": self._identity,
             "position": position,
             "constants": {name: np.asarray(c.value).tolist() for name, c in self._constants.items()},
+            "seals": list(seals),
         }
         with written_whole(self.folder / INDEX) as file:
-            file.attrs["format"] = _FORMAT
             put(file, "content", np.frombuffer(json.dumps(content).encode(), dtype=np.uint8))
             put(file, "cells", np.concatenate(cells))
             put(file, "parts", np.repeat(np.arange(len(cells)), [len(part) for part in cells]))
 
-    def _read_index(self) -> dict[str, Any]:
-        with opened(self.folder / INDEX, "the index of a checkpoint") as file:
-            if file.attrs["format"] != _FORMAT:
-                raise InputError(
-                    f"{self.folder / INDEX} has the format {file.attrs['format']} and not {_FORMAT}: it is "
-                    "of another version of fe2"
-                )
-            content = json.loads(file["content"][:].tobytes())
+    def _read_index(self) -> Parts:
+        path = self.folder / INDEX
+        with opened(path, "the index of a checkpoint", sealed=True) as file:
+            content = read_content(table(file, "content", np.uint8, (None,))[:].tobytes())
             if text := difference(content["identity"], json.loads(json.dumps(self._identity))):
                 raise InputError(f"{self.folder} is the checkpoint of another run: {text}")
-            return {**content, "cells": file["cells"][:], "parts": file["parts"][:]}
+            count = self._mesh.topology.index_map(self._mesh.topology.dim).size_global
+            cells = table(file, "cells", np.int64, (count,))[:]
+            parts = table(file, "parts", np.int64, (count,))[:]
+            return Parts(self.folder / f"{content['number']:06d}", content, cells, parts)
+
+    def _constant(self, name: str, content: Content) -> Array:
+        """Value of a constant: that its shape is right, the identity has shown."""
+        wanted, found = self._constants[name].value.shape, content["constants"].get(name, [])
+        if shape_of(found) != wanted:
+            raise InputError(f"{self.folder / INDEX}: the constant {name} is {found} and has not {wanted}")
+        return np.array(found, dtype=np.float64)
 
     def _cells_of(self, law: Law) -> Integers:
         return all_cell_numbers(self._mesh)[law.cells]
 
-    def _read_states(self, number: int, law: Law, parts: _Parts) -> Array:
-        rows = parts.read(f"laws/{number}/states", f"laws/{number}/cells", self._cells_of(law))
+    def _read_states(self, number: int, law: Law, parts: Parts) -> Array:
+        name, width = f"laws/{number}", law.points_per_cell * law.micro.lasting_size
+        rows = parts.read(f"{name}/states", f"{name}/cells", self._cells_of(law), width)
         return rows.reshape(len(law.cells) * law.points_per_cell, law.micro.lasting_size)
-
-
-class _Parts:
-    """The parts of a checkpoint, of which only those are opened that hold something wanted."""
-
-    def __init__(self, folder: Path, cells: Integers, parts: Integers) -> None:
-        self._folder = folder
-        order = np.argsort(cells)
-        self._cells, self._parts = cells[order], parts[order]
-
-    def read(self, name: str, cells_name: str, wanted: Integers) -> Array:
-        """Rows of a table for the wanted cells, whose numbers stand beside it under another name."""
-        if not len(wanted):
-            return np.zeros((0, 0))
-        owners = self._parts[np.searchsorted(self._cells, wanted)]
-        pieces = [(owners == part, part) for part in np.unique(owners).tolist()]
-        result: Array | None = None
-        for mine, part in pieces:
-            with opened(self._folder / f"{part}.h5", "a part of a checkpoint") as file:
-                table = file[name]
-                result = np.empty((len(wanted), table.shape[1])) if result is None else result
-                _fill(result, mine, table, file[cells_name][:], wanted)
-        assert result is not None
-        return result
-
-
-def _fill(
-    result: Array, mine: npt.NDArray[np.bool_], table: h5py.Dataset, cells: Integers, wanted: Integers
-) -> None:
-    """Copy the rows of the wanted cells, some rows at a time: the whole part may not be needed."""
-    order = np.argsort(cells)
-    targets = np.flatnonzero(mine)
-    rows = order[np.searchsorted(cells, wanted[targets], sorter=order)]
-    for start in range(0, len(cells), _ROWS):
-        inside = (rows >= start) & (rows < start + _ROWS)
-        if np.any(inside):
-            block = table[start : start + _ROWS]
-            result[targets[inside]] = block[rows[inside] - start]
 
 
 def _by_cell(rows: Array, law: Law) -> Array:

@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ConfigDict, TypeAdapter, with_config
 
 from fe2.errors import InputError
 from fe2.identity import difference
 from fe2.io.cell_values import all_cell_numbers
 from fe2.io.hdf5_file import opened, put, written_whole
+from fe2.io.hdf5_table import table
 from fe2.io.macro_fields import Law, Problem
 from fe2.micro.model import MicroModel, description
 from fe2.parallel import together
@@ -64,9 +66,32 @@ class FailedPoint:
         """
         if text := difference(self.micro, json.loads(json.dumps(description(model)))):
             raise InputError(f"this is not the micro model that failed: {text}")
+        if len(self.gradient) != model.kinematics.size or len(self.state) != model.lasting_size:
+            raise InputError(
+                f"the file of the failure has {len(self.gradient)} components and {len(self.state)} numbers "
+                f"of state; the micro model has {model.kinematics.size} and {model.lasting_size}"
+            )
         state = model.initial_state()
         state[: len(self.state)] = self.state
         return state
+
+
+@with_config(ConfigDict(strict=True, extra="forbid"))
+class _Facts(TypedDict):
+    """What stands in the file beside its arrays."""
+
+    message: str
+    step: int
+    time: float
+    dt: float
+    law: int
+    cell: int
+    point: int
+    micro: dict[str, Any]
+    case: dict[str, Any] | None
+
+
+_FACTS = TypeAdapter(_Facts)
 
 
 def write_failure(
@@ -106,10 +131,12 @@ def read_failure(path: str | Path) -> FailedPoint:
     Raises:
         InputError: It is missing, damaged, or another file.
     """
-    with opened(Path(path), "the file of a failure") as file:
-        content: dict[str, Any] = json.loads(file["content"][:].tobytes())
-        content |= {name: np.array(file[name]) for name in ("coordinates", "gradient", "state")}
-        return FailedPoint(**content)
+    with opened(Path(path), "the file of a failure", sealed=True) as file:
+        facts = _FACTS.validate_json(table(file, "content", np.uint8, (None,))[:].tobytes())
+        arrays = {
+            name: table(file, name, np.float64, (None,))[:] for name in ("coordinates", "gradient", "state")
+        }
+        return FailedPoint(**facts, **arrays)
 
 
 def _place(law: Law, point: int) -> dict[str, int]:

@@ -2,6 +2,8 @@
 
 HDF5 answers a full disk with a segmentation fault when it closes the file. Here it never learns of it:
 the first error is kept, what follows is dropped, and the error is raised when the file is closed.
+
+Behind what HDF5 has written stands a seal, see :mod:`fe2.io.seal`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import InputError
+from fe2.io.seal import append_seal, check_regular, checked_seal
 from fe2.io.vtu import naming
 
 _CHUNK = 2**20
@@ -61,6 +64,7 @@ def written_whole(path: Path) -> Iterator[h5py.File]:
             with _KeepsError(unfinished, "w+") as file:
                 with h5py.File(file, "w") as content:
                     yield content
+                append_seal(file)
                 if file.error is not None:
                     raise file.error
                 os.fsync(file.fileno())
@@ -72,20 +76,28 @@ def written_whole(path: Path) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def opened(path: Path, what: str) -> Iterator[h5py.File]:
+def opened(path: Path, what: str, *, sealed: bool = False, seal: str | None = None) -> Iterator[h5py.File]:
     """An HDF5 file to be read.
 
     Args:
         path: The file.
         what: What the file is, for messages, e.g. "a part of a checkpoint".
+        sealed: Refuse it where it is not as :func:`written_whole` left it.
+        seal: Its seal, where that is known.
 
     Raises:
-        InputError: It is missing, cut short, damaged, or something else.
+        InputError: It is missing, cut short, altered, or something else.
     """
     try:
+        if sealed:
+            found = checked_seal(path)
+            if seal is not None and found != seal:
+                raise ValueError("it is of another checkpoint")
+        else:
+            check_regular(path)
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, OverflowError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be read as {what}: {error}") from error

@@ -239,7 +239,8 @@ def _remove_later(folder: Path, count: int) -> None:
     """Remove the files of all steps but the first `count`."""
     for pattern in (f"{PIECES}/step_*", f"{FOLDER}/step_*"):
         for path in folder.glob(pattern):
-            if int(path.name[5:11]) >= count:
+            number = path.name[len("step_") :][:6]
+            if number.isdecimal() and int(number) >= count:
                 path.unlink()
 
 
