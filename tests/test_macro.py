@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -396,6 +398,16 @@ def test_other_exceptions_within_the_solver_come_out_as_they_are(kind):
     assert np.all(strip.unknown.x.array == 0.0)
     strip.law.pool.evaluate = evaluate
     assert strip.step((0.01, 0.0)) == 1
+
+
+def test_problem_that_nobody_holds_goes_and_its_communicators_with_it():
+    """MPICH has two thousand in a process; where they run out, DOLFINx ends the process."""
+    strip = two_scale.clamped(two_scale.rectangle(WORLD), two_scale.elastic_rve())
+    strip.step((0.001, 0.0))
+    problem = weakref.ref(strip.problem)
+    del strip
+    gc.collect()
+    assert problem() is None
 
 
 def test_load_that_is_not_a_number_is_a_failure_of_the_macroscopic_problem():

@@ -21,7 +21,7 @@ from fe2.macro.law import Evaluation, HomogenizedLaw
 from fe2.macro.line_search import TYPE as LINE_SEARCH
 from fe2.macro.line_search import LineSearch
 from fe2.macro.rate import Rate
-from fe2.macro.snes import SolverOptions, set_domain_error
+from fe2.macro.snes import SolverOptions, set_domain_error, weakly
 from fe2.micro.model import EXACT, Request, choices, report
 from fe2.petsc_errors import reason as petsc_reason
 from fe2.profile import phase
@@ -292,9 +292,9 @@ class MacroProblem:
         """Make solver and vector anew: an error within PETSc leaves vectors locked."""
         self._solution = fem_petsc.create_vector(self.unknown.function_space)
         self.snes = PETSc.SNES().create(self.comm)
-        self.snes.setFunction(self._assemble_residual, self._vector)
-        self.snes.setJacobian(self._assemble_jacobian, self._matrix)
-        self.snes.setConvergenceTest(self._converged)
+        self.snes.setFunction(weakly(self._assemble_residual), self._vector)
+        self.snes.setJacobian(weakly(self._assemble_jacobian), self._matrix)
+        self.snes.setConvergenceTest(weakly(self._converged))
         self._options.configure(self.snes)
         own = self.snes.getLineSearch().getType() == LINE_SEARCH
         self._search = LineSearch(self.snes, self._growth, self._keep) if own else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import warnings
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -74,6 +75,22 @@ class SolverOptions:
     @staticmethod
     def _is_used(database: PETSc.Options, name: str) -> bool:
         return bool(database.used(OPTIONS_PREFIX + name))
+
+
+def weakly[**P, R](method: Callable[P, R]) -> Callable[P, R]:
+    """A bound method that does not keep its object alive.
+
+    What PETSc refers to is hidden from Python's collector: an object that owns a solver which calls its
+    methods would never go, nor would its communicators, of which MPICH has two thousand in a process.
+    """
+    reference = weakref.WeakMethod(method)
+
+    def call(*arguments: P.args, **named: P.kwargs) -> R:
+        found = reference()
+        assert found is not None, "the solver has outlived its problem"
+        return found(*arguments, **named)
+
+    return call
 
 
 def set_domain_error(snes: PETSc.SNES) -> None:
