@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -160,6 +161,13 @@ def _read_raw(path: Path, facts: ImageFacts) -> Labels:
     return np.fromfile(path, facts.dtype)
 
 
+_HEADER_ERRORS = (
+    *(ValueError, TypeError, LookupError, EOFError, OverflowError, MemoryError),
+    *(RecursionError, SyntaxError, TokenError),
+)
+"""What damaged headers, which NumPy parses as Python's literals, end in."""
+
+
 def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether the first index runs fastest, and type."""
     try:
@@ -168,8 +176,9 @@ def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, fortran, dtype = read(file)
-    except (ValueError, EOFError, OverflowError, MemoryError, RecursionError) as error:
-        raise InputError(f"not a NumPy array that can be read, or truncated: {error}") from error
+    except _HEADER_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"not a NumPy array that can be read, or truncated: {reason}") from error
     return shape, fortran, dtype
 
 

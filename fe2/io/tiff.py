@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ Labels = npt.NDArray[np.integer[Any]]
 _PER_INCH, _PER_CENTIMETRE = 2, 3
 _MILLIMETRES = {_PER_INCH: 25.4, _PER_CENTIMETRE: 10.0}
 _WHITE_IS_ZERO = 0
+_BIG = 43  # version of BigTIFF
 _PAGES = {"C": "channels", "T": "times"}
 
 
@@ -91,6 +94,7 @@ def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
     complaints = _Complaints()
     complaints.log.addHandler(complaints)
     try:
+        _check_chain(path)
         with tifffile.TiffFile(path) as file:
             yield file
     except (OSError, InputError):
@@ -101,11 +105,35 @@ def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
                 f"the compression needs one more package ({error}): pip install imagecodecs, or save the "
                 "image uncompressed or with deflate"
             ) from error
-        raise InputError(f"not a TIFF image that can be read, or truncated: {error}") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"not a TIFF image that can be read, or truncated: {reason}") from error
     finally:
         complaints.log.removeHandler(complaints)
     if complaints.messages:
-        raise InputError(f"the TIFF file is damaged or truncated: {'; '.join(complaints.messages)}")
+        reasons = " ".join("; ".join(complaints.messages).split())
+        raise InputError(f"the TIFF file is damaged or truncated: {reasons}")
+
+
+def _check_chain(path: Path) -> None:
+    """Refuse a file whose directories of pages, each of which names the next one, go in a circle."""
+    with path.open("rb") as file:
+        start = file.read(16).ljust(16, b"\0")
+        order = ">" if start[:2] == b"MM" else "<"
+        is_big = struct.unpack(f"{order}H", start[2:4])[0] == _BIG
+        link, count, tag = (f"{order}Q", f"{order}Q", 20) if is_big else (f"{order}I", f"{order}H", 12)
+        (offset,) = struct.unpack_from(link, start, 8 if is_big else 4)
+        seen: set[int] = set()
+        while offset and offset not in seen:
+            seen.add(offset)
+            file.seek(min(offset, 2**62))
+            tags = file.read(struct.calcsize(count))
+            if len(tags) < struct.calcsize(count):
+                return
+            file.seek(min(struct.unpack(count, tags)[0], 2**32) * tag, os.SEEK_CUR)
+            following = file.read(struct.calcsize(link))
+            offset = struct.unpack(link, following)[0] if len(following) == struct.calcsize(link) else 0
+    if offset:
+        raise InputError("the TIFF file is damaged or truncated: its pages go in a circle")
 
 
 class _Complaints(logging.Handler):
