@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from point import difference_tangent, drive, respond, virgin
 
+import fe2
 from fe2.errors import InputError, LocalSolveError
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.law import Array, PhaseLaw, PointLaw
@@ -54,6 +55,29 @@ STATES = {
     "reloading": [[8, -2, -1, 0, 0, 9], [2, -1, 0, 0, 0, -4], [10, -4, 1, 0, 0, 7]],
 }
 DT = 0.5
+OTHERS: list[tuple[type, dict[str, object]]] = [
+    (LinearElastic, {"stiffness": np.eye(6)}),
+    (J2Plasticity, {**STEEL, "yield_stress": 400.0, "hardening": 2e3, "kinematic_hardening": 5e3}),
+    (VocePlasticity, {**STEEL, "yield_stress": 400.0, "saturation_stress": 150.0, "saturation_rate": 80.0}),
+    (NortonPerzyna, {**STEEL, "yield_stress": 400.0, "reference_rate": 1e-3, "exponent": 5.0}),
+    (fe2.NeoHookean, STEEL),
+    (fe2.MooneyRivlin, {"c10": 0.5, "c01": 0.1, "bulk": 1e3}),
+    (
+        fe2.HolzapfelGasserOgden,
+        {
+            "shear": 1.0,
+            "fibre_stiffness": 2.0,
+            "fibre_exponent": 3.0,
+            "bulk": 50.0,
+            "directions": [[1.0, 0.0], [1.0, 1.0]],
+            "dispersion": 0.1,
+        },
+    ),
+    (fe2.LinearConduction, {"conductivity": 1.0, "capacity": 2.0}),
+    (fe2.LinearConduction, {"conductivity": [[1.0, 0.1], [0.1, 2.0]]}),
+    (fe2.NewtonianFluid, {"viscosity": 1.0, "density": 1.0}),
+]
+PARAMETERS = [(law, given, name) for law, given in OTHERS for name in given]
 
 
 @pytest.fixture(params=LAWS)
@@ -213,3 +237,23 @@ INVALID = [
 def test_invalid_parameters_are_refused_with_name_value_and_range(kind, parameters, message):
     with pytest.raises(InputError, match=f"^{kind.__name__}: {message}"):
         kind(**parameters)
+
+
+@pytest.mark.parametrize(
+    "bad", [np.nan, np.inf, -np.inf, 1e-308, 5e-324, 1e-200, 1e200, pytest.param(10**400, id="huge")]
+)
+@pytest.mark.parametrize(("law", "given", "name"), PARAMETERS)
+def test_numbers_with_which_a_law_cannot_compute_are_refused(law, given, name, bad):
+    """Whatever is normalized, squared or divided by would leave the range of double precision."""
+    value = given[name]
+    wrong = [[bad if x else 0.0 for x in row] for row in value] if np.ndim(value) else bad
+    with pytest.raises(InputError, match=f"{law.__name__}: {name}"):
+        law(**{**given, name: wrong})
+
+
+@pytest.mark.parametrize("size", [1e-90, 1e-20, 1e20, 1e90])
+def test_length_of_a_direction_does_not_matter(size):
+    given = dict(OTHERS[6][1])
+    expected = fe2.HolzapfelGasserOgden(**given).directions
+    given["directions"] = size * np.array(given["directions"])
+    np.testing.assert_allclose(fe2.HolzapfelGasserOgden(**given).directions, expected, rtol=1e-15)

@@ -7,6 +7,7 @@ under mpiexec, see test_parallel.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -262,3 +263,23 @@ def test_points_go_on_from_stored_states(make_pool, name):
     np.testing.assert_array_equal(other.states[:, : pool.model.lasting_size], stored)
     expected = pool.evaluate(gradients(0.5), DT)
     np.testing.assert_allclose(other.evaluate(gradients(0.5), DT).flux, expected.flux, rtol=1e-9, atol=0.0)
+
+
+class Careless(two_scale.Maxwell):
+    """Writes the new state into the committed one too."""
+
+    def solve(self, gradient, state, dt, out):
+        response = super().solve(gradient, state, dt, out)
+        state[:] = out
+        return response
+
+
+@pytest.mark.parametrize("kind", ["serial", "mpi, all ranks"])
+def test_model_that_changes_its_committed_state_is_named_on_all_ranks(kind):
+    pool = POOLS[kind](Careless(two_scale.elastic_rve().linearized().tangent), POINTS)
+    before = pool.states.copy()
+    points = POINTS if kind == "serial" else WORLD.allreduce(POINTS)
+    message = "the micro model Careless changes the gradient or its committed state in place"
+    with pytest.raises(Fe2Error, match=message) if points else nullcontext():
+        pool.evaluate(gradients(), DT)
+    np.testing.assert_array_equal(pool.states, before)

@@ -122,6 +122,42 @@ def test_phase_without_stiffness_makes_the_cell_singular() -> None:
         solve(rve, STRAIN)
 
 
+@dataclass(frozen=True)
+class Careless(PointLaw):
+    """Writes into one of the arrays that it is handed, in one of many ways."""
+
+    way: str
+
+    def history(self, size: int) -> dict[str, int]:
+        return {"strain": size}
+
+    def respond(self, gradient: Array, history: Mapping[str, Array], dt: float) -> PointResponse:
+        old = history["strain"]
+        match self.way:
+            case "assigned":
+                old[:] = gradient
+            case "added":
+                old += gradient
+            case "gradient":
+                gradient *= 2.0
+            case "output":
+                np.multiply(old, 2.0, out=old)
+            case "copied":
+                np.copyto(old, gradient)
+        n, k = gradient.shape
+        return PointResponse(gradient, np.broadcast_to(np.eye(k), (n, k, k)), {"strain": old})
+
+
+@pytest.mark.parametrize("strategy", ["adaptive", "newton"])
+@pytest.mark.parametrize("way", ["assigned", "added", "gradient", "output", "copied"])
+def test_law_that_changes_what_it_is_handed_is_named(way: str, strategy: Any) -> None:
+    rve = small_strain(CELL, {"a": Careless(way), "b": ELASTIC}, options=NewtonOptions(strategy=strategy))
+    with pytest.raises(
+        InputError, match=r"the law Careless changes .* committed history in place .*read-only"
+    ):
+        solve(rve, STRAIN)
+
+
 @pytest.mark.parametrize("shape", ["triangle", "quadrilateral"])
 def test_solution_of_a_singular_matrix_is_looked_at(shape: str) -> None:
     """Round-off hides the zero pivot; nothing balances the forces on a part that floats."""

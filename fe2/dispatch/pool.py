@@ -14,6 +14,7 @@ from fe2.dispatch.traffic import Traffic
 from fe2.errors import MicroSolveError, OutsideRangeError
 from fe2.micro.model import EXACT, MicroModel, Request, answer
 from fe2.response import Responses
+from fe2.unchanged import read_only, unchanged
 
 Array = npt.NDArray[np.float64]
 
@@ -103,12 +104,15 @@ def solved(model: MicroModel, rows: Rows, point: int, dt: float, request: Reques
     """Solve a point where it lies in its tables.
 
     Raises:
-        Exception: Whatever the micro model raises; a MicroSolveError where its answer is not finite.
+        Exception: Whatever the micro model raises; a MicroSolveError where its answer is not finite, an
+            InputError where it changes its committed state.
     """
     start = time.perf_counter()
     try:
         trial = rows.begin(point)
-        response = answer(model, rows.gradients[point], rows.committed[point], dt, trial, request)
+        gradient, state = read_only(rows.gradients[point]), read_only(rows.committed[point])
+        with unchanged(f"the micro model {type(model).__name__}", "the gradient or its committed state"):
+            response = answer(model, gradient, state, dt, trial, request)
         if not response.is_finite:
             raise MicroSolveError("the micro model gave a flux or a tangent that is not finite")
     except BaseException:

@@ -25,6 +25,7 @@ from fe2.micro.form import CellForm, Condition, HistoryVariable, PointLawTerm
 from fe2.micro.state import StateLayout
 from fe2.profile import count, phase
 from fe2.quadrature import PointEvaluator, point_dofs
+from fe2.unchanged import read_only, unchanged
 
 Array = npt.NDArray[np.float64]
 
@@ -62,9 +63,13 @@ class _PointLaw:
         if not len(term.cells):
             self.new_history = {name: np.zeros((0, h.components)) for name, h in term.history.items()}
             return
-        old = {name: h.value.x.array.reshape(-1, h.components)[self.rows] for name, h in term.history.items()}
+        old = {
+            name: read_only(h.value.x.array.reshape(-1, h.components)[self.rows])
+            for name, h in term.history.items()
+        }
         try:
-            answer = term.law.respond(self.gradient(), old, dt)
+            with unchanged(f"the law {type(term.law).__name__}", "the gradients or the committed history"):
+                answer = term.law.respond(read_only(self.gradient()), old, dt)
         except LocalSolveError as error:
             names = ", ".join(str(term.cells[p // self.gradient.points_per_cell]) for p in error.points[:3])
             raise MicroSolveError(f"{error} (mesh cells {names} of the cell)") from error

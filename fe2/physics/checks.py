@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,6 +29,14 @@ PLANE_POISSON = Admissible("greater than -1 and less than 1", lambda value: -1.0
 FINITE = Admissible("a finite number", lambda value: True)
 
 
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Magnitudes beyond which squares and quotients of parameters leave the range of double precision."""
+
+
+def _is_computable(size: float) -> bool:
+    return size == 0.0 or SMALLEST <= size <= LARGEST
+
+
 def checked(owner: str, name: str, value: object, admissible: Admissible) -> float:
     """The value as a float.
 
@@ -38,13 +47,18 @@ def checked(owner: str, name: str, value: object, admissible: Admissible) -> flo
         admissible: What it has to be.
 
     Raises:
-        InputError: The value is no finite real number or not admissible.
+        InputError: The value is no finite real number, not admissible, or of a magnitude beyond 1e±100.
     """
     number = np.nan
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        number = float(value)
+        number = float(value) if abs(value) <= sys.float_info.max else np.inf
     if not (np.isfinite(number) and admissible.holds(number)):
         raise InputError(f"{owner}: {name} = {value} is not admissible; it must be {admissible.words}")
+    if not _is_computable(abs(number)):
+        raise InputError(
+            f"{owner}: {name} = {value} is not admissible; its magnitude must be between {SMALLEST:g} and "
+            f"{LARGEST:g}, or zero: it would leave the range of double precision"
+        )
     return number
 
 
@@ -67,16 +81,21 @@ def checked_array(owner: str, name: str, value: npt.ArrayLike, shape: tuple[int,
     """The value as a new array of floats of the shape required.
 
     Raises:
-        InputError: The value is no array of finite numbers of this shape.
+        InputError: The value is no array of finite numbers of this shape, or of a magnitude beyond 1e±100.
     """
     try:
         array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{owner}: {name} = {value!r} is not admissible; it must hold numbers") from error
     if array.shape != shape:
         raise InputError(f"{owner}: {name} has shape {array.shape}; it must have shape {shape}")
     if not np.all(np.isfinite(array)):
         raise InputError(f"{owner}: {name} holds values that are not finite; all must be finite numbers")
+    if not _is_computable(largest := float(np.max(np.abs(array), initial=0.0))):
+        raise InputError(
+            f"{owner}: {name} with the largest component {largest:g} is not admissible; its magnitude must "
+            f"be between {SMALLEST:g} and {LARGEST:g}, or zero"
+        )
     return array
 
 
