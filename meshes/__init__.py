@@ -11,7 +11,8 @@ Every generator is a function in the module of the same name, and a command::
 
 The modules import gmsh, NumPy and SciPy, nothing of DOLFINx: the `.msh` file (MSH 4.1) is the interface.
 Cells reach from 0 to their period along every axis, opposite faces carry the same nodes, and the phases are
-physical groups with names. Lengths are in whatever unit the caller uses.
+physical groups with names. (fe2 moves every cell so that its centre is the origin: its local fields and
+pictures reach from -period/2 to period/2.) Lengths are in whatever unit the caller uses.
 """
 
 from dataclasses import dataclass

@@ -20,13 +20,15 @@ class LocalFields:
     """Fields on the mesh of a cell, in the layout of VTK's unstructured grids.
 
     Attributes:
-        points: Coordinates of the nodes, shape (nodes, 3).
+        points: Coordinates of the nodes, shape (nodes, 3): the centre of the cell is the origin, wherever its
+            mesh or image lies.
         connectivity: VTK's flat list: for each mesh cell its number of nodes and the nodes.
         cell_types: VTK's cell types.
         point_data: Nodal fields by name: the micro field "u" and its "fluctuation", the first field of a
             mixed unknown; its other fields are "u_1", "u_2", ...
         cell_data: Means over each mesh cell, by name: "phase", the local gradient and flux of the
-            physics (e.g. "strain", "stress") and the history variables, zero where a phase has none.
+            physics (e.g. "strain", "stress") and the history variables, zero where a phase has none, in
+            internal components; :func:`~fe2.io.local_fields.reported_fields` gives those that are reported.
         volumes: Volumes of the mesh cells.
         components: Names of the components of the local gradient and flux.
     """
