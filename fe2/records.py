@@ -65,6 +65,7 @@ class Summary:
         phases: Seconds by phase, summed over the ranks, see `fe2.profile.PHASES`.
         models: What the micro models report, by name, e.g. how many evaluations left a model's range.
         exchange: What the ranks exchanged for the micro models, by name; see `fe2.dispatch.traffic`.
+        units: Units of all numbers, in the words of the user.
     """
 
     finished: bool
@@ -84,6 +85,7 @@ class Summary:
     choices: Mapping[str, str] = field(default_factory=dict)
     work: Mapping[str, int] = field(default_factory=dict)
     phases: Mapping[str, float] = field(default_factory=dict)
+    units: str = ""
 
 
 def merged(reports: Iterable[Mapping[str, float]]) -> dict[str, float]:

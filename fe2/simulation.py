@@ -64,6 +64,7 @@ class Simulation:
         record_costs: bool = False,
         record_gradients: bool = False,
         case: Mapping[str, Any] | None = None,
+        units: str = "",
     ) -> None:
         """Prepare the run; collective.
 
@@ -92,6 +93,8 @@ class Simulation:
             record_gradients: Store the gradients of all points at every step, as paths along which cells
                 can be solved beforehand.
             case: The case as it was understood, for the file that a failure leaves.
+            units: Units of all numbers in words, e.g. "mm, MPa": they are repeated in the summary, beside the
+                history and at the axes of pictures.
 
         Raises:
             InputError: The output folder holds results and `overwrite` is not set, another run holds it,
@@ -99,7 +102,7 @@ class Simulation:
         """
         self.problem, self.steps = problem, steps
         self._reactions, self._loads = dict(reactions or {}), dict(loads or {})
-        self._after_step, self._case = after_step, case
+        self._after_step, self._case, self._units = after_step, case, units
         self.records: list[StepRecord] = []
         self._progress = Progress(problem.comm, len(steps.times) - 1, quiet=quiet)
         self._reports: dict[str, float] = {}
@@ -129,6 +132,7 @@ class Simulation:
                 resume=self._position is not None,
                 begin_again=resume,
                 costs=record_costs,
+                units=units,
             )
         if record_gradients and output is None:
             raise InputError("record_gradients needs an output folder")
@@ -336,6 +340,7 @@ class Simulation:
             seconds=seconds,
             models=self._reports,
             exchange=self.problem.exchange(),
+            units=self._units,
             choices=self.problem.choices(),
             work=self._work.counts,
             phases=self._work.seconds,

@@ -12,6 +12,7 @@ from case_files import RUN, changed, write
 
 from fe2.cli.main import run
 from fe2.io.history import read_history
+from fe2.io.units import read_units
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,7 @@ def test_page_has_the_numbers_of_the_run(results: Path) -> None:
     assert "step 2/2" in page  # the log
     assert "quadrature_degree&#34;: 2" in page  # the case
     assert "units: N &amp; &lt;mm&gt;" in page  # what the user wrote is text, never markup
+    assert summary["units"] == read_units(results / "history.csv") == "N & <mm>"
 
 
 def test_page_refers_to_nothing_outside_itself(results: Path) -> None:

@@ -215,6 +215,7 @@ def build_simulation(
         record_costs=output.costs,
         profile=profile,
         case=understood(case),
+        units=case.tables.units,
     )
 
 

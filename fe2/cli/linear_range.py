@@ -94,7 +94,8 @@ def _show(result: dict[str, Any]) -> None:
     from fe2.cli.output import console, number
 
     table = Table(
-        title=f"{result['gradient']} in which the tangent is within {result['tolerance']:g}",
+        title=f"{result['gradient']} in which the tangent is within {result['tolerance']:g}"
+        + (f"  (units: {result['units']})" if result["units"] else ""),
         title_justify="left",
         title_style="bold",
     )

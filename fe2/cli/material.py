@@ -68,6 +68,7 @@ def command(
     from fe2.case.build_cell import build_rve
     from fe2.cli.material_table import read_path, response_columns, response_text
     from fe2.cli.output import stage, write_text
+    from fe2.io.units import write_units
     from fe2.parallel import on_root
 
     def work() -> None:
@@ -79,7 +80,10 @@ def command(
         columns = response_columns(rve.kinematics, test)
         if output is not None:
             write_text(output, response_text(columns))
+            write_units(output, case.units)
         elif not quiet:
+            if case.units:
+                click.echo(f"fe2: units: {case.units}", err=True)
             click.echo(response_text(columns), nl=False)
         if plot is not None:
             from fe2.cli.material_plot import draw

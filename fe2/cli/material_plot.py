@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fe2.case.problems import suggestion
 from fe2.cli.curve_figure import curve_figure
 from fe2.errors import InputError
+from fe2.io.units import with_units
 from fe2.physics.kinematics import Kinematics
 
 Array = npt.NDArray[np.float64]
@@ -47,4 +48,4 @@ def draw(
     with curve_figure(file) as plane:
         plane.plot(columns[x], columns[y], color="#1f4e79", marker=".", markersize=4, linewidth=1.2)
         plane.set_xlabel(x.replace("_", " "))
-        plane.set_ylabel(y.replace("_", " ") + (f"  (units: {units})" if units else ""))
+        plane.set_ylabel(with_units(y, units))

@@ -52,10 +52,10 @@ def write_report(folder: Path, file: Path, field: str | None, local_field: str |
     """
     history = read_history(folder)
     record, summary = _json(folder / CASE), _json(folder / JSON, needed=False)
-    fields = {"field": field, "local_field": local_field}
+    fields, units = {"field": field, "local_field": local_field}, record["case"].get("units", "")
     page = _template().render(
         folder=str(Path(*folder.resolve().parts[-2:])),
-        units=record["case"].get("units", ""),
+        units=units,
         case_file=record["file"],
         case=json.dumps(record["case"], indent=2, ensure_ascii=False),
         ranks=record["ranks"],
@@ -66,7 +66,7 @@ def write_report(folder: Path, file: Path, field: str | None, local_field: str |
         steps=len(history["time"]),
         log=_text(folder / LOG),
         pictures=_pictures(folder, history, fields),
-        curves=_curves(folder, history),
+        curves=_curves(folder, history, units),
     )
     write_text(file, page)
     return file
@@ -114,9 +114,11 @@ def _time(history: dict[str, Array], step: int) -> float:
     return float(history["time"][step - 1]) if step else 0.0
 
 
-def _curves(folder: Path, history: dict[str, Array]) -> list[Picture]:
+def _curves(folder: Path, history: dict[str, Array], units: str) -> list[Picture]:
     drawn = [
-        _picture(f"{name.replace('_', ' ')} over time", partial(curve, history, x="time", y=name))
+        _picture(
+            f"{name.replace('_', ' ')} over time", partial(curve, history, x="time", y=name, units=units)
+        )
         for name in load_columns(history)
     ]
     return [

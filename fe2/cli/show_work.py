@@ -22,6 +22,7 @@ from fe2.errors import InputError
 from fe2.io.history import read_history, read_residuals
 from fe2.io.pictures import draw_run
 from fe2.io.summary import TEXT
+from fe2.io.units import with_units
 from fe2.io.watched import FOLDER, read_watched
 from fe2.micro.fields import LocalFields
 from fe2.physics.kinematics import Kinematics
@@ -112,8 +113,8 @@ def main_load(history: Mapping[str, Array]) -> str | None:
     return max(alike, key=lambda name: float(np.ptp(history[name])) if len(history[name]) else 0.0)
 
 
-def curve(history: Mapping[str, Array], picture: Path, x: str, y: str) -> Path:
-    """Draw one column of the history over another.
+def curve(history: Mapping[str, Array], picture: Path, x: str, y: str, units: str = "") -> Path:
+    """Draw one column of the history over another, with the units of the run.
 
     Raises:
         PictureError: The picture could not be written.
@@ -121,7 +122,7 @@ def curve(history: Mapping[str, Array], picture: Path, x: str, y: str) -> Path:
     with curve_figure(picture) as plane:
         plane.plot(history[x], history[y], color="#1f4e79", marker=".", linewidth=1.2)
         plane.set_xlabel(x.replace("_", " "))
-        plane.set_ylabel(y.replace("_", " "))
+        plane.set_ylabel(with_units(y, units))
     return picture
 
 

@@ -23,9 +23,10 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from fe2.errors import PictureError
-from fe2.io.history import read_history
+from fe2.io.history import COUNTS, HISTORY, read_history
 from fe2.io.local_fields import write_local_fields
 from fe2.io.results import COLLECTION
+from fe2.io.units import read_units, with_units
 from fe2.micro.fields import LocalFields
 from fe2.parallel import on_root
 
@@ -76,7 +77,8 @@ def draw_run(
         history: Names of the columns of ``history.csv`` along x and y, None for no curve.
         labels: What to write for a field or a column, by its name, e.g. with its unit; likewise for
             the axes "x" and "y" and for "history", the title of the curve. A name with "local " in
-            front is for the RVE's panel only: "local x".
+            front is for the RVE's panel only: "local x". Without it the units of the run stand there, if
+            they are known.
         title: Title of the figure.
         comm: Communicator of the ranks that call.
 
@@ -95,7 +97,8 @@ def draw_run(
                 "local": local and _local_panel(local, Path(scratch, "rve.vtu"), local_field, warp, at),
                 "curve": history and _curve_panel(Path(folder), step, history),
             }
-            _render({**panels, "title": title, "labels": dict(labels or {})}, Path(picture), Path(scratch))
+            known = _labels(Path(folder), [field, local_field, *(history or ())[1:]]) | dict(labels or {})
+            _render({**panels, "title": title, "labels": known}, Path(picture), Path(scratch))
 
     on_root(comm, draw)
     return Path(picture)
@@ -172,6 +175,12 @@ def _curve_panel(folder: Path, step: int, columns: tuple[str, str]) -> dict[str,
     x, y = (table[name] for name in columns)
     time, _ = _stored_step(folder, step)
     return {"columns": columns, "x": x.tolist(), "y": y.tolist(), "marked": (table["time"] == time).tolist()}
+
+
+def _labels(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Labels with the units of the run, of what has any."""
+    units = read_units(folder / HISTORY)
+    return {name: with_units(name, units) for name in names if units and name not in (*COUNTS, "phase")}
 
 
 def _stored_step(folder: Path, step: int) -> tuple[float, Path]:

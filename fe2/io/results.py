@@ -40,6 +40,7 @@ from fe2.io.history import (
 )
 from fe2.io.macro_fields import Array, CellFields, NodalFields, Problem
 from fe2.io.summary import JSON, TEXT, write_summary_files
+from fe2.io.units import METADATA, write_units
 from fe2.io.vtu import write_pvd, write_pvtu, write_vtu
 from fe2.io.watched import FOLDER, WatchedPoint, find_places, gather_states, read_watched, write_states
 from fe2.parallel import together
@@ -50,7 +51,7 @@ __all__ = ["ResultsFolder", "WatchedPoint", "read_history", "read_residuals", "r
 COLLECTION, PIECES, GRADIENTS = "macro.pvd", "macro", "gradients"
 
 _OURS = (
-    *(COLLECTION, HISTORY, RESIDUALS, COSTS, JSON, TEXT, FAILURE),
+    *(COLLECTION, HISTORY, HISTORY + METADATA, RESIDUALS, COSTS, JSON, TEXT, FAILURE),
     *(f"{PIECES}/step_*.{ending}" for ending in ("vtu", "pvtu")),
     f"{FOLDER}/step_*.h5",
     f"{GRADIENTS}/step_*.npz",
@@ -78,6 +79,7 @@ class ResultsFolder:
         resume: bool = False,
         begin_again: bool = False,
         costs: bool = False,
+        units: str = "",
     ) -> None:
         """Make the folder; collective.
 
@@ -89,6 +91,7 @@ class ResultsFolder:
             resume: Keep them: :meth:`go_on` follows.
             begin_again: Move them aside, if they are of a run that did not reach its end.
             costs: Write the measured cost of every point in every step to ``costs.csv``.
+            units: Units of all numbers, written beside the history.
 
         Raises:
             InputError: The folder holds results and `overwrite` is not set, it cannot be made or
@@ -99,6 +102,7 @@ class ResultsFolder:
         with together(self._comm):
             if self._comm.rank == 0:
                 _prepare(folder, overwrite, resume, begin_again)
+                write_units(folder / HISTORY, units)
         self._nodal = NodalFields(problem.unknown)
         self._cells = CellFields(problem.unknown.function_space.mesh, problem.laws)
         with together(self._comm):

@@ -56,6 +56,7 @@ def summary_text(summary: Summary) -> str:
     rate = rates(summary)
     rows: dict[str, Any] = {
         "run": ending,
+        **({"units": summary.units} if summary.units else {}),
         "time reached": f"{summary.time:g}",
         "steps accepted": summary.steps,
         "steps given up": summary.rejected,
