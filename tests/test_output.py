@@ -30,7 +30,7 @@ from mpi4py import MPI
 from two_scale import SOFT, STIFF, Guarded
 
 from fe2.errors import Fe2Error, InputError, MicroSolveError, PictureError, StepSizeError
-from fe2.history_names import history_factors, history_names
+from fe2.history_names import history_names, plain_history
 from fe2.io import pictures
 from fe2.io.local_fields import reported_fields, von_mises, write_local_fields
 from fe2.io.macro_fields import NodalFields, fluxes
@@ -496,12 +496,13 @@ def test_local_fields_are_written_in_reported_components(finished, tmp_path):
 def test_history_variables_that_are_tensors_are_written_with_plain_components():
     seen = ("xx", "yy", "zz", "xy")
     assert history_names("plastic_strain", 4, seen) == tuple(f"plastic_strain_{name}" for name in seen)
-    np.testing.assert_allclose(history_factors(4, seen), [1.0, 1.0, 1.0, np.sqrt(2.0)])
+    one = {"a": np.ones((1, 4))}
+    np.testing.assert_allclose(plain_history(one, seen)["a"], [[1.0, 1.0, 1.0, 1.0 / np.sqrt(2.0)]])
     assert history_names("hardening", 1, seen) == ("hardening",)
     assert history_names("slips", 3, seen) == ("slips_0", "slips_1", "slips_2")
     # four numbers are no tensor where the gradient has no components of one
     assert history_names("slips", 4, ("x", "y")) == tuple(f"slips_{k}" for k in range(4))
-    np.testing.assert_allclose(history_factors(4, ("x", "y")), np.ones(4))
+    np.testing.assert_array_equal(plain_history(one, ("x", "y"))["a"], np.ones((1, 4)))
 
 
 def test_plastic_strain_is_written_by_component_on_both_scales(finished):
