@@ -100,7 +100,17 @@ def build_cell(case: CellCase) -> Cell:
 
 def _mesh_cell(case: CellCase, path: Path) -> Cell:
     groups = {name: name if phase.label is None else phase.label for name, phase in case.phases.items()}
-    return read_cell(path, phases=groups, periodic=case.cell.boundary == "periodic")
+    table, periodic = case.cell, case.cell.boundary == "periodic"
+    if not isinstance(table, MeshCell):
+        return read_cell(path, phases=groups, periodic=periodic)
+    return read_cell(
+        path,
+        phases=groups,
+        periodic=periodic,
+        merge=table.merge,
+        period=table.period,
+        tolerance=table.tolerance,
+    )
 
 
 @contextmanager

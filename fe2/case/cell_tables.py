@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 from fe2.case.catalogue import PHYSICS
 from fe2.case.generators import CELL_GENERATORS
 from fe2.case.problems import suggestion
-from fe2.case.table import IntegerInterval, Integers, Lengths, Table
+from fe2.case.table import Floats, IntegerInterval, Integers, Lengths, Table
 
 IMAGE_ENDINGS = (".raw", ".npy", ".tif", ".tiff")
 
@@ -108,6 +108,14 @@ class MeshCell(CellTable):
 
     mesh: MeshFile
     """Mesh, relative to this file: gmsh's .msh."""
+    merge: bool | None = None
+    """What becomes of nodes that coincide: true joins them, false keeps them apart, as in a crack; refused by
+    default."""
+    period: Annotated[Floats, Field(min_length=2, max_length=3)] | None = None
+    """Edge lengths of the cell, where nothing lies between the mesh and the next period; by default those of
+    the box around the mesh."""
+    tolerance: float = Field(1e-8, gt=0.0, le=0.01)
+    """Distance, relative to the period, below which nodes near a face are moved onto it."""
 
 
 class GeneratorCell(CellTable):

@@ -102,6 +102,9 @@ class FileMesh(Table):
 
     file: MeshFile
     """Mesh, relative to this file: gmsh's .msh."""
+    merge: bool | None = None
+    """What becomes of nodes that coincide: true joins them, false keeps them apart, as in a crack; refused by
+    default."""
 
 
 class GeneratorMesh(Table):

@@ -89,6 +89,7 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
         "components": properties.pop("stiffness_components", found.components),
         "effective": properties.pop("stiffness", found.effective),
         "volume_fractions": cell.volume_fractions,
+        "period": cell.period.tolist(),
         "bounds": properties.pop("bounds", {}),
         "unknowns": found.unknowns,
         "seconds": time.perf_counter() - start,
@@ -135,7 +136,7 @@ def show(result: dict[str, Any], name: str) -> None:
     """Print the result as tables."""
     from rich.table import Table
 
-    from fe2.case.image_size import size_in_words
+    from fe2.case.image_size import size_in_words, times
     from fe2.cli.output import console, matrix_table, number
 
     out = console()
@@ -163,6 +164,7 @@ def show(result: dict[str, Any], name: str) -> None:
         table.add_row("image:", size_in_words(result["image"]))
     if result["singular"]:
         table.add_row("nothing resists:", ", ".join(result["singular"]))
+    table.add_row("period, x × y" + " × z" * (len(result["period"]) == 3) + ":", times(result["period"]))
     table.add_row("boundary condition:", result["boundary"])
     table.add_row("unknowns:", str(result["unknowns"]))
     table.add_row("solver:", result["solver"]["name"])

@@ -72,7 +72,11 @@ def _number(name: str, numbers: dict[str, int], kind: str) -> int:
 
 
 def read_mesh(
-    path: str | PathLike[str], comm: MPI.Comm = MPI.COMM_WORLD, ranks: int | None = None
+    path: str | PathLike[str],
+    comm: MPI.Comm = MPI.COMM_WORLD,
+    ranks: int | None = None,
+    *,
+    merge: bool | None = None,
 ) -> MarkedMesh:
     """Read a mesh of triangles, quadrilaterals, tetrahedra or hexahedra of first or second order; collective.
 
@@ -83,6 +87,8 @@ def read_mesh(
         path: The file.
         comm: Ranks over which the mesh is distributed.
         ranks: Number of ranks, at most, that own elements, the first ones; all where it is None.
+        merge: What becomes of nodes that coincide: True joins them, False keeps them apart, as in a
+            crack; None, the default, refuses them.
 
     Raises:
         InputError: On all ranks: the file cannot be read; elements without a group or with several;
@@ -92,7 +98,7 @@ def read_mesh(
 
     def load() -> tuple[MeshData, Part]:
         file = read_mesh_file(path)
-        data = cells_of_file(file)
+        data = cells_of_file(file, merge=merge)
         return data, facets_of_file(file, data)
 
     data, facets = on_root(comm, load) or (None, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,10 +11,13 @@ import numpy.typing as npt
 from dolfinx import mesh as dmesh
 
 from fe2.errors import InputError
-from fe2.micro.cell_checks import Geometry, check_box, check_elements, check_period
+from fe2.micro.cell_checks import Geometry, check_elements
+from fe2.micro.cell_faces import check_box, check_period, check_planes, check_tolerance, snapped
 from fe2.micro.element_geometry import volumes
 from fe2.micro.period_count import check_count
-from fe2.parallel import raise_together
+from fe2.micro.periodicity import TOLERANCE
+from fe2.msh.resolution import check_resolution
+from fe2.parallel import on_every_rank, raise_together
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +85,13 @@ def make_cell(
     periodic: bool = True,
     grid: tuple[int, ...] | None = None,
     labels: npt.NDArray[np.int64] | None = None,
+    period: Sequence[float] | None = None,
+    tolerance: float = TOLERANCE,
 ) -> Cell:
     """Make a cell of a mesh, and refuse a mesh that is none; collective.
 
-    The period is the box around the mesh. Pores need no elements; each face of the box must have some.
-    Phases on opposite faces may differ, as they do in tomography images.
+    The period is the box around the mesh where it is not given. Pores need no elements; each face of the
+    box that the mesh reaches must have some. Phases on opposite faces may differ, as they do in images.
 
     Args:
         mesh: Mesh in as many dimensions as its elements have, anywhere in space; it is moved so that
@@ -99,6 +104,10 @@ def make_cell(
             faces are right by construction and are not checked.
         labels: Number in its file and geometrical entity of each cell, shape (k, 2), for messages.
             Within an entity all elements must have the same orientation.
+        period: Edge lengths of the cell, shape (dim,), where there is nothing between the mesh and the next
+            period; along such an axis they are larger than the mesh, which then touches no face there.
+        tolerance: Distance, relative to the period, below which nodes near a face are moved onto it and
+            onto the places of their partners.
 
     Raises:
         InputError: On all ranks: a phase without elements; degenerate, inverted or overlapping
@@ -106,43 +115,56 @@ def make_cell(
             elements in a period. Coordinates in the message are the mesh's own.
     """
     try:
-        return _checked_cell(mesh, np.asarray(phases, dtype=np.int32), tuple(names), periodic, grid, labels)
+        tags = _phase_tags(mesh, np.asarray(phases, dtype=np.int32), tuple(names))
+        geometry = Geometry.of(mesh, labels, tolerance)
+        if period is not None:
+            geometry = geometry.with_period(np.array(period, dtype=np.float64))
+        if grid is None:
+            _check(geometry, periodic)
+        else:
+            for axis, count in enumerate(grid):
+                check_count(axis, count)
     except InputError as error:  # raised on all ranks: let them know it
         raise_together(mesh.comm, error)
         raise
+    _centre(geometry, periodic)
+    return Cell(mesh, tags, tuple(names), geometry.period, grid)
 
 
-def _checked_cell(
-    mesh: dmesh.Mesh[np.float64],
-    phases: npt.NDArray[np.int32],
-    names: tuple[str, ...],
-    periodic: bool,
-    grid: tuple[int, ...] | None,
-    labels: npt.NDArray[np.int64] | None,
-) -> Cell:
-    dim = mesh.topology.dim
-    if mesh.geometry.dim != dim or dim not in (2, 3):
+def _check(geometry: Geometry, periodic: bool) -> None:
+    """Refuse what is no cell; collective."""
+    if geometry.labels is None:  # else the file was checked
+        on_every_rank(geometry.mesh.comm, lambda: check_resolution(geometry.x, geometry.vertices))
+    check_tolerance(geometry)
+    check_elements(geometry)
+    check_planes(geometry)
+    check_box(geometry)
+    if periodic:
+        check_period(geometry)
+    elif geometry.beyond.any():
         raise InputError(
-            f"a {dim}-dimensional mesh in {mesh.geometry.dim}-dimensional space: a cell has 2 or 3 of both"
+            f"the period is longer than the mesh along {'xyz'[int(np.argmax(geometry.beyond))]}, which needs "
+            "periodic boundary conditions: the others act on faces that the mesh does not reach"
         )
-    tags = _phase_tags(mesh, phases, names)
-    geometry = Geometry.of(mesh, labels)
-    if grid is None:
-        check_elements(geometry)
-        check_box(geometry)
-        if periodic:
-            check_period(geometry)
-    else:
-        for axis, count in enumerate(grid):
-            check_count(axis, count)
-    mesh.geometry.x[:, :dim] -= geometry.lower + geometry.period / 2
-    return Cell(mesh, tags, names, geometry.period, grid)
+
+
+def _centre(geometry: Geometry, periodic: bool) -> None:
+    """Move the mesh to the origin, and its nodes onto the faces where these are not exact."""
+    x = geometry.mesh.geometry.x[:, : len(geometry.period)]
+    x -= geometry.lower + geometry.period / 2
+    if geometry.tolerance > TOLERANCE:
+        x[:] = snapped(replace(geometry, x=x, lower=-geometry.period / 2), periodic)
 
 
 def _phase_tags(
     mesh: dmesh.Mesh[np.float64], phases: npt.NDArray[np.int32], names: tuple[str, ...]
 ) -> dmesh.MeshTags:
-    cells = mesh.topology.index_map(mesh.topology.dim)
+    dim = mesh.topology.dim
+    if mesh.geometry.dim != dim or dim not in (2, 3):
+        raise InputError(
+            f"a {dim}-dimensional mesh in {mesh.geometry.dim}-dimensional space: a cell has 2 or 3 of both"
+        )
+    cells = mesh.topology.index_map(dim)
     size = cells.size_local + cells.num_ghosts
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

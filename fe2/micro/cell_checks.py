@@ -5,16 +5,17 @@ Errors are exchanged between the checks, so no rank leaves a collective operatio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dolfinx.mesh
 import numpy as np
 import numpy.typing as npt
+from mpi4py import MPI
 
 from fe2.errors import InputError, place
 from fe2.micro.element_geometry import extreme_determinants, volumes
-from fe2.micro.period_count import FEWEST, check_count
-from fe2.micro.periodicity import TOLERANCE, node_representatives
+from fe2.micro.periodicity import TOLERANCE
+from fe2.msh.resolution import round_off, shortest_edge
 from fe2.parallel import on_every_rank
 
 Ints = npt.NDArray[np.int64]
@@ -36,6 +37,8 @@ class Geometry:
         lower: Lower corner of the bounding box of the whole mesh, shape (d,).
         period: Its edge lengths, shape (d,).
         labels: Number in the file and geometrical entity of each element, shape (k, 2), or None.
+        tolerance: Distance from a face, relative to the period, below which a node is on it.
+        beyond: Whether the period reaches beyond the mesh along each axis, shape (d,).
     """
 
     mesh: dolfinx.mesh.Mesh[np.float64]
@@ -44,16 +47,42 @@ class Geometry:
     lower: Floats
     period: Floats
     labels: Ints | None
+    tolerance: float
+    beyond: Mask
 
     @classmethod
-    def of(cls, mesh: dolfinx.mesh.Mesh[np.float64], labels: Ints | None) -> Geometry:
-        """Look at a mesh; collective."""
+    def of(
+        cls, mesh: dolfinx.mesh.Mesh[np.float64], labels: Ints | None, tolerance: float = TOLERANCE
+    ) -> Geometry:
+        """Look at a mesh; collective. Far from the origin the tolerance is at least the round-off."""
         x = mesh.geometry.x[:, : mesh.topology.dim]
         beyond = np.full((1, x.shape[1]), np.inf)
         lower = np.min(mesh.comm.allgather(np.concatenate((x, beyond)).min(axis=0)), axis=0)
         upper = np.max(mesh.comm.allgather(np.concatenate((x, -beyond)).max(axis=0)), axis=0)
         count = dolfinx.cpp.mesh.cell_num_entities(mesh.topology.cell_type, 0)
-        return cls(mesh, x, mesh.geometry.dofmaps[0][:, :count], lower, upper - lower, labels)
+        vertices, period = mesh.geometry.dofmaps[0][:, :count], upper - lower
+        if period.min() > 0:
+            tolerance = max(tolerance, 8 * round_off(np.stack((lower, upper))) / float(period.min()))
+        return cls(mesh, x, vertices, lower, period, labels, tolerance, np.zeros(len(period), dtype=bool))
+
+    def with_period(self, period: Floats) -> Geometry:
+        """The mesh in the middle of a box with the edge lengths `period`, which may reach beyond it.
+
+        Raises:
+            InputError: There is not one length for each axis, or the mesh is longer.
+        """
+        if period.shape != self.period.shape or not (np.isfinite(period) & (period > 0)).all():
+            raise InputError(f"period = {period.tolist()}: {len(self.period)} positive lengths are needed")
+        short = period < self.period * (1 - self.tolerance)
+        if short.any():
+            axis = int(np.argmax(short))
+            raise InputError(
+                f"period = {period.tolist()}: the mesh is {self.period[axis]:.8g} long along {'xyz'[axis]}, "
+                "from its first node to its last, and a cell holds all of its mesh"
+            )
+        beyond = period > self.period * (1 + self.tolerance)
+        period = np.where(beyond, period, self.period)
+        return replace(self, lower=self.lower - (period - self.period) / 2, period=period, beyond=beyond)
 
     def describe(self, element: int) -> str:
         """What messages call an element."""
@@ -66,7 +95,16 @@ class Geometry:
     def on_face(self, axis: int, side: int) -> Mask:
         """Nodes on the lower (side 0) or upper (side 1) face normal to an axis."""
         position = self.lower[axis] + side * self.period[axis]
-        return np.abs(self.x[:, axis] - position) < TOLERANCE * self.period[axis]
+        return np.abs(self.x[:, axis] - position) < self.tolerance * self.period[axis]
+
+    @property
+    def faces(self) -> list[tuple[int, int]]:
+        """Axis and side (0: lower, 1: upper) of the faces that the mesh reaches."""
+        return [(axis, side) for axis in range(len(self.period)) for side in (0, 1) if not self.beyond[axis]]
+
+    def name(self, axis: int, side: int) -> str:
+        """What messages call a face."""
+        return f"{'xyz'[axis]} = {self.lower[axis] + side * self.period[axis]:.6g}"
 
     def global_nodes(self, mask: Mask) -> Ints:
         """Numbers, valid on all ranks, of the nodes of a mask over this rank's nodes."""
@@ -96,44 +134,13 @@ def check_elements(geometry: Geometry) -> None:
         on_every_rank(mesh.comm, lambda: _check_signs(geometry, np.sign(lowest) == majority))
     owned = mesh.topology.index_map(mesh.topology.dim).size_local
     filled, box = mesh.comm.allreduce(volumes(mesh)[:owned].sum()), np.prod(geometry.period)
-    if filled > box * (1 + TOLERANCE):
+    step, shortest = round_off(geometry.x), shortest_edge(geometry.x, geometry.vertices)
+    spare = geometry.x.shape[1] * mesh.comm.allreduce(geometry.tolerance + 8 * step / shortest, op=MPI.MAX)
+    if filled > box * (1 + spare):
         raise InputError(
             f"the elements' volumes sum to {filled:.8g}, more than the {box:.8g} of the box around them: "
             "elements overlap, fold over one another, or are listed twice"
         )
-
-
-def check_box(geometry: Geometry) -> None:
-    """Refuse a mesh that does not reach the faces of its bounding box with sides of elements; collective.
-
-    Raises:
-        InputError: On all ranks.
-    """
-    mesh, dim = geometry.mesh, geometry.x.shape[1]
-    facet = dolfinx.cpp.mesh.cell_entity_type(mesh.topology.cell_type, dim - 1, 0)
-    corners = dolfinx.cpp.mesh.cell_num_entities(facet, 0)
-    for axis, side in np.ndindex(dim, 2):
-        sides = geometry.on_face(axis, side)[geometry.vertices].sum(axis=1) >= corners
-        if not mesh.comm.allreduce(int(sides.sum())):
-            face = f"{'xyz'[axis]} = {geometry.lower[axis] + side * geometry.period[axis]:.6g}"
-            raise InputError(
-                f"no element has a side on the face {face} of the box from {place(geometry.lower)} to "
-                f"{place(geometry.lower + geometry.period)}: a cell is a rectangular box parallel to the axes"
-            )
-
-
-def check_period(geometry: Geometry) -> None:
-    """Refuse opposite faces with different nodes, and fewer than three elements in a period; collective.
-
-    Raises:
-        InputError: On all ranks.
-    """
-    mesh, dim = geometry.mesh, geometry.x.shape[1]
-    faces = np.any([geometry.on_face(axis, side) for axis, side in np.ndindex(dim, 2)], axis=0)
-    points = np.concatenate(mesh.comm.allgather(geometry.x[faces]))
-    on_every_rank(mesh.comm, lambda: node_representatives(points, geometry.period, geometry.lower))
-    for axis in range(dim):
-        check_count(axis, _elements_across(geometry, axis))
 
 
 def _check_shapes(geometry: Geometry, lowest: Floats, highest: Floats) -> None:
@@ -158,18 +165,3 @@ def _check_signs(geometry: Geometry, alike: Mask) -> None:
             f"{geometry.describe(int(np.argmin(alike)))} is inverted: its nodes run the other way round than "
             f"those of most elements there ({(~alike).sum()} such elements)"
         )
-
-
-def _elements_across(geometry: Geometry, axis: int) -> int:
-    """Elements that the shortest chain from face to face crosses, counted up to three; collective."""
-    comm = geometry.mesh.comm
-    reached, goal = geometry.on_face(axis, 0), geometry.on_face(axis, 1)
-    everywhere = geometry.global_nodes(np.ones(len(geometry.x), dtype=bool))
-    for count in range(1, FEWEST):
-        chain = geometry.vertices[reached[geometry.vertices].any(axis=1)]
-        if comm.allreduce(int(goal[chain].any())):
-            return count
-        reached[chain.ravel()] = True
-        shared = np.concatenate(comm.allgather(geometry.global_nodes(reached)))
-        reached |= np.isin(everywhere, shared)
-    return FEWEST

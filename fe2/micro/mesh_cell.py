@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 
 import numpy as np
@@ -10,6 +10,7 @@ from mpi4py import MPI
 
 from fe2.errors import InputError
 from fe2.micro.cell import Cell, make_cell
+from fe2.micro.periodicity import TOLERANCE
 from fe2.msh.distribution import distribute
 from fe2.msh.mesh_data import cells_of_file
 from fe2.msh.read import read_mesh_file
@@ -22,6 +23,9 @@ def read_cell(
     phases: Mapping[str, str | int] | None = None,
     comm: MPI.Comm = MPI.COMM_SELF,
     periodic: bool = True,
+    merge: bool | None = None,
+    period: Sequence[float] | None = None,
+    tolerance: float = TOLERANCE,
 ) -> Cell:
     """Read a cell from a .msh file; collective over `comm`.
 
@@ -34,17 +38,24 @@ def read_cell(
             None, the phases are the file's groups by their names, in the order of their numbers.
         comm: Ranks over which the cell is distributed.
         periodic: False for a cell that is loaded by its boundary only, whose faces need not match.
+        merge: What becomes of nodes that coincide: True joins them, False keeps them apart, as in a
+            crack; None, the default, refuses them.
+        period: Edge lengths of the cell; the box around the mesh where it is None. Longer than the mesh
+            where there is nothing between it and the next period.
+        tolerance: Distance, relative to the period, below which nodes near a face are moved onto it.
 
     Raises:
         InputError: On all ranks: the file cannot be read, or does not hold a cell (see
             :func:`~fe2.micro.cell.make_cell`). The message names the file, the entity and coordinates.
     """
-    data = on_root(comm, lambda: cells_of_file(read_mesh_file(path), phases))
+    data = on_root(comm, lambda: cells_of_file(read_mesh_file(path), phases, merge, periodic=periodic))
     mesh, tags, labels, names = distribute(comm, data)
     index = {number: i for i, number in enumerate(names.values())}
     indices = np.array([index[tag] for tag in tags.tolist()], dtype=np.int32)
     try:
-        return make_cell(mesh, indices, tuple(names), periodic=periodic, labels=labels)
+        return make_cell(
+            mesh, indices, tuple(names), periodic=periodic, labels=labels, period=period, tolerance=tolerance
+        )
     except InputError as error:
         refusal = InputError(f"{path}: {error}")
         refusal.collective = error.collective

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import dolfinx.mesh
@@ -12,8 +13,10 @@ import numpy.typing as npt
 from dolfinx import cpp
 from scipy.sparse import csr_array
 
-from fe2.errors import InputError, place
+from fe2.errors import Fe2Warning, InputError, place
 from fe2.msh.file import Elements, MeshFile
+from fe2.msh.interfaces import joined_nodes, refuse_coincident, refuse_cracked_faces, refuse_hanging
+from fe2.msh.resolution import check_resolution, round_off
 from fe2.msh.topology import Connectivity, check_topology
 
 Ints = npt.NDArray[np.int64]
@@ -63,6 +66,7 @@ class MeshData:
         points: Coordinates of the nodes that the cells use, shape (n, dim).
         rows: Their rows in the file, shape (n,).
         cells: The elements of the highest dimension, with nodes in DOLFINx's order.
+        masters: Row that stands for each row of the file, itself where no nodes were joined.
     """
 
     cell: str
@@ -70,19 +74,30 @@ class MeshData:
     points: Floats
     rows: Ints
     cells: Part
+    masters: Ints
 
 
-def cells_of_file(file: MeshFile, groups: Mapping[str, str | int] | None = None) -> MeshData:
+def cells_of_file(
+    file: MeshFile,
+    groups: Mapping[str, str | int] | None = None,
+    merge: bool | None = None,
+    *,
+    periodic: bool = False,
+) -> MeshData:
     """The elements of the highest dimension in a file.
 
     Args:
         file: What was read.
         groups: Name or number of the physical group that each wanted name stands for; all groups of
             the highest dimension under their own names where it is None.
+        merge: What becomes of nodes that coincide: True joins them, False keeps them apart, as in a
+            crack; None refuses them.
+        periodic: Whether nodes on opposite faces of the mesh will be matched by their places.
 
     Raises:
         InputError: Several types of elements; a type that is not supported; a group without elements;
-            an element without a group or with several; a surface that is not plane.
+            an element without a group or with several; a surface that is not plane; nodes and elements
+            that do not fit together.
     """
     elements = _highest(file)
     cell, order = _TYPES[elements.type]
@@ -97,20 +112,42 @@ def cells_of_file(file: MeshFile, groups: Mapping[str, str | int] | None = None)
         )
     nodes = elements.nodes[chosen]
     nodes = nodes[:, cpp.io.perm_vtk(dolfinx.mesh.to_type(cell), nodes.shape[1])]
+    mesh = Connectivity(cell, order, nodes, file.numbers, lambda k: _describe(file, elements, chosen[k]))
     try:
-        check_topology(
-            Connectivity(cell, order, nodes, file.numbers, lambda k: _describe(file, elements, chosen[k]))
-        )
+        masters = _checked(mesh, file.points, merge, periodic)
     except InputError as error:
         _refuse(file, str(error))
+    nodes = masters[nodes]
     rows, inverse = np.unique(nodes, return_inverse=True)
     points = file.points[rows]
     height = np.abs(points[:, 2] - points[0, 2])
-    if elements.dim == 2 and height.max() > 1e-10 * np.ptp(points[:, :2]):
+    if elements.dim == 2 and height.max() > 1e-10 * np.ptp(points[:, :2]) + 4 * round_off(points):
         off = points[int(np.argmax(height))]
         _refuse(file, f"node at {place(off)} lies off the plane z = {points[0, 2]:g} of a surface mesh")
     part = _part(elements, chosen, inverse.reshape(len(chosen), -1), names)
-    return MeshData(cell, order, np.ascontiguousarray(points[:, : elements.dim]), rows, part)
+    return MeshData(cell, order, np.ascontiguousarray(points[:, : elements.dim]), rows, part, masters)
+
+
+def _checked(mesh: Connectivity, points: Floats, merge: bool | None, periodic: bool) -> Ints:
+    """The node that stands for each node, of a mesh whose elements fit together."""
+    check_topology(mesh)
+    check_resolution(points, mesh.vertices)
+    masters = np.arange(len(points))
+    if merge is False and not periodic:
+        return masters
+    found = joined_nodes(mesh, points)
+    if merge is False:
+        refuse_cracked_faces(points[np.unique(mesh.nodes)], points, found)
+        return masters
+    if merge is None:
+        refuse_coincident(mesh, points, found)
+    elif (count := int((found != masters).sum())) > 0:
+        warnings.warn(f"{count} nodes that coincided with others were joined", Fe2Warning, stacklevel=2)
+        mesh = replace(mesh, nodes=found[mesh.nodes])
+        check_topology(mesh)
+        masters = found
+    refuse_hanging(mesh, points)
+    return masters
 
 
 def facets_of_file(file: MeshFile, data: MeshData) -> Part:
@@ -127,7 +164,7 @@ def facets_of_file(file: MeshFile, data: MeshData) -> Part:
     grouped = [e for e in file.elements if e.dim == dim and e.groups.any()]
     if not grouped:
         return Part(np.empty((0, width), np.int64), np.empty(0, np.int32), np.empty((0, 2), np.int64), {})
-    elements = grouped[0]
+    elements = _joined(grouped[0], data.masters)
     if len(grouped) > 1 or _TYPES.get(elements.type) != (kind, data.order):
         found = " and ".join(e.type for e in grouped)
         _refuse(
@@ -145,6 +182,19 @@ def facets_of_file(file: MeshFile, data: MeshData) -> Part:
         side = _describe(file, elements, chosen[int(np.argmax(stray))])
         _refuse(file, f"{side} is not a side of any {data.cell}")
     return _part(elements, chosen, nodes, names)
+
+
+def _joined(sides: Elements, masters: Ints) -> Elements:
+    """Sides after nodes were joined: one of two that became the same in the same group."""
+    nodes = masters[sides.nodes]
+    keys = np.column_stack((np.sort(nodes, axis=1), sides.groups))
+    if np.array_equal(nodes, sides.nodes):
+        return sides
+    _, kept = np.unique(keys, axis=0, return_index=True)
+    kept.sort()
+    return Elements(
+        sides.type, sides.dim, nodes[kept], sides.groups[kept], sides.entities[kept], sides.numbers[kept]
+    )
 
 
 def _highest(file: MeshFile) -> Elements:
