@@ -7,71 +7,128 @@ import datetime
 import itertools
 import os
 import string
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from case_files import GENERATOR_CELL, IMAGE_CELL, RUN, Table, toml, write
+from case_files import GENERATOR_CELL, IMAGE_CELL, RUN, Table, changed, toml, write
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mpi import PROGRAMS, mpiexec, succeeded
+from mpi import run as run_process
 
+from fe2.case.cell_tables import GeneratorCell, ImageCell
+from fe2.case.petsc_table import MacroSolver
 from fe2.case.read import read_case
+from fe2.case.run_tables import CellLaw, LawPlace, OutputTable, PictureTable, RunFile
 from fe2.errors import InputError
 
 EXAMPLES = int(os.environ.get("FE2_FUZZ", "100"))
 """Mutated cases of each test; `make test-all` takes 1200."""
 
-FILES = {"image": IMAGE_CELL, "generator": GENERATOR_CELL, "run": RUN}
+PLATE = changed(
+    RUN,
+    mesh={"generator": "perforated_plate", "size": 0.4, "hole_size": 0.2},
+    laws__composite__subdomain="plate",
+    body=[{"on": "plate", "load": {"y": "-0.1 * t"}}],
+    steps={"times": [0.0, 0.5, 1.0]},
+    output__watch=[[0.5, 0.5]],
+    output__pictures=[
+        {"file": "a.png", "field": "stress_xx", "step": 1, "labels": {"stress_xx": "σ"}},
+        {"file": "b.svg", "watch": 0, "local_field": "equivalent_plastic_strain"},
+    ],
+    solver={
+        "macro": {"ksp_type": "gmres", "pc_type": "lu", "snes_max_it": 30, "mat_mumps_icntl_14": 30},
+        "micro": {"tolerance": 1e-9, "strategy": "newton"},
+    },
+    parallel={"ranks_per_rve": 1, "balance": "steps"},
+)
 
-KEYS = st.sampled_from(
-    [
-        "cell",
-        "phases",
-        "label",
-        "law",
-        "young",
-        "physics",
-        "image",
-        "mesh",
-        "generator",
-        "size",
-        "on",
-        "at",
-        "load",
-    ]
-) | st.text(string.ascii_letters + " .é\"'\\", min_size=1, max_size=6)
+HEAT: Table = {
+    "physics": "diffusion",
+    "mesh": {"box": [[0, 1], [0, 1]], "cells": [2, 2], "element": "triangle"},
+    "field": {"degree": 1, "initial": 20.0},
+    "laws": {
+        "foam": {
+            "cell": {
+                "generator": "square_array",
+                "fraction": 0.3,
+                "size": 0.2,
+                "physics": "diffusion",
+                "value": True,
+                "initial_value": 20.0,
+                "contact": [{"between": ["matrix", "fibre"], "resistance": 0.1}],
+            },
+            "phases": {"matrix": {"conductivity": 1.0, "capacity": 2.0}, "fibre": {"conductivity": 10.0}},
+        }
+    },
+    "boundary": [
+        {"on": "left", "prescribed": "20 + 80 * min(1, t)"},
+        {"on": "right", "exchange": {"coefficient": 2.0, "ambient": [[0.0, 20.0], [1.0, 30.0]]}},
+    ],
+    "body": [{"load": "sin(pi * t)"}],
+    "steps": {"end": 1.0, "increments": 2},
+    "output": {"folder": "heat", "balance": True, "reactions": ["left"], "costs": True},
+}
+"""A square that is heated, in cells that store and have a resistance between their phases."""
 
-NUMBERS = st.integers(-(10**30), 10**30) | st.integers(-3, 3) | st.floats() | st.just(10**400)
-WORDS = st.sampled_from(
-    [
-        "",
-        "t",
-        "1/t",
-        "t**t**t",
-        "(-1)**0.5",
-        "9**9**9**9",
-        "exp(1e9)",
-        "__import__('os')",
-        "t if t else",
+FILES = {"image": IMAGE_CELL, "generator": GENERATOR_CELL, "run": RUN, "plate": PLATE, "heat": HEAT}
+CELLS, RUNS = ("generator", "image"), ("heat", "plate", "run")
+
+TABLES = (RunFile, LawPlace, CellLaw, ImageCell, GeneratorCell, PictureTable, OutputTable, MacroSolver)
+KEYS = (
+    st.sampled_from(sorted({name for table in TABLES for name in table.model_fields}))
+    | st.sampled_from(["young", "conductivity", "pc_python_type", "ksp_view", "snes_monitor", "options_file"])
+    | st.text(string.ascii_letters + " .é\"'\\\0\x1b", min_size=1, max_size=6)
+)
+
+NUMBERS = (
+    st.integers(-(10**30), 10**30)
+    | st.integers(-3, 3)
+    | st.floats()
+    | st.sampled_from([10**400, 2**31, 2**63, 1e308, 5e-324, -0.0, 1e-300])
+)
+EXPRESSIONS = (
+    *("", "t", "1/t", "1/(t - 0.5)", "sqrt(0.5 - t)", "log(t)", "min(t)", "abs(t, 1)", "sin()", "t**t**t"),
+    *("(-1)**0.5", "9**9**9**9", "exp(1e9)", "t if t else", "t" * 300, "(" * 150, "().__class__"),
+    *("__import__('os')", "[t for t in t]", "lambda: t", "t.real", "f'{t}'", "t := 1", "1j", "not t"),
+)
+NAMES = (
+    *(
         "../..",
+        "../../x.png",
+        "/etc/passwd",
+        "x.png",
+        "a/b.png",
+        ".png",
+        "results",
+        ".",
+        "/",
+        "~",
+        "a" * 5000,
+    ),
+    *("ascii:victim.txt", "python", "x.py:PC", "$(touch x)", "{{ 7 * 7 }}", "%s%n", "\0", "a\nb", "\x1b[31m"),
+    *(
         "small_strain",
+        "diffusion",
         "linear",
         "linear_elastic",
         "labels.npy",
         "x.raw",
-        "\0",
         "laminate",
         "left",
-        "a\nb",
-    ]
+        "lft",
+    ),
+    *("stress_xx", "stres_xx", "grip", "matrix", "plate", "mumps", "gmres", "σ\u202eε", "\ufffd", "𝔘"),
 )
+WORDS = st.sampled_from(EXPRESSIONS) | st.sampled_from(NAMES)
 SCALARS = NUMBERS | st.booleans() | WORDS | st.text(max_size=8) | st.just(datetime.date(2024, 2, 29))
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
-    max_leaves=6,
+    max_leaves=8,
 )
 
 
@@ -123,15 +180,23 @@ def refusal(file: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("cases")
     write(folder, IMAGE_CELL)
-    return folder
+    before = everything_around(folder)
+    yield folder
+    assert everything_around(folder) == before, "reading a file has written another one"
+
+
+def everything_around(folder: Path) -> set[Path]:
+    """Files that a path in a case file might reach, but for those of the tests."""
+    near = [*Path.cwd().glob("*"), *folder.parent.glob("*"), *folder.glob("*")]
+    return {path for path in near if path.name not in ("case.toml", "runs", "cells")}
 
 
 FUZZ = settings(
     max_examples=EXAMPLES,
-    deadline=2000,
+    deadline=20_000,  # milliseconds, on a busy machine
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -172,19 +237,31 @@ def test_damaged_text_is_accepted_or_refused_with_file_and_line_or_key(
         assert right.strip(), line
 
 
-@pytest.mark.mpi
-def test_two_ranks_agree_on_mutated_runs_without_traceback_or_hang(folder: Path) -> None:
-    cases = folder / "runs"
-    cases.mkdir()
+def collected(folder: Path, names: Sequence[str], count: int) -> Path:
+    """A folder with mutated files."""
+    folder.mkdir()
     numbers = itertools.count()
 
-    @settings(FUZZ, max_examples=EXAMPLES // 2, phases=[Phase.generate])
-    @given(table=mutated(names=["run"]))
+    @settings(FUZZ, max_examples=count, phases=[Phase.generate])
+    @given(table=mutated(names=names))
     def collect(table: Table) -> None:
-        write(cases, table, f"{next(numbers):05}.toml")
+        write(folder, table, f"{next(numbers):05}.toml")
 
     collect()
-    succeeded(mpiexec(2, [str(PROGRAMS / "mutated_runs.py"), str(cases)], timeout=280))
+    return folder
+
+
+@pytest.mark.mpi
+def test_two_ranks_agree_on_mutated_runs_without_traceback_or_hang(folder: Path) -> None:
+    cases = collected(folder / "runs", RUNS, min(150, EXAMPLES // 3))
+    command = [str(PROGRAMS / "mutated_files.py"), str(cases), "run", "--dry-run", "--quiet"]
+    succeeded(mpiexec(2, command, timeout=1200))
+
+
+def test_mutated_cells_are_homogenized_or_refused(folder: Path) -> None:
+    cases = collected(folder / "cells", CELLS, min(150, EXAMPLES // 5))
+    command = [sys.executable, str(PROGRAMS / "mutated_files.py"), str(cases), "homogenize", "--json"]
+    succeeded(run_process(command, timeout=1200))
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -64,6 +64,16 @@ MANY: dict[str, dict[str, Any]] = {
         "laws__composite__phases__layer_3": ELASTIC,
         "laws__composite__cell__sise": 0.25,
     },
+    "a physics, a boundary and a phase": {
+        "laws__composite__cell__physics": "smal_strain",
+        "boundary__1__on": "rigt",
+        "laws__composite__phases__layer_2__poisson": 0.7,
+    },
+    "a cell file that is not there, a boundary, a box": {
+        "laws": {"a": {"cell": "nope.toml"}},
+        "boundary__1__on": "rigt",
+        "mesh__cells": [4],
+    },
     "types of a mesh, of a load and of a parameter": {
         "mesh__cells": [4, "2"],
         "body__0__load": {"y": [1, 2]},
@@ -101,6 +111,12 @@ KEYS: dict[str, set[str]] = {
         "laws.composite.phases.layer_3",
         "laws.composite.cell.sise",
     },
+    "a physics, a boundary and a phase": {
+        "laws.composite.cell.physics",
+        "boundary[1].on",
+        "laws.composite.phases.layer_2.poisson",
+    },
+    "a cell file that is not there, a boundary, a box": {"laws.a.cell", "boundary[1].on", "mesh.cells"},
     "types of a mesh, of a load and of a parameter": {
         "mesh.cells[1]",
         "body[0].load.y",

@@ -8,6 +8,7 @@ reading a case file imports only what the file uses, and never DOLFINx.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -101,6 +102,13 @@ PHYSICS: dict[str, Physics] = {
     ),
 }
 """Physics by name."""
+
+
+def meant_physics(name: object) -> str | None:
+    """The physics of a name, or the nearest one, with which the rest of a file can be checked."""
+    if not isinstance(name, str):
+        return None
+    return next(iter(difflib.get_close_matches(name, PHYSICS, n=1)), None)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from fe2.case.catalogue import PHYSICS, Physics, law_model, resolve
+from fe2.case.catalogue import PHYSICS, Physics, law_model, meant_physics, resolve
 from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
 from fe2.case.generators import CELL_GENERATORS, check_parameters, generated_phases, generator_model
 from fe2.case.image_size import image_size
@@ -101,15 +101,15 @@ def understand_cell(table: dict[str, Any], problems: Problems, key: Key = ()) ->
     whole = repaired(CellFile, table, problems, key, {"cell": {}, "phases": {"": {}}})
     tables = table if isinstance(table.get("cell"), dict) else {}
     cell = understand_geometry(tables["cell"], problems, (*key, "cell")) if tables else None
-    name = tables["cell"].get("physics") if tables else None
+    name = meant_physics(tables["cell"].get("physics")) if tables else None
     phases = {}
-    if isinstance(name, str) and name in PHYSICS and isinstance(table.get("phases"), dict):
+    if name is not None and isinstance(table.get("phases"), dict):
         image = "image" in tables["cell"]
         phases = {
             phase: understand_phase(content, name, problems, (*key, "phases", phase), image)
             for phase, content in table["phases"].items()
         }
-    _check_labels(phases, problems, (*key, "phases"))
+    _check_labels(table.get("phases"), problems, (*key, "phases"))
     if isinstance(cell, GeneratorCell):
         _check_generated(cell, table.get("phases"), phases, problems, key)
     if cell is not None:
@@ -134,7 +134,8 @@ def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> 
             problems.add((*key, "generator"), suggestion(str(name), CELL_GENERATORS), name)
             return None
         model = generator_model(name, GeneratorCell)
-    cell = repaired(model, table, problems, key)
+    meant = meant_physics(table.get("physics"))
+    cell = repaired(model, table, problems, key, {} if meant is None else {"physics": meant})
     if cell is None:
         return None
     assert isinstance(cell, CellTable)
@@ -215,15 +216,16 @@ def _check_options(cell: CellTable, phases: Mapping[str, object], problems: Prob
             problems.add((*key, *place), f"no phase has this name; {suggestion(name, list(phases))}", name)
 
 
-def _check_labels(phases: Mapping[str, Phase | None], problems: Problems, key: Key) -> None:
+def _check_labels(phases: object, problems: Problems, key: Key) -> None:
     owners: dict[object, str] = {}
-    for name, phase in phases.items():
-        if phase is None or phase.label is None:
+    for name, phase in phases.items() if isinstance(phases, dict) else ():
+        label = phase.get("label") if isinstance(phase, dict) else None
+        if not isinstance(label, int | str):
             continue
-        if phase.label in owners:
-            text = f"phase {owners[phase.label]!r} has the same label; each phase needs its own"
-            problems.add((*key, name, "label"), text, phase.label)
-        owners[phase.label] = name
+        if label in owners:
+            text = f"phase {owners[label]!r} has the same label; each phase needs its own"
+            problems.add((*key, name, "label"), text, label)
+        owners[label] = name
 
 
 def _check_generated(

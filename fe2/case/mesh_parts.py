@@ -10,7 +10,7 @@ import fe2_meshes
 from fe2.case.catalogue import Physics
 from fe2.case.problems import Key, Problems, suggestion
 from fe2.case.run_checks import boundary_names
-from fe2.case.run_tables import SIDES, BoundaryTable, BoxMesh, GeneratorMesh, RunFile
+from fe2.case.run_tables import SIDES, BoxMesh, GeneratorMesh, RunFile
 from fe2.case.table import Table
 
 
@@ -42,32 +42,44 @@ def mesh_parts(mesh: Table | None) -> MeshParts | None:
     return None
 
 
-def check_parts(
-    tables: RunFile, physics: Physics, subdomains: Mapping[str, object], parts: MeshParts, problems: Problems
-) -> None:
-    """Refuse groups, components and coordinates that a mesh does not have.
+def check_groups(tables: RunFile, laws: Mapping[str, object], parts: MeshParts, problems: Problems) -> None:
+    """Refuse groups and coordinates that a mesh does not have.
 
     Args:
         tables: The run file.
-        physics: Its physics.
-        subdomains: Groups in which the laws hold, by the name of the law.
+        laws: The tables of the laws, as the file has them.
         parts: The parts of the mesh.
         problems: Receives what is wrong.
     """
-    for name, group in subdomains.items():
+    for name, law in laws.items():
+        group = law.get("subdomain") if isinstance(law, dict) else None
         _check_group(group, parts.subdomains, parts, "subdomain", ("laws", name, "subdomain"), problems)
     for number, body in enumerate(tables.body):
         _check_group(body.on, parts.subdomains, parts, "subdomain", ("body", number, "on"), problems)
-        if physics.vector and isinstance(body.load, Mapping):
-            _check_components(list(body.load), physics, parts.dim, ("body", number, "load"), problems)
+    text = f"{parts.dim} coordinates are needed on this mesh"
     for number, boundary in enumerate(tables.boundary):
         key = ("boundary", number)
         _check_group(boundary.on, parts.boundaries, parts, "boundary", (*key, "on"), problems)
-        _check_boundary(boundary, physics, parts.dim, key, problems)
+        if boundary.at is not None and len(boundary.at) != parts.dim:
+            problems.add((*key, "at"), text, boundary.at)
     for number, place in enumerate(tables.output.watch):
         if len(place) != parts.dim:
-            text = f"{parts.dim} coordinates are needed on this mesh"
             problems.add(("output", "watch", number), text, place)
+
+
+def check_components(tables: RunFile, physics: Physics, dim: int, problems: Problems) -> None:
+    """Refuse components of a vector that it does not have in so many dimensions."""
+    given: list[tuple[Key, object]] = [
+        (("body", number, "load"), body.load) for number, body in enumerate(tables.body)
+    ]
+    for number, boundary in enumerate(tables.boundary):
+        given += [
+            (("boundary", number, name), getattr(boundary, name)) for name in ("fixed", "prescribed", "load")
+        ]
+    for key, values in given if physics.vector else ():
+        for name in values if isinstance(values, Mapping | tuple) else ():
+            if "xyz".index(name) >= dim:
+                problems.add(key, f"the {physics.field} has no component {name} on this mesh")
 
 
 def check_names(tables: RunFile, problems: Problems) -> None:
@@ -76,27 +88,6 @@ def check_names(tables: RunFile, problems: Problems) -> None:
     for number, name in enumerate(names):
         if name in names[:number]:
             problems.add(("boundary", number, "name"), "boundaries need different names in the results", name)
-
-
-def _check_boundary(
-    boundary: BoundaryTable, physics: Physics, dim: int, key: Key, problems: Problems
-) -> None:
-    if boundary.at is not None and len(boundary.at) != dim:
-        problems.add((*key, "at"), f"{dim} coordinates are needed on this mesh", boundary.at)
-    if not physics.vector:
-        return
-    for name in ("prescribed", "load"):
-        values = getattr(boundary, name)
-        if isinstance(values, Mapping):
-            _check_components(list(values), physics, dim, (*key, name), problems)
-    if isinstance(boundary.fixed, tuple):
-        _check_components(boundary.fixed, physics, dim, (*key, "fixed"), problems)
-
-
-def _check_components(names: Sequence[str], physics: Physics, dim: int, key: Key, problems: Problems) -> None:
-    for name in names:
-        if "xyz".index(name) >= dim:
-            problems.add(key, f"the {physics.field} has no component {name} on this mesh")
 
 
 def _check_group(

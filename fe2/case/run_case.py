@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fe2.case.catalogue import PHYSICS, Physics
+from fe2.case.catalogue import PHYSICS, Physics, meant_physics
 from fe2.case.cell_case import (
     CellCase,
     Material,
@@ -16,7 +16,7 @@ from fe2.case.cell_case import (
     understand_material,
 )
 from fe2.case.generators import MESH_GENERATORS, check_parameters, generator_model
-from fe2.case.mesh_parts import check_names, check_parts, mesh_parts
+from fe2.case.mesh_parts import MeshParts, check_components, check_groups, check_names, mesh_parts
 from fe2.case.picture_checks import check_pictures
 from fe2.case.problems import CaseFileError, Key, Problems, suggestion
 from fe2.case.repair import repaired
@@ -148,32 +148,33 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
         for name, content in contents.items()
     }
     found = {name: law for name, law in laws.items() if law is not None}
-    if tables is None or physics is None:
-        return None
     if len(problems.lines) > count:
         problems.broken.append(("laws", ""))  # some law, unlike those that were understood
-    _check_together(tables, PHYSICS[physics], contents, found, mesh, problems)
+    if tables is None:
+        return None
+    check_names(tables, problems)
+    if (parts := mesh_parts(mesh)) is not None:
+        check_groups(tables, contents, parts, problems)
+    if physics is None:
+        return None
+    _check_together(tables, PHYSICS[physics], found, parts, problems)
     if problems.lines or mesh is None:
         return None
     return RunCase(problems.file, mesh, physics, found, tables)
 
 
 def _check_together(
-    tables: RunFile,
-    physics: Physics,
-    contents: Mapping[str, object],
-    laws: Mapping[str, Law],
-    mesh: Table | None,
-    problems: Problems,
+    tables: RunFile, physics: Physics, laws: Mapping[str, Law], parts: MeshParts | None, problems: Problems
 ) -> None:
     """Check what concerns several tables, as far as they were understood."""
     check_run(tables, physics, laws, problems)
-    check_names(tables, problems)
-    parts = mesh_parts(mesh)
     if parts is not None:
-        subdomains = {name: law.get("subdomain") for name, law in contents.items() if isinstance(law, dict)}
-        check_parts(tables, physics, subdomains, parts, problems)
+        check_components(tables, physics, parts.dim, problems)
     check_pictures(tables, physics, laws, (2, 3) if parts is None else (parts.dim,), problems)
+
+
+def _axes(box: object) -> int:
+    return len(box) if isinstance(box, list) else 2
 
 
 def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
@@ -190,7 +191,7 @@ def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
             problems.add(("mesh", "generator"), suggestion(str(name), MESH_GENERATORS), name)
             return None
         model = generator_model(name, GeneratorMesh)
-    mesh = repaired(model, table, problems, ("mesh",))
+    mesh = repaired(model, table, problems, ("mesh",), {"cells": [1] * _axes(table.get("box"))})
     if isinstance(mesh, BoxMesh):
         check_box(mesh, problems)
     if isinstance(mesh, FileMesh):
@@ -270,8 +271,7 @@ def _physics_of_cell(content: object, folder: Path) -> str | None:
             cell = read_toml(folder / cell).get("cell")
         except (CaseFileError, ValueError):
             return None
-    name = cell.get("physics") if isinstance(cell, dict) else None
-    return name if isinstance(name, str) and name in PHYSICS else None
+    return meant_physics(cell.get("physics")) if isinstance(cell, dict) else None
 
 
 def _physics(stated: object, cells: Mapping[str, str | None], problems: Problems) -> str | None:

@@ -1,4 +1,4 @@
-"""`fe2 run --dry-run` on the case files of a folder: all ranks agree, refusals have file and key."""
+"""A command on the case files of a folder: all ranks agree, refusals have file and key."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from fe2.cli.main import run
 SECONDS = 60  # a file that takes longer ends the program by SIGALRM
 
 comm = MPI.COMM_WORLD
+command, *options = sys.argv[2:]
 for file in sorted(Path(sys.argv[1]).glob("*.toml")):
     out, err = io.StringIO(), io.StringIO()
     signal.alarm(SECONDS)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = run(["run", str(file), "--dry-run", "--quiet"])
+        status = run([command, str(file), *options])
     signal.alarm(0)
     assert status in (0, 1), (file, status)
     assert len(set(comm.allgather(status))) == 1, file
