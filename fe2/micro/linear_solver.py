@@ -214,6 +214,7 @@ def overridden(ksp: PETSc.KSP, choice: SolverChoice) -> SolverChoice:
 
 
 def given_types() -> dict[str, str]:
-    """The types of solver and preconditioner that the options ask for, by the option's name."""
+    """The types of solver, preconditioner and factorization that the options ask for, by the option."""
     options = PETSc.Options(OPTIONS_PREFIX)
-    return {name: options.getString(name) for name in ("ksp_type", "pc_type") if options.hasName(name)}
+    names = ("ksp_type", "pc_type", "pc_factor_mat_solver_type")
+    return {name: options.getString(name) for name in names if options.hasName(name)}

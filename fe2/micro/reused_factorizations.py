@@ -12,14 +12,14 @@ How near a factorization of :math:`K_0` is shows in the diagonals: with the smal
 .. math:: d = \sqrt{\max_i \frac{K_{ii}}{K_{0,ii}} \Big/ \min_i \frac{K_{ii}}{K_{0,ii}}},
 
 a lower bound of :math:`\sqrt{\operatorname{cond} K_0^{-1}K}`, on which iterations depend linearly. The
-factor of proportion is learned from the iterations seen, the time of an iteration and of a factorization is
-measured. Where the prediction, or the iteration itself, exceeds the budget, the matrix is factorized.
+factor of proportion is learned from the iterations seen. What an iteration and a factorization cost follows
+from the entries of the factor and the operations that make it, as MUMPS counts them: the same run decides the
+same way again. Where the prediction, or the iteration itself, exceeds the budget, the matrix is factorized.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -37,7 +37,12 @@ Array = npt.NDArray[np.float64]
 _STEP, _TANGENT = 1e-3, 1e-4
 """Relative residuals of a Newton step and of sensitivities; the error of a tangent is quadratic in them."""
 _BUDGET = 0.7
-"""Part of the time of a factorization that iterations with one matrix may take."""
+"""Part of the cost of a factorization that iterations with one matrix may take."""
+_OPERATIONS = 15.0
+"""Operations of a factorization in the time in which an iteration reads one entry of the factor: see
+`benchmarks/reused_factorizations.py`."""
+_COLUMN = 0.25
+"""What each column adds to an iteration, relative to reading the factor."""
 _FEWEST_UNKNOWNS = 1500
 """Below that, a factorization costs hardly more than the solves."""
 
@@ -105,8 +110,7 @@ class ReusedFactorizations(LinearSolver):
         self._used: _Factorization | None = None
         self._distance = 1.0
         self._columns = problem.form.kinematics.size
-        self._factorization_seconds = math.inf
-        self._seconds: dict[int, float] = {}
+        self._factorization_cost = self._reading_cost = math.inf
 
     def factorize(self) -> None:
         """Factorize the matrix, in the place of the last one that was not the virgin cell's."""
@@ -117,10 +121,9 @@ class ReusedFactorizations(LinearSolver):
             self._recent = _Factorization(self.ksp)
         # an error leaves no factorization behind that could be taken for one
         self._recent.diagonal, self._used = np.zeros(0), None
-        start = time.thread_time()
         super().factorize()
-        if self._virgin is not None:  # the first one also analyses the pattern
-            self._factorization_seconds = min(self._factorization_seconds, time.thread_time() - start)
+        if self._virgin is None:
+            self._factorization_cost, self._reading_cost = _costs(self.ksp)
         self._recent.diagonal = self._diagonal()
 
     def renew(self) -> None:
@@ -134,7 +137,7 @@ class ReusedFactorizations(LinearSolver):
         )
         self._distance = self._used.distance(diagonal)
         expected = self._expected(1, _STEP) + self._expected(self._columns, _TANGENT)
-        if not expected <= _BUDGET * self._factorization_seconds:
+        if not expected <= _BUDGET * self._factorization_cost:
             self.factorize()
 
     def solve(self, right: Array) -> Array:
@@ -154,10 +157,12 @@ class ReusedFactorizations(LinearSolver):
         return values
 
     def _expected(self, columns: int, tolerance: float) -> float:
-        """Seconds to be expected of the iterations for some columns."""
+        """Cost to be expected of the iterations for some columns."""
         assert self._used is not None
-        seconds = self._seconds.get(columns, 0.0)
-        return seconds * self._used.iterations(self._distance, tolerance)
+        return self._iteration_cost(columns) * self._used.iterations(self._distance, tolerance)
+
+    def _iteration_cost(self, columns: int) -> float:
+        return self._reading_cost * (1.0 + _COLUMN * columns)
 
     def _iterate(self, right: Array, guess: Array | None, tolerance: float) -> Array:
         """Conjugate gradients for all columns side by side; a factorization where they take too long."""
@@ -167,10 +172,9 @@ class ReusedFactorizations(LinearSolver):
         residual = right - self._matrix @ solution if guess is not None else right.copy()
         limit = tolerance * np.linalg.norm(right, axis=0)
         direction, before = np.zeros_like(right), np.ones(columns)
-        start, iterations = time.thread_time(), 0
+        iterations = 0
         while np.any(np.linalg.norm(residual, axis=0) > limit):
-            elapsed = time.thread_time() - start
-            if elapsed > self._factorization_seconds:
+            if iterations * self._iteration_cost(columns) > self._factorization_cost:
                 count("iterations", iterations * columns)
                 used.learn(iterations, self._distance, tolerance)
                 self.factorize()
@@ -186,9 +190,16 @@ class ReusedFactorizations(LinearSolver):
             residual -= length * image
             before, iterations = np.where(product > 0.0, product, 1.0), iterations + 1
         if iterations:
-            seconds = (time.thread_time() - start) / iterations
-            self._seconds[columns] = min(self._seconds.get(columns, math.inf), seconds)
             used.learn(iterations, self._distance, tolerance)
             count("iterations", iterations * columns)
         self.residual = residual
         return solution
+
+
+def _costs(ksp: PETSc.KSP) -> tuple[float, float]:
+    """What MUMPS expects a factorization and reading its factor to cost, from the pattern of the matrix."""
+    factor = ksp.getPC().getFactorMatrix()
+    entries = float(factor.getMumpsInfog(20))
+    if entries < 0.0:
+        entries *= -1e6  # large numbers are given in millions
+    return factor.getMumpsRinfog(1) / _OPERATIONS, entries

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,8 @@ def checked(owner: str, name: str, value: object, admissible: Admissible) -> flo
     """
     number = np.nan
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        number = float(value) if abs(value) <= sys.float_info.max else np.inf
+        with suppress(OverflowError):  # a whole number of hundreds of digits
+            number = float(value)
     if not (np.isfinite(number) and admissible.holds(number)):
         raise InputError(f"{owner}: {name} = {value} is not admissible; it must be {admissible.words}")
     if not _is_computable(abs(number)):
