@@ -408,6 +408,20 @@ def test_problem_that_nobody_holds_goes_and_its_communicators_with_it():
     del strip
     gc.collect()
     assert problem() is None
+    before = free_communicators()
+    two_scale.clamped(two_scale.rectangle(WORLD), two_scale.elastic_rve()).step((0.001, 0.0))
+    gc.collect()
+    assert free_communicators() == before
+
+
+def free_communicators() -> int:
+    made = []
+    with contextlib.suppress(MPI.Exception):
+        while True:
+            made.append(MPI.COMM_SELF.Dup())
+    for comm in made:
+        comm.Free()
+    return len(made)
 
 
 def test_load_that_is_not_a_number_is_a_failure_of_the_macroscopic_problem():

@@ -76,7 +76,8 @@ def groups_of(comm: MPI.Comm, size: int) -> Groups:
         comm.Set_attr(_KEY, {})  # set once: to set it again would free what it holds
     known = cast(dict[int, Groups], comm.Get_attr(_KEY))
     if size not in known:
-        known[size] = _split(comm, size)
+        # a handle of its own: DOLFINx's holds the mesh, which would hold itself through what is kept here
+        known[size] = _split(MPI.Intracomm.fromhandle(comm.handle), size)
     return known[size]
 
 
