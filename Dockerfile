@@ -42,21 +42,22 @@ RUN /opt/fe2/bin/pip install --no-deps . \
 
 FROM system
 COPY --from=build /opt/fe2 /opt/fe2
-# Caches in /tmp, where any user may write: `--user` and a read-only root work. Pictures need no display.
+# Any user may make a folder of his own in the cache, as in /tmp, and fe2 loads code from no other: `--user`, a
+# volume there and a read-only root work. Pictures need no display.
 ENV PATH=/opt/fe2/bin:$PATH \
     OMP_NUM_THREADS=1 \
-    XDG_CACHE_HOME=/tmp/cache \
-    MPLCONFIGDIR=/tmp/cache/matplotlib \
+    XDG_CACHE_HOME=/var/cache/fe2 \
+    MPLCONFIGDIR=/var/cache/fe2/matplotlib \
     VTK_DEFAULT_OPENGL_WINDOW=vtkEGLRenderWindow
 RUN useradd --create-home --uid 1000 fe2 \
  && chmod 755 /home/fe2 \
- && install --directory --mode 1777 /home/fe2/results
+ && install --directory --mode 1777 /home/fe2/results /var/cache/fe2 /var/cache/fe2/matplotlib
 USER fe2
 WORKDIR /home/fe2
 COPY --chown=fe2:fe2 demos demos
 COPY --chown=fe2:fe2 meshes meshes
 VOLUME /home/fe2/results
-# Can forms be compiled, and does MPI start?
+# Can forms be compiled where fe2 keeps them, and does MPI start?
 HEALTHCHECK --interval=5m --timeout=60s CMD ["fe2", "info", "--json"]
 ENTRYPOINT ["fe2"]
 CMD ["--help"]

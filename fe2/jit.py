@@ -1,23 +1,21 @@
 """Compilation of forms and expressions: optimized, safe with many ranks, and after a killed compile.
 
-Compiled code lives in a cache of fe2's own, one folder for each kind of processor: code made with
-``-march=native`` must not meet another node's processor through a shared home directory. Within
-the cache one process compiles at a time under a file lock, which the operating system releases
-when a process dies; a source file without its finished mark is then a leftover, and is removed.
+Compiled code lives in a cache of fe2's own, see :mod:`fe2.code_cache`, one folder for each kind of
+processor: code made with ``-march=native`` must not meet another node's processor through a shared home
+directory. Within the cache one process compiles at a time under a file lock, which the operating system
+releases when a process dies; a source file without its finished mark is then a leftover, and is removed.
 """
 
 from __future__ import annotations
 
 import fcntl
-import functools
-import hashlib
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import basix.ufl
 import cffi
 import dolfinx.jit
 import numpy as np
@@ -27,7 +25,8 @@ from dolfinx import fem
 from mpi4py import MPI
 from ufl.core.expr import Expr
 
-from fe2.errors import MissingDependencyError
+from fe2.code_cache import cache_folder, check_room, unusable
+from fe2.errors import InputError, MissingDependencyError
 from fe2.parallel import together
 
 _COMPILER_FLAGS = ["-O3", "-march=native", "-ffast-math", "-g0"]
@@ -38,6 +37,7 @@ def compile_form(form: ufl.Form, comm: MPI.Comm) -> fem.Form:
 
     Raises:
         MissingDependencyError: On all ranks, where the C compiler or its headers are missing on any.
+        InputError: On all ranks, where the folder of compiled code cannot be used on any.
     """
     _compile(form, comm)
     return fem.form(form, jit_options=_options())
@@ -50,23 +50,46 @@ def compile_expression(expression: Expr, points: npt.NDArray[np.float64], comm: 
     return fem.Expression(expression, points, comm=comm, dtype=np.float64, jit_options=_options())
 
 
+def try_compiler(folder: Path) -> None:
+    """Compile a small form, as all forms are, into a folder.
+
+    Raises:
+        MissingDependencyError: The C compiler or its headers are missing.
+        InputError: The folder cannot be written to, or code from there cannot be loaded.
+    """
+    cell = basix.ufl.element("Lagrange", "interval", 1, shape=(1,))
+    _compile_into(folder, ufl.Constant(ufl.Mesh(cell)) * ufl.dx)
+
+
 def _compile(ufl_object: Any, comm: MPI.Comm) -> None:
     # Every rank fills its own node's cache before the collective call, which then only loads.
     with together(comm):
-        try:
-            with _compiler_lock(cache_folder()):
-                dolfinx.jit.ffcx_jit(
-                    MPI.COMM_SELF,
-                    ufl_object,
-                    form_compiler_options={"scalar_type": np.float64},
-                    jit_options=_options(),
-                )
-        except (FileNotFoundError, cffi.VerificationError) as error:
-            raise MissingDependencyError(
-                "fe2 compiles cell problems to machine code and found no working C compiler. Install one "
-                "with its headers and Python's, on Debian: apt-get install gcc libc6-dev libpython3-dev. "
-                f"The compiler said: {type(error).__name__}: {error}"
-            ) from error
+        _compile_into(cache_folder(), ufl_object)
+
+
+def _compile_into(folder: Path, ufl_object: Any) -> None:
+    try:
+        with _compiler_lock(folder):
+            dolfinx.jit.ffcx_jit(
+                MPI.COMM_SELF,
+                ufl_object,
+                form_compiler_options={"scalar_type": np.float64},
+                jit_options={**_options(), "cache_dir": folder},
+            )
+    except ImportError as error:
+        raise InputError(
+            f"compiled code in {folder} cannot be loaded: {error}; where its file system has noexec, set "
+            " XDG_CACHE_HOME to a folder elsewhere, otherwise remove it"
+        ) from error
+    except (FileNotFoundError, cffi.VerificationError) as error:
+        check_room(folder)  # a compiler that finds no room for its output says so in many ways
+        raise MissingDependencyError(
+            "fe2 compiles cell problems to machine code and found no working C compiler. Install one "
+            "with its headers and Python's, on Debian: apt-get install gcc libc6-dev libpython3-dev. "
+            f"The compiler said: {type(error).__name__}: {error}"
+        ) from error
+    except OSError as error:
+        raise unusable(folder, error) from error
 
 
 def _options() -> dict[str, Any]:
@@ -79,24 +102,6 @@ def _options() -> dict[str, Any]:
         "cffi_verbose": False,
         "timeout": 600,
     }
-
-
-@functools.cache
-def cache_folder() -> Path:
-    """Folder of compiled code for this machine's kind of processor."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fe2"
-    folder = root / f"{platform.machine()}-{hashlib.sha256(_processor().encode()).hexdigest()[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    wanted = ("flags", "Features", "model name", "CPU part")
-    return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from mpi import python, succeeded
 PROGRAM = """
 import numpy as np
 import fe2
-from fe2.jit import cache_folder
+from fe2.code_cache import cache_folder
 
 laws = {
     "elastic": fe2.LinearElastic.isotropic(70e3, 0.3),

@@ -17,6 +17,7 @@ from fe2.case.generated_mesh import generated_mesh
 from fe2.case.generators import generator_parameters
 from fe2.case.image_size import image_size
 from fe2.case.problems import Key, Problems
+from fe2.code_cache import check_cache
 from fe2.errors import InputError
 from fe2.io.images import read_image
 from fe2.micro.cell import Cell
@@ -40,7 +41,10 @@ def build_cell_and_rve(case: CellCase, options: NewtonOptions | None = None) -> 
 
     Raises:
         CaseFileError: As :func:`build_rve`.
+        InputError: There is no place for compiled code, which cells with a mesh need.
     """
+    if not isinstance(case.cell, ImageCell):
+        check_cache()
     with located(case):
         cell = build_cell(case)
         laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
