@@ -26,6 +26,7 @@ from fe2.hierarchical.linear_range import linear_range
 from fe2.hierarchical.ranged_model import RangedModel
 from fe2.hierarchical.storage import load
 from fe2.io.gmsh_mesh import MarkedMesh
+from fe2.locking import warn_of_locking
 from fe2.macro.law import HomogenizedLaw, check_closed
 from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.model import MicroModel
@@ -33,7 +34,7 @@ from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
-from fe2.physics.law import ExpressionLaw
+from fe2.physics.law import ExpressionLaw, isochoric_phases
 from fe2.quadrature import quadrature_points
 
 
@@ -210,7 +211,10 @@ def formula_work(
         text = f"{what} needs a cell: a cell file with this law in all of its phases"
         problems.add(("laws", subdomain.name, "law"), text, material.law)
         return None
-    mesh = unknown.function_space.mesh
+    mesh, degree = unknown.function_space.mesh, unknown.ufl_element().embedded_superdegree
+    isochoric = isochoric_phases({subdomain.name: law})
+    if mesh.comm.rank == 0:
+        warn_of_locking("the macroscopic mesh", mesh.topology.cell_name(), degree, isochoric)
     symbolic = law.with_constants(lambda value: _constant(mesh, value))
     gradient: Expr = kinematics.local_gradient(unknown)
     test = kinematics.local_gradient(ufl.TestFunction(unknown.function_space))

@@ -28,6 +28,7 @@ def command(file: Path, as_json: bool) -> None:
     from fe2.case.cell_case import CellCase
     from fe2.case.cell_tables import ImageCell
     from fe2.case.image_size import image_size, size_in_words
+    from fe2.case.locking import warn_of_locking_in_cell, warn_of_locking_in_run
     from fe2.case.read import read_case
 
     case = read_case(file)
@@ -35,8 +36,10 @@ def command(file: Path, as_json: bool) -> None:
     images = [image_size(cell.cell, cell.file.parent) for cell in cells if isinstance(cell.cell, ImageCell)]
     facts: dict[str, Any]
     if isinstance(case, CellCase):
+        warn_of_locking_in_cell(case)
         facts = {"kind": "cell", "physics": case.cell.physics, "phases": len(case.phases)}
     else:
+        warn_of_locking_in_run(case)
         facts = {"kind": "run", "physics": case.physics_name, "laws": len(case.laws), "cells": len(cells)}
     for image in images:
         image.warn_of_other_spacing()

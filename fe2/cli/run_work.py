@@ -105,7 +105,8 @@ class Run:
     def _tell(self, warning: str) -> None:
         """Let a warning stand in the log and on the standard error output."""
         logging.getLogger("fe2").warning("%s", warning)
-        click.echo(f"fe2: {warning}", err=True)
+        if self._first:
+            click.echo(f"fe2: {warning}", err=True)
 
     @contextmanager
     def _logging(self, file: Path, mode: str) -> Iterator[None]:

@@ -14,11 +14,12 @@ generator = "perforated_plate"        # or: box = [[0.0, 2.0], [0.0, 1.0]] with 
 width = 20.0
 height = 20.0
 radius = 4.0
-size = 5.0
+size = 4.0
 hole_size = 2.0
+order = 2                             # curved edges at the hole
 
 [field]
-degree = 1                            # of the displacement's Lagrange element
+degree = 2                            # of the displacement's Lagrange element; linear triangles lock
 
 [laws.composite]
 cell = "cell.toml"                    # a cell at every quadrature point
@@ -75,13 +76,12 @@ units = "MPa"
 [cell]
 generator = "square_array"            # `fe2 mesh --help` lists them
 fraction = 0.3                        # parameters of the generator: `fe2 mesh square_array --help`
-size = 0.2
-order = 1
+size = 0.25
 # image = "labels.tif"                # or a segmented image, with a label for each phase
 # mesh = "cell.msh"                   # or a mesh of gmsh, whose physical groups are the phases
 physics = "small_strain"
 boundary = "periodic"                 # or "linear", "uniform_flux"
-degree = 1
+degree = 2                            # plastic flow keeps the volume, and linear triangles lock
 
 [phases.matrix]
 law = "j2_plasticity"

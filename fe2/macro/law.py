@@ -17,6 +17,7 @@ from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import MicroPool, PointError
 from fe2.errors import InputError, MicroSolveError, place
 from fe2.jit import compile_expression
+from fe2.locking import warn_of_locking
 from fe2.micro.model import EXACT, MicroModel, Request, is_adaptive
 from fe2.profile import phase
 from fe2.quadrature import point_dofs, point_weights, quadrature_function, quadrature_points
@@ -107,6 +108,7 @@ class HomogenizedLaw:
         self.gradient, self._degree = gradient, quadrature_degree
         _check_components(gradient, micro)
         check_closed(micro, closed)
+        _warn_of_locking(self._mesh, gradient, micro)
         m = micro.kinematics.size
         self.flux = quadrature_function(self._mesh, quadrature_degree, (m,), "flux")
         self.tangent = quadrature_function(self._mesh, quadrature_degree, (m, m), "tangent")
@@ -243,6 +245,13 @@ def _mesh_of(gradient: Expr) -> dmesh.Mesh:
     if not meshes:
         raise InputError("the gradient of a homogenized law has to be an expression of a DOLFINx function")
     return meshes[0]
+
+
+def _warn_of_locking(mesh: dmesh.Mesh, gradient: Expr, micro: MicroModel) -> None:
+    degrees = [c.ufl_element().embedded_superdegree for c in ufl.algorithms.extract_coefficients(gradient)]
+    if mesh.comm.rank == 0:
+        shape = mesh.topology.cell_name()
+        warn_of_locking("the macroscopic mesh", shape, max(degrees), micro.kinematics.isochoric)
 
 
 def _check_components(gradient: Expr, micro: MicroModel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from fe2.micro.cell import Cell
 from fe2.micro.displacement_pressure import check_pressures, displacement_pressure_form
@@ -12,7 +13,7 @@ from fe2.micro.phase_rve import mechanical_rve, phase_rve
 from fe2.micro.rve import RVE
 from fe2.physics.finite_strain import finite_strain_kinematics
 from fe2.physics.kinematics import Kinematics
-from fe2.physics.law import PhaseLaw
+from fe2.physics.law import PhaseLaw, isochoric_phases
 
 
 def finite_strain(
@@ -51,6 +52,7 @@ def finite_strain(
     """
     kinematics = finite_strain_kinematics(cell.dim)
     if incompressible:
+        kinematics = replace(kinematics, isochoric=isochoric_phases(laws))
         check_pressures(cell, kinematics, laws, incompressible, degree)
 
         def form(part: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw]) -> CellForm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class LinearModel:
             InputError: The tangent or the offset does not fit the kinematics.
         """
         m = kinematics.size
-        self.kinematics = kinematics
+        self.kinematics = replace(kinematics, isochoric=())  # it does not flow
         self.tangent = np.array(tangent, dtype=np.float64)
         self.offset = np.zeros(m) if offset is None else np.array(offset, dtype=np.float64)
         if self.tangent.shape != (m, m) or self.offset.shape != (m,):

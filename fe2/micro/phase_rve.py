@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
+from mpi4py import MPI
 
+from fe2.locking import warn_of_locking
 from fe2.memory import check_memory
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
@@ -16,7 +19,7 @@ from fe2.micro.newton import NewtonOptions
 from fe2.micro.phases import check_phases, element_degree, phase_form
 from fe2.micro.rve import RVE
 from fe2.physics.kinematics import Kinematics, reporting
-from fe2.physics.law import PhaseLaw
+from fe2.physics.law import PhaseLaw, isochoric_phases
 
 _BYTES_PER_ENTRY = 120
 """Of the matrix, while it is assembled and folded, with the mesh; a factorization comes on top. Measured."""
@@ -44,6 +47,11 @@ def phase_rve(
         return cell, phase_form(cell, kinematics, laws, degree=degree, quadrature_degree=quadrature_degree)
 
     check_phases(cell, kinematics, laws, element_degree(cell, degree))
+    kinematics = replace(kinematics, isochoric=isochoric_phases(laws))
+    # the mesh of an image is of quadrilaterals or hexahedra, if it is made at all
+    if not isinstance(cell, ImageCell) and MPI.COMM_WORLD.rank == 0:
+        shape = cell.mesh.topology.cell_name()
+        warn_of_locking("the cell", shape, element_degree(cell, degree), kinematics.isochoric)
     if isinstance(cell, ImageCell) and answers_on_grid(cell, laws, boundary, degree):
         return ImageRVE(cell, kinematics, laws, make, quadrature_degree=quadrature_degree, options=options)
 

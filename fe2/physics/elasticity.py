@@ -22,7 +22,7 @@ from fe2.physics.checks import (
     checked_rotation,
 )
 from fe2.physics.law import ExpressionLaw
-from fe2.stiffness import isotropic_stiffness
+from fe2.stiffness import closest_isotropic, isotropic_stiffness, nearly_incompressible
 from fe2.tensors import Array, positions_in_full, rotate_stiffness, rotation_to
 
 
@@ -46,6 +46,11 @@ class LinearElastic(ExpressionLaw):
         stiffness = checked_positive_definite(type(self).__name__, "stiffness", self.stiffness)
         stiffness.flags.writeable = False
         object.__setattr__(self, "stiffness", stiffness)
+
+    @property
+    def isochoric(self) -> bool:
+        """From a Poisson's ratio of 0.49 on."""
+        return nearly_incompressible(*closest_isotropic(self.stiffness))
 
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
         """Stress."""

@@ -22,12 +22,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+import numpy as np
 import ufl
+from ufl.algorithms.apply_algebra_lowering import apply_algebra_lowering
 from ufl.core.expr import Expr
 
 from fe2.errors import InputError
 from fe2.physics.checks import FINITE, NOT_NEGATIVE, checked
 from fe2.physics.law import Array, ExpressionLaw
+from fe2.stiffness import nearly_incompressible
 
 Energy = Callable[[Expr, Mapping[str, Expr]], Expr]
 
@@ -70,6 +73,23 @@ class HyperelasticLaw(ExpressionLaw):
         Args:
             F: Deformation gradient, a UFL variable of shape (3, 3).
         """
+
+    @property
+    def isochoric(self) -> bool:
+        """From an undeformed Poisson's ratio of 0.49 on; False where UFL cannot evaluate the energy."""
+        shear = np.zeros((3, 3))
+        shear[0, 1] = 1.0
+        try:
+            return nearly_incompressible(self._curvature(np.eye(3)) / 9.0, self._curvature(shear))
+        except ValueError:
+            return False
+
+    def _curvature(self, direction: Array, step: float = 1e-3) -> float:
+        """Second derivative of the energy at F = 1 along a direction, by differences."""
+        deformations = (np.eye(3) + t * direction for t in (-step, 0.0, step))
+        energies = (ufl.as_ufl(self.energy(ufl.as_matrix(F.tolist()))) for F in deformations)
+        low, middle, high = (float(apply_algebra_lowering(energy)(())) for energy in energies)
+        return (low - 2.0 * middle + high) / step**2
 
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
         """First Piola–Kirchhoff stress."""

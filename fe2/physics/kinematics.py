@@ -76,6 +76,8 @@ class Kinematics:
             connected along these axes.
         resisted: Gradients that a flux has to resist, or a macroscopic problem is singular: not rotations,
             nor a value; all of them where it is None.
+        isochoric: Phases of a cell that keep their volume or nearly so, see
+            :attr:`~fe2.physics.law.PhaseLaw.isochoric`.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Kinematics:
     tangent_factor: float = 1.0
     closed: tuple[str, ...] = ()
     resisted: Directions | None = None
+    isochoric: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

@@ -42,6 +42,14 @@ class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract met
 
     symmetric: ClassVar[bool] = True
 
+    @property
+    def isochoric(self) -> bool:
+        """Whether it flows without change of volume, or resists a change of volume far more than others.
+
+        Linear triangles and tetrahedra lock then, about which fe2 warns.
+        """
+        return False
+
     def history(self, size: int) -> dict[str, int]:
         """Names and numbers of components of the history variables, all zero in the virgin state.
 
@@ -127,3 +135,8 @@ class PointLaw(PhaseLaw):
         Raises:
             LocalSolveError: The local equation was not solved at some points.
         """
+
+
+def isochoric_phases(laws: Mapping[str, object]) -> tuple[str, ...]:
+    """Phases whose laws keep the volume or nearly so, see :attr:`PhaseLaw.isochoric`."""
+    return tuple(name for name, law in laws.items() if isinstance(law, PhaseLaw) and law.isochoric)

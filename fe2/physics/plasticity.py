@@ -53,6 +53,11 @@ class J2Plasticity(ExpressionLaw):
             kinematic_hardening=NOT_NEGATIVE,
         )
 
+    @property
+    def isochoric(self) -> bool:
+        """Plastic flow keeps the volume."""
+        return True
+
     def history(self, size: int) -> dict[str, int]:
         """Plastic strain in Mandel components, and its accumulated equivalent p."""
         return {"plastic_strain": size, "equivalent_plastic_strain": 1}

@@ -65,6 +65,11 @@ class RadialReturnLaw(PointLaw):
         r"""Fall of the equivalent stress for each unit of :math:`\Delta p`: :math:`3G + H_k`."""
         return 3.0 * shear_modulus(self.young, self.poisson) + self.kinematic_hardening
 
+    @property
+    def isochoric(self) -> bool:
+        """Plastic flow keeps the volume."""
+        return True
+
     def history(self, size: int) -> dict[str, int]:
         """Plastic strain in Mandel components, and its accumulated equivalent p."""
         return {"plastic_strain": size, "equivalent_plastic_strain": 1}
