@@ -109,6 +109,14 @@ def test_failure_at_one_point_names_its_place_on_all_ranks(results, ranks):
     assert re.match(r"the RVE at macroscopic cell \d, quadrature point \d, coordinates \(", messages[0])
 
 
+def test_rank_without_degrees_of_freedom_measures_the_residual_as_the_others_do(tmp_path):
+    """Otherwise it would decide otherwise on convergence, and wait for the others for ever."""
+    succeeded(mpiexec(3, [str(PROGRAMS / "idle_rank.py"), str(tmp_path / "norms.json")], timeout=100.0))
+    found = json.loads((tmp_path / "norms.json").read_text())
+    assert 0 in found["owned"]
+    assert found["norms"][1:] == found["norms"][:1] * 2
+
+
 @pytest.mark.parametrize("ranks", RANKS[1:])
 def test_collective_contracts_hold_on_several_ranks(ranks):
     files = [str(TESTS / name) for name in ("test_pools.py", "test_ranks.py")]

@@ -1,4 +1,8 @@
-"""A long run into which some two hundred faults are injected at random: nothing lost, nothing hung."""
+"""A long run into which faults are injected at random: nothing lost, nothing hung.
+
+``FE2_FAULTS=N`` is about how many there are: soft ones in single points, and for each sixteen of them one
+that an attempt does not survive, as a signal to one rank or ``sys.exit`` on it, or a second start meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import numpy as np
 import pytest
 from mpi import PROGRAMS, mpiexec
 from mpi4py import MPI
-from mpi_programs.faults import HARD, LOAD, SOFT, STEPS
+from mpi_programs.faults import HARD, HARD_FAULTS, LOAD, SOFT, STEPS
 from test_simulation import uniaxial_stress
 
 from fe2.io.results import read_history
@@ -22,20 +26,21 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("ranks", [2])
-def test_run_survives_two_hundred_random_faults(tmp_path: Path, ranks: int) -> None:
+def test_run_survives_random_faults(tmp_path: Path, ranks: int) -> None:
     """In uniaxial strain radial return is exact for steps of any size: halved steps change nothing."""
     attempts, status = 0, -1
     while status != 0:
         attempts += 1
-        assert attempts < 100, "the run makes no progress"
+        assert attempts <= 2 * HARD_FAULTS + 20, "the run makes no progress"
         # the number of ranks changes from one attempt to the next
         command = [str(PROGRAMS / "faults.py"), str(tmp_path), str(attempts)]
-        status = mpiexec(ranks + attempts % 2, command, timeout=200.0).returncode
+        status = mpiexec(ranks + attempts % 2, command, timeout=600.0).returncode
     kinds = (tmp_path / "faults.txt").read_text().splitlines()
     counts = {kind: kinds.count(kind) for kind in (*SOFT, *HARD)}
     print(f"{len(kinds)} faults in {attempts} attempts: {counts}")
-    assert len(kinds) >= 200
-    assert min(counts.values()) > 0
+    assert set(kinds) <= {*SOFT, *HARD}
+    assert len(kinds) >= 8 * HARD_FAULTS
+    assert len(HARD) > HARD_FAULTS or min(counts.values()) > 0
     history = read_history(tmp_path / "run")
     assert np.all(np.diff(history["time"]) > 0.0)
     plan = np.linspace(0.0, 3.0, STEPS + 1)[1:].tolist()

@@ -52,7 +52,8 @@ class Fields:
         Args:
             values: Entries of this rank's own degrees of freedom, shape (owned,).
         """
-        squares = np.bincount(self._field, values**2, minlength=len(self))
+        # of nothing, as on a rank without degrees of freedom, numpy counts in integers
+        squares = np.bincount(self._field, values**2, minlength=len(self)).astype(np.float64)
         return np.sqrt(self._summed(squares))
 
     def sums(self, values: Array, dofs: Dofs) -> list[Array]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,11 @@ from fe2.stepping import LoadSteps, ramp
 
 WORLD = MPI.COMM_WORLD
 SOFT = ("micro error", "exception", "petsc error", "memory", "not a number")
-HARD = ("killed", "signalled", "killed while writing")
-STEPS = 240
+HARD = ("SIGKILL", "SIGUSR1", "killed while writing", "SIGTERM", "SIGINT", "sys.exit", "started twice")
+"""What ends an attempt, on one rank alone; a second start at the same time is refused."""
+HARD_FAULTS = int(os.environ.get("FE2_FAULTS", "400")) // 16
+"""Attempts that end before their time; soft faults are some fifteen times as many."""
+STEPS = 20 * HARD_FAULTS
 LOAD = ramp([(0.0, 0.0), (1.0, 0.012), (1.5, 0.012), (2.0, 0.009), (3.0, -0.006)])
 
 
@@ -38,7 +42,7 @@ class Faulty(two_scale.Guarded):
         """Decide on what will happen in this attempt."""
         common = np.random.default_rng(attempt)
         self.hard, self.victim = HARD[attempt % len(HARD)], int(common.integers(WORLD.size))
-        self.countdown = int(common.integers(200, 500)) if attempt < 25 else -1
+        self.countdown = int(common.integers(30, 300)) if attempt <= HARD_FAULTS else -1
         self.own = np.random.default_rng((attempt, WORLD.rank))
         self.log = folder / "faults.txt"
 
@@ -50,13 +54,29 @@ class Faulty(two_scale.Guarded):
         self.countdown -= 1
         if self.countdown == 0 and WORLD.rank == self.victim:
             self.note(self.hard)
-            if self.hard == "killed while writing":
-                checkpoint.CheckpointFolder._write_part = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-            else:
-                os.kill(os.getpid(), signal.SIGKILL if self.hard == "killed" else signal.SIGUSR1)
+            self.strike()
         if self.own.random() < 0.03:
             return self.fail(str(self.own.choice(SOFT)))
         return super().solve(gradient, state, dt, out)
+
+    def strike(self) -> None:
+        """What this attempt does not survive, or in which another one does not."""
+        if self.hard == "killed while writing":
+            checkpoint.CheckpointFolder._write_part = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        elif self.hard == "sys.exit":
+            sys.exit("this rank has had enough")
+        elif self.hard == "started twice":
+            second = subprocess.run(
+                [sys.executable, __file__, *sys.argv[1:]],
+                env={name: value for name, value in os.environ.items() if not name.startswith("PMI")},
+                capture_output=True,
+                text=True,
+                timeout=150.0,
+            )
+            if second.returncode != 1 or "is in use by another run (process" not in second.stderr:
+                self.note(f"a second start was not refused: {second!r}")
+        else:
+            os.kill(os.getpid(), getattr(signal, self.hard))
 
     def fail(self, kind: str) -> Response:
         self.note(kind)
