@@ -354,7 +354,7 @@ def test_a_file_of_another_cell_or_other_laws_is_refused(tmp_path):
 
 def test_a_file_that_is_none_is_refused(tmp_path):
     (tmp_path / "cell.h5").write_text("nothing")
-    with pytest.raises(InputError, match=r"cell.h5: this is no file of a reduction"):
+    with pytest.raises(InputError, match=r"cell.h5 cannot be read as a reduction"):
         load(tmp_path / "cell.h5", two_scale.plastic_rve())
     with pytest.raises(InputError, match=r"missing.h5"):
         load(tmp_path / "missing.h5", two_scale.plastic_rve())

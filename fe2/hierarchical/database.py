@@ -21,6 +21,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from fe2 import __version__
 from fe2.errors import InputError
@@ -28,7 +29,10 @@ from fe2.hierarchical.paths import Path
 from fe2.hierarchical.solved_path import SolvedPath
 from fe2.identity import difference
 from fe2.io.hdf5_file import opened, put, written_whole
+from fe2.io.hdf5_table import members, table
 from fe2.micro.model import MicroModel, description
+
+Array = npt.NDArray[np.float64]
 
 FORMAT = 1
 
@@ -96,7 +100,7 @@ def read_database(file: str | File, model: MicroModel | None = None) -> Database
     file = File(file)
     with opened(file, "a database of solved paths") as content:
         head = _head(file, content)
-        paths = [_get(group) for group in content["paths"].values()]
+        paths = [_get(content, f"paths/{name}") for name in members(content, "paths")]
     database = Database(file, head["identity"], head["units"], head["comment"], paths)
     if model is not None:
         database.check(model)
@@ -191,10 +195,30 @@ def _put(group: h5py.Group, solved: SolvedPath) -> None:
         put(averages, name, values)
 
 
-def _get(group: h5py.Group) -> SolvedPath:
+def _get(content: h5py.File, name: str) -> SolvedPath:
+    def array(part: str, *shape: int | None) -> Array:
+        return np.asarray(table(content, f"{name}/{part}", np.float64, shape)[:])
+
+    asked = array("asked_gradients", None, None)
+    size, steps = asked.shape[1], array("steps", None)
+    count = len(steps)
+    averages = {
+        entry: array(f"averages/{entry}", count, None) for entry in members(content, f"{name}/averages")
+    }
+    tangents, states = array("tangents", None, size, size), array("states", None, None)
+    if len(tangents) not in (0, count) or len(states) not in (0, count + 1):
+        raise ValueError(f"{name} has {count} steps, {len(tangents)} tangents and {len(states)} states")
+    try:
+        path = Path(array("asked_times", None), asked)
+    except InputError as error:
+        raise ValueError(f"{name}: {error}") from error
     return SolvedPath(
-        path=Path(group["asked_times"][()], group["asked_gradients"][()]),
-        averages={name: values[()] for name, values in group["averages"].items()},
-        failure=str(group.attrs["failure"]),
-        **{name: group[name][()] for name in _ARRAYS},
+        path=path,
+        steps=steps,
+        gradients=array("gradients", count, size),
+        fluxes=array("fluxes", count, size),
+        tangents=tangents,
+        averages=averages,
+        states=states,
+        failure=str(content[name].attrs["failure"]),
     )

@@ -8,6 +8,8 @@ of ranks the files are the same.
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path as File
 
@@ -25,6 +27,9 @@ from fe2.physics.kinematics import Kinematics
 Array = npt.NDArray[np.float64]
 
 FOLDER = "gradients"
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, MemoryError, NotImplementedError)
+"""How archives that are damaged, or promise more than there is, end."""
 
 
 def write_gradients(folder: File, step: int, time: float, laws: Sequence[Law], comm: MPI.Comm) -> None:
@@ -74,24 +79,29 @@ def recorded_paths(
     files = sorted((File(folder) / FOLDER).glob("step_*.npz"))
     if not files:
         raise InputError(f"{folder} holds no gradients: record_gradients=True of a simulation records them")
-    times, steps = [], []
-    for file in files:
-        try:
-            with np.load(file) as content:
-                times.append(float(content["time"]))
-                steps.append(content[f"law_{law}"])
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{file} does not hold the gradients of law {law}: {error}") from error
+    times, steps = zip(*(_recorded(file, law, kinematics) for file in files), strict=True)
+    if len({rows.shape for rows in steps}) > 1:
+        raise InputError(f"{folder} holds gradients of different numbers of points: they are of several runs")
     gradients = np.array(steps)
-    if gradients.shape[2] != kinematics.size:
-        raise InputError(
-            f"{folder} holds gradients of {gradients.shape[2]} components; {kinematics.size} are needed: "
-            f"{', '.join(kinematics.components)}"
-        )
     # the start of the run is the virgin cell, at the first time
     elapsed = np.array(times[1:]) - times[0]
     chosen = _chosen(gradients[1:] - kinematics.origin, count, seed)
     return [Path(elapsed, gradients[1:, point]) for point in chosen]
+
+
+def _recorded(file: File, law: int, kinematics: Kinematics) -> tuple[float, Array]:
+    """Time of a step, and the gradients of all points, shape (points, m)."""
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            time, rows = float(content["time"]), content[f"law_{law}"]
+    except (*_DAMAGE, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{file} does not hold the gradients of law {law}: {error}") from error
+    if rows.ndim != 2 or rows.shape[1] != kinematics.size or rows.dtype != np.float64:
+        raise InputError(
+            f"{file} holds gradients of the shape {rows.shape}; {kinematics.size} components are needed: "
+            f"{', '.join(kinematics.components)}"
+        )
+    return time, rows
 
 
 def _chosen(changes: Array, count: int | None, seed: int) -> npt.NDArray[np.int64]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from fe2 import __version__
 from fe2.errors import InputError
@@ -21,8 +22,11 @@ from fe2.hierarchical.paths import Path as GradientPath
 from fe2.hierarchical.reduction import Level, Reduction, ReductionOptions, ReductionReport
 from fe2.hierarchical.trained_range import TrainedRange
 from fe2.identity import difference
-from fe2.io.hdf5_file import written_whole
+from fe2.io.hdf5_file import opened, written_whole
+from fe2.io.hdf5_table import members, number, table
 from fe2.micro.rve import RVE
+
+Array = npt.NDArray[np.float64]
 
 FORMAT = 2
 _SUFFIXES = (".h5", ".hdf5")
@@ -81,24 +85,21 @@ def _write(reduction: Reduction, file: h5py.File) -> None:
     if reduction.indicator is not None:
         file["indicator/factor"] = reduction.indicator.factor
         file["indicator/floor"] = reduction.indicator.floor
-    for number, one in enumerate(reduction.paths):
-        file[f"paths/{number:05d}/times"], file[f"paths/{number:05d}/gradients"] = one.times, one.gradients
+    for k, one in enumerate(reduction.paths):
+        file[f"paths/{k:05d}/times"], file[f"paths/{k:05d}/gradients"] = one.times, one.gradients
 
 
 def load(path: str | Path, rve: RVE) -> Reduction:
     """Read a reduction for the cell that it was made of.
 
     Raises:
-        InputError: The file cannot be read, is none of a reduction, or was made of another cell, with other
-            laws, or by another version of the format.
+        InputError: The file cannot be read, is none of a reduction, holds what no reduction of this cell is,
+            or was made of another cell, with other laws, or by another version of the format.
     """
     path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            _check(file, path, rve)
-            return _read(file, rve)
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: this is no file of a reduction, or it is damaged: {error}") from error
+    with opened(path, "a reduction") as file:
+        _check(file, path, rve)
+        return _read(file, rve)
 
 
 def _check(file: h5py.File, path: Path, rve: RVE) -> None:
@@ -123,8 +124,7 @@ def _read(file: h5py.File, rve: RVE) -> Reduction:
     modes = int(attributes["modes"])
     indicator = None
     if "indicator" in file:
-        indicator = Indicator(float(file["indicator/factor"][()]), float(file["indicator/floor"][()]))
-    trained, report = file["trained"], file["report"]
+        indicator = Indicator(number(file, "indicator/factor"), number(file, "indicator/floor"))
     return Reduction(
         rve=rve,
         options=ReductionOptions(
@@ -132,39 +132,65 @@ def _read(file: h5py.File, rve: RVE) -> Reduction:
             float(attributes["cubature_tolerance"]),
             None if modes < 0 else modes,
         ),
-        fine=_level(file["fine"]),
-        coarse=_level(file["coarse"]) if "coarse" in file else None,
-        trained=TrainedRange(
-            trained["origin"][:],
-            trained["scale"][:],
-            float(trained["radius"][()]),
-            float(trained["longest_step"][()]),
-        ),
+        fine=_level(file, "fine", rve),
+        coarse=_level(file, "coarse", rve) if "coarse" in file else None,
+        trained=_trained(file, rve.kinematics.size),
         indicator=indicator,
         flux_scale=float(attributes["flux_scale"]),
-        paths=tuple(
-            GradientPath(group["times"][:], group["gradients"][:]) for group in file["paths"].values()
-        ),
+        paths=tuple(_path(file, f"paths/{name}", rve.kinematics.size) for name in members(file, "paths")),
         held_out=int(attributes["held_out"]),
-        report=ReductionReport(
-            singular_values=report["singular_values"][:],
-            modes=int(report["modes"][()]),
-            cells=int(report["cells"][()]),
-            all_cells=int(report["all_cells"][()]),
-            training_error=float(report["training_error"][()]),
-            held_out_error=float(report["held_out_error"][()]),
-            solves=int(report["solves"][()]),
-        ),
+        report=_report(file),
     )
 
 
-def _level(group: h5py.Group) -> Level:
+def _numbers(file: h5py.File, name: str, *shape: int | None) -> Array:
+    """An array of finite numbers."""
+    values: Array = table(file, name, np.float64, shape)[:]
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"{name} holds what is no number")
+    return values
+
+
+def _path(file: h5py.File, name: str, size: int) -> GradientPath:
+    times, gradients = _numbers(file, f"{name}/times", None), _numbers(file, f"{name}/gradients", None, size)
+    try:
+        return GradientPath(times, gradients)
+    except InputError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _trained(file: h5py.File, size: int) -> TrainedRange:
+    return TrainedRange(
+        _numbers(file, "trained/origin", size),
+        _numbers(file, "trained/scale", size),
+        number(file, "trained/radius"),
+        number(file, "trained/longest_step"),
+    )
+
+
+def _report(file: h5py.File) -> ReductionReport:
+    counts = {
+        name: int(table(file, f"report/{name}", np.int64, ())[()])
+        for name in ("modes", "cells", "all_cells", "solves")
+    }
+    return ReductionReport(
+        singular_values=_numbers(file, "report/singular_values", None),
+        training_error=number(file, "report/training_error"),
+        held_out_error=number(file, "report/held_out_error"),
+        **counts,
+    )
+
+
+def _level(file: h5py.File, name: str, rve: RVE) -> Level:
+    free, mesh = rve.problem.boundary.size, rve.cell.mesh
+    modes = _numbers(file, f"{name}/modes", free, None)
+    dual = _numbers(file, f"{name}/dual", free, modes.shape[1])
+    basis = Basis(modes, dual, _numbers(file, f"{name}/singular_values", None))
+    cells = table(file, f"{name}/cells", np.int32, (None,))[:]
+    count = mesh.topology.index_map(mesh.topology.dim).size_local
+    if not len(cells) or np.any(np.diff(cells) <= 0) or cells[0] < 0 or cells[-1] >= count:
+        raise ValueError(f"{name}/cells are not some of the {count} mesh cells in increasing order")
+    weights = _numbers(file, f"{name}/weights", len(cells))
     return Level(
-        Basis(group["modes"][:], group["dual"][:], group["singular_values"][:]),
-        Cubature(
-            group["cells"][:].astype(np.int32),
-            group["weights"][:],
-            float(group["error"][()]),
-            float(group["residual"][()]),
-        ),
+        basis, Cubature(cells, weights, number(file, f"{name}/error"), number(file, f"{name}/residual"))
     )

@@ -34,6 +34,27 @@ def table(file: h5py.File, name: str, kind: type[np.generic], shape: tuple[int |
     return found
 
 
+def number(file: h5py.File, name: str) -> float:
+    """A number of a file.
+
+    Raises:
+        ValueError: There is none, or something else.
+    """
+    return float(table(file, name, np.float64, ())[()])
+
+
+def members(file: h5py.File, name: str) -> list[str]:
+    """Names in a group of a file, in order.
+
+    Raises:
+        ValueError: There is no such group.
+    """
+    found = _not_linked(file, name)
+    if not isinstance(found, h5py.Group):
+        raise ValueError(f"{name} is no group")
+    return sorted(found)
+
+
 def _not_linked(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group:
     """What has a name in a file, itself and not a link to something else or elsewhere."""
     place: h5py.Dataset | h5py.Group = file
