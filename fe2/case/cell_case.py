@@ -73,6 +73,13 @@ class CellCase:
         """A path of the file, relative to the file's folder."""
         return self.file.parent / name
 
+    def warn_of_contrast(self) -> None:
+        """Warn where the phases differ by too many orders of magnitude for double precision."""
+        from fe2.physics.contrast import moduli_of, warn_of_contrast
+
+        laws = {name: phase.material.make(self.cell.physics) for name, phase in self.phases.items()}
+        warn_of_contrast(moduli_of(laws))
+
 
 def read_cell_case(file: Path) -> CellCase:
     """Read and check a cell file.

@@ -41,6 +41,8 @@ def command(file: Path, as_json: bool) -> None:
     else:
         warn_of_locking_in_run(case)
         facts = {"kind": "run", "physics": case.physics_name, "laws": len(case.laws), "cells": len(cells)}
+    for cell in cells:
+        cell.warn_of_contrast()
     for image in images:
         image.warn_of_other_spacing()
     sizes = {str(image.file): image.as_dict() for image in images}

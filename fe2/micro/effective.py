@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fe2.physics.contrast import moduli_of, moduli_of_tangent, warn_of_contrast
 from fe2.quadrature import PointEvaluator, point_weights
 from fe2.records import SolverChoice
 
@@ -64,6 +65,7 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
     tangent = rve.solve(rve.kinematics.origin, virgin, 0.0, np.empty_like(virgin)).tangent
     fractions = rve.cell.volume_fractions
     phases = _phase_tangents(rve)
+    _warn_of_contrast(rve, phases)
     # a form of one's own may not tell the phases' fluxes: then there are no bounds
     names = list(fractions) if set(fractions) <= set(phases) else []
     properties = rve.kinematics.characterize(
@@ -83,6 +85,13 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
         solver=rve.solver,
         iterations=rve.solver_iterations,
     )
+
+
+def _warn_of_contrast(rve: RVE, tangents: dict[str, Array]) -> None:
+    """Warn of phases whose laws could not tell their moduli before."""
+    told = moduli_of(rve.form.laws)
+    if not all(told.get(name) for name in tangents):
+        warn_of_contrast({name: told.get(name) or moduli_of_tangent(A) for name, A in tangents.items()})
 
 
 def _phase_tangents(rve: RVE) -> dict[str, Array]:

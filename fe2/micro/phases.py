@@ -17,6 +17,7 @@ from ufl.core.expr import Expr
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm, Condition, HistoryVariable, PhaseFlux, PointLawTerm
+from fe2.physics.contrast import moduli_of, warn_of_contrast
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
 from fe2.quadrature import quadrature_function
@@ -84,6 +85,9 @@ def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw
 
     Raises:
         InputError: Something does not fit; the message names it.
+
+    Warns:
+        Fe2Warning: The phases differ by too many orders of magnitude for double precision.
     """
     if missing := [name for name in cell.names if name not in laws]:
         raise InputError(f"phase {missing[0]!r} of the cell has no law; laws are given for {sorted(laws)}")
@@ -99,6 +103,7 @@ def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw
             f"degree = {degree} is not admissible on a mesh whose geometry has degree {order}: affine fields "
             f"would not be in the element's space; it must be {order} or more"
         )
+    warn_of_contrast(moduli_of(laws))
 
 
 @dataclass(eq=False)

@@ -81,6 +81,11 @@ class LinearConduction(DiffusionLaw):
         object.__setattr__(self, "insulates", not np.any(self.conductivity))
         object.__setattr__(self, "stores", self.capacity > 0.0)
 
+    def moduli(self) -> tuple[float, ...]:
+        """Principal conductivities."""
+        matrix = np.atleast_1d(self.conductivity)
+        return tuple((matrix if matrix.ndim == 1 else np.linalg.eigvalsh(matrix)).tolist())
+
     def conducted(self, value: Expr, gradient: Expr) -> Expr:
         """Flux."""
         K, dim = self.conductivity, gradient.ufl_shape[0]

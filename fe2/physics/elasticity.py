@@ -52,6 +52,10 @@ class LinearElastic(ExpressionLaw):
         """From a Poisson's ratio of 0.49 on."""
         return nearly_incompressible(*closest_isotropic(self.stiffness))
 
+    def moduli(self) -> tuple[float, ...]:
+        """Eigenvalues of the stiffness."""
+        return tuple(np.linalg.eigvalsh(self.stiffness).tolist())
+
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
         """Stress."""
         rows = positions_in_full(gradient.ufl_shape[0])

@@ -63,6 +63,10 @@ class HolzapfelGasserOgden(SplitHyperelasticLaw):
         object.__setattr__(self, "directions", directions)
         object.__setattr__(self, "families", len(directions))
 
+    def moduli(self) -> tuple[float, ...]:
+        """Twice the shear modulus of the matrix, three times the bulk modulus."""
+        return 2.0 * self.shear, 3.0 * self.bulk
+
     @property
     def volumetric_modulus(self) -> float:
         """Bulk modulus."""

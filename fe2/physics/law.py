@@ -58,6 +58,10 @@ class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract met
         """
         return {}
 
+    def moduli(self) -> tuple[float, ...]:
+        """Smallest and largest modulus of the virgin material where the parameters tell, else nothing."""
+        return ()
+
 
 class ExpressionLaw(PhaseLaw):
     """A law that is a closed UFL expression, of any number of history variables."""

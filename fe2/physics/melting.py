@@ -74,6 +74,11 @@ class MeltingConduction(DiffusionLaw):
                 f"solidus, {self.solidus:g}"
             )
 
+    def moduli(self) -> tuple[float, ...]:
+        """Conductivities of solid and liquid."""
+        assert self.liquid_conductivity is not None
+        return self.conductivity, self.liquid_conductivity
+
     def liquid_fraction(self, value: Expr) -> Expr:
         r"""Share :math:`\varphi` of the material that is liquid."""
         part = self._part(value)

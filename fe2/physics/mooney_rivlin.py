@@ -32,6 +32,10 @@ class MooneyRivlin(SplitHyperelasticLaw):
     def __post_init__(self) -> None:
         check_fields(self, c10=POSITIVE, c01=NOT_NEGATIVE, bulk=POSITIVE)
 
+    def moduli(self) -> tuple[float, ...]:
+        """Twice the shear modulus, three times the bulk modulus."""
+        return 4.0 * (self.c10 + self.c01), 3.0 * self.bulk
+
     @property
     def volumetric_modulus(self) -> float:
         """Bulk modulus."""

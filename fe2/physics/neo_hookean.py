@@ -32,6 +32,10 @@ class NeoHookean(SplitHyperelasticLaw):
     def __post_init__(self) -> None:
         check_fields(self, young=POSITIVE, poisson=POISSON)
 
+    def moduli(self) -> tuple[float, ...]:
+        """Twice the shear modulus, three times the bulk modulus."""
+        return self.young / (1.0 + self.poisson), self.young / (1.0 - 2.0 * self.poisson)
+
     @property
     def volumetric_modulus(self) -> float:
         r""":math:`\lambda = E \nu / ((1 + \nu) (1 - 2 \nu))`."""

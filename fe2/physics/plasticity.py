@@ -53,6 +53,10 @@ class J2Plasticity(ExpressionLaw):
             kinematic_hardening=NOT_NEGATIVE,
         )
 
+    def moduli(self) -> tuple[float, ...]:
+        """Twice the shear modulus, three times the bulk modulus."""
+        return self.young / (1.0 + self.poisson), self.young / (1.0 - 2.0 * self.poisson)
+
     @property
     def isochoric(self) -> bool:
         """Plastic flow keeps the volume."""

@@ -37,6 +37,10 @@ class RadialReturnLaw(PointLaw):
     def __post_init__(self) -> None:
         check_fields(self, young=POSITIVE, poisson=POISSON, kinematic_hardening=NOT_NEGATIVE)
 
+    def moduli(self) -> tuple[float, ...]:
+        """Twice the shear modulus, three times the bulk modulus."""
+        return self.young / (1.0 + self.poisson), self.young / (1.0 - 2.0 * self.poisson)
+
     @abstractmethod
     def strength(self, accumulated: Array) -> Array:
         """Equivalent stress up to which nothing flows, at the accumulated plastic strain p, shape (n,)."""
