@@ -54,7 +54,17 @@ parser = argparse.ArgumentParser(
 parser.add_argument(
     "--output", type=Path, default=Path("results/hyperelasticity"), help="folder for the results"
 )
-folder: Path = parser.parse_args().output
+parser.add_argument(
+    "--units",
+    type=float,
+    nargs=2,
+    metavar=("MM", "MPA"),
+    default=(1.0, 1.0),
+    help="a mm and an MPa in the units to compute in: 1e-3 1e6 for m and Pa",
+)
+arguments = parser.parse_args()
+folder: Path = arguments.output
+MM, MPA = arguments.units
 comm = MPI.COMM_WORLD
 beginning = time.perf_counter()
 
@@ -70,9 +80,9 @@ def tell(line: str) -> None:
 # Layers of equal thickness, normal to $x$, five times as stiff in one phase as in the other.
 
 # %%
-SOFT, STIFF = 1.0, 5.0  # shear moduli in MPa
+SOFT, STIFF = 1.0 * MPA, 5.0 * MPA  # shear moduli
 PHASES = {"soft": 0, "stiff": 1}
-cell = fe2.image_cell(np.repeat([[0], [0], [1], [1]], 3, axis=1), PHASES, voxel_size=0.25)
+cell = fe2.image_cell(np.repeat([[0], [0], [1], [1]], 3, axis=1), PHASES, voxel_size=0.25 * MM)
 mean, harmonic = (SOFT + STIFF) / 2.0, 2.0 / (1.0 / SOFT + 1.0 / STIFF)
 
 
@@ -121,11 +131,18 @@ in_cell = np.array([smallest_determinant(incompressible, stretch) for stretch in
 # $$ \int_\Omega \bar P(H(u)) : H(v)\,\mathrm{d}X = 0 $$
 
 # %%
-RADIUS, HALF = 0.3, 1.0
+RADIUS, HALF = 0.3 * MM, 1.0 * MM
 SHORTENINGS = (0.0, 0.02, 0.04, 0.06, 0.07, 0.08, 0.085)
 if comm.rank == 0:
     folder.mkdir(parents=True, exist_ok=True)
-    perforated_plate(folder / "sheet.msh", radius=RADIUS, size=0.22, hole_size=0.05)
+    perforated_plate(
+        folder / "sheet.msh",
+        width=2.0 * HALF,
+        height=2.0 * HALF,
+        radius=RADIUS,
+        size=0.22 * MM,
+        hole_size=0.05 * MM,
+    )
 comm.barrier()
 sheet = read_mesh(folder / "sheet.msh")
 rve = layers(0.4)
@@ -168,7 +185,7 @@ def least() -> float:
     return float(worst_of_steps[-1][0])
 
 
-EDGE, FAR = (RADIUS, 0.0), (0.9, 0.9)
+EDGE, FAR = (RADIUS, 0.0), (0.9 * HALF, 0.9 * HALF)
 simulation = fe2.Simulation(
     problem,
     fe2.LoadSteps(SHORTENINGS, lambda delta: np.copyto(press.value, -delta * HALF)),
@@ -194,7 +211,9 @@ assert after > 0, "ellipticity is lost in the course of the run, and not in its 
 onset = np.interp(0.0, course[[after, after - 1]], shortening[[after, after - 1]])
 _, place, direction, gradient = worst_of_steps[after]
 angle = math.degrees(math.acos(min(1.0, abs(direction[1]))))
-tell(f"the sheet loses ellipticity at δ = {onset:.4f}, first at ({place[0]:.3f}, {place[1]:.3f})")
+tell(
+    f"the sheet loses ellipticity at δ = {onset:.4f}, first at ({place[0] / MM:.3f}, {place[1] / MM:.3f}) mm"
+)
 tell(f"the band's normal is {angle:.1f}° off the layers; there λ = {1.0 + gradient[3]:.4f}")
 
 # %% [markdown]

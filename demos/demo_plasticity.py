@@ -53,7 +53,17 @@ from fe2.stiffness import bulk_modulus, shear_modulus
 
 parser = argparse.ArgumentParser(description="A perforated plate of an elastoplastic composite.")
 parser.add_argument("--output", type=Path, default=Path("results/plasticity"), help="folder for the results")
-folder: Path = parser.parse_args().output
+parser.add_argument(
+    "--units",
+    type=float,
+    nargs=2,
+    metavar=("MM", "MPA"),
+    default=(1.0, 1.0),
+    help="a mm and an MPa in the units to compute in: 1e-3 1e6 for m and Pa",
+)
+arguments = parser.parse_args()
+folder: Path = arguments.output
+MM, MPA = arguments.units
 comm = MPI.COMM_WORLD
 
 # %% [markdown]
@@ -64,7 +74,7 @@ comm = MPI.COMM_WORLD
 # in any unit of length, for only averages leave it.
 
 # %%
-RADIUS, HALF_WIDTH = 4.0, 10.0  # mm
+RADIUS, HALF_WIDTH = 4.0 * MM, 10.0 * MM
 if comm.rank == 0:
     folder.mkdir(parents=True, exist_ok=True)
     perforated_plate(
@@ -72,8 +82,8 @@ if comm.rank == 0:
         width=2 * HALF_WIDTH,
         height=2 * HALF_WIDTH,
         radius=RADIUS,
-        size=4.0,
-        hole_size=1.6,
+        size=4.0 * MM,
+        hole_size=1.6 * MM,
         order=2,
     )
     square_array(folder / "cell.msh", fraction=0.3, size=0.1)
@@ -132,7 +142,7 @@ class Fibre(fe2.LinearElastic):
         return {"elastic_energy": 0.5 * ufl.dot(self.flux(gradient, history, dt), gradient)}
 
 
-YOUNG, YIELD_STRESS = 45e3, 150.0  # MPa
+YOUNG, YIELD_STRESS = 45e3 * MPA, 150.0 * MPA
 matrix = Matrix(young=YOUNG, poisson=0.3, yield_stress=YIELD_STRESS, kinematic_hardening=0.01 * YOUNG)
 fibre = Fibre.isotropic(young=10 * YOUNG, poisson=0.3)
 rve = fe2.small_strain(cell, {"matrix": matrix, "fibre": fibre}, degree=2)
@@ -192,7 +202,7 @@ def total(name: str) -> float:
 # elastic, and so is the first one after each reversal.
 
 # %%
-U_MAX = 0.03  # mm
+U_MAX = 0.03 * MM
 REVERSALS = (1.0, 2.0)
 cycle = fe2.ramp([(0.0, 0.0), (1.0, U_MAX), (2.0, -0.5 * U_MAX), (3.0, U_MAX)])
 times = [0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0, 1.1, 1.4, 1.6, 1.8, 2.0, 2.1, 2.4, 2.6, 2.8, 3.0]
@@ -310,10 +320,13 @@ unloading_error = np.max(np.abs(unloading_slopes / elastic_slope - 1.0))
 energy_error = np.max(np.abs(energy / work - 1.0))
 
 if comm.rank == 0:
-    print(f"elastic slope  {slopes[0]:12.6f} N/mm², the hierarchical one to {slope_error:.1e}")
-    print(f"unloading      {unloading_slopes[0]:12.6f} N/mm², the elastic slope to {unloading_error:.1e}")
-    print(f"work           {work[-1]:12.6f} N, energy and plastic work to {energy_error:.1e}")
-    print(f"largest force  {F.max():12.6f} N/mm, limit load {limit_load:.6f} N/mm")
+    print(f"elastic slope  {slopes[0] / MPA:12.6f} N/mm², the hierarchical one to {slope_error:.1e}")
+    print(
+        f"unloading      {unloading_slopes[0] / MPA:12.6f} N/mm², the elastic slope to {unloading_error:.1e}"
+    )
+    print(f"work           {work[-1] / (MPA * MM**2):12.6f} N, energy and plastic work to {energy_error:.1e}")
+    largest, limit = F.max() / (MPA * MM), limit_load / (MPA * MM)
+    print(f"largest force  {largest:12.6f} N/mm, limit load {limit:.6f} N/mm")
     print(
         f"micro solves   {summary.micro_solves / summary.seconds:12.1f} per second on all ranks ({comm.size})"
     )
