@@ -22,6 +22,10 @@ from two_scale import ALUMINIUM, SOFT, STIFF, Locking
 from fe2.errors import InputError, MacroSolveError, MicroSolveError
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
+from fe2.micro.image_cell import image_cell
+from fe2.micro.linear_model import LinearModel
+from fe2.micro.small_strain import small_strain
+from fe2.physics.plasticity import J2Plasticity
 from fe2.physics.small_strain import mandel_strain
 from fe2.stiffness import bulk_modulus, isotropic_stiffness, shear_modulus
 
@@ -312,6 +316,59 @@ def test_line_search_backs_off_where_micro_models_fail(failure):
     half = micro.young * micro.limit**2 / traction / 2.0
     strain = -half + np.sqrt(half**2 + micro.limit**2)
     assert u.x.array.max() == pytest.approx(2.0 * strain, rel=1e-8)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_singular_macroscopic_matrix_is_named_and_the_step_can_be_given_up(unit):
+    """Nothing resists the strain yy of the cells, and the traction asks for it."""
+    mesh = two_scale.rectangle(WORLD, (2, 1))
+    space = fem.functionspace(mesh, ("Lagrange", 1, (2,)))
+    u, v = fem.Function(space), ufl.TestFunction(space)
+    kinematics = two_scale.elastic_rve().kinematics
+    micro = LinearModel(kinematics, unit * np.diag([3.8385, 0.0, 0.0]))
+    law = HomogenizedLaw(mandel_strain(u), micro, quadrature_degree=2, closed=["yy", "xy"])
+    clamped = fem.dirichletbc(np.zeros(2), two_scale.boundary_dofs(space, 0, 0.0), space)
+    traction = fem.Constant(mesh, (0.0, unit))
+    form = ufl.dot(law.flux, mandel_strain(v)) * law.dx - ufl.dot(traction, v) * ufl.ds
+    problem = MacroProblem(form, u, law, bcs=[clamped])
+    for _ in range(2):
+        with pytest.raises(MacroSolveError, match="the macroscopic matrix is singular to round-off"):
+            problem.solve()
+        assert not u.x.array.any()
+    traction.value = (unit, 0.0)
+    held = [clamped, two_scale.no_transverse_displacement(space)]
+    problem = MacroProblem(form, u, law, bcs=held)
+    problem.solve()
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_limit_load_is_named(unit):
+    """A perfectly plastic bar in the plane yields everywhere at 2/√3 times its yield stress."""
+    mesh = two_scale.rectangle(WORLD, (2, 1))
+    space = fem.functionspace(mesh, ("Lagrange", 1, (2,)))
+    u, v = fem.Function(space), ufl.TestFunction(space)
+    steel = J2Plasticity(200e3 * unit, 0.3, 250.0 * unit)
+    micro = small_strain(image_cell(np.zeros((3, 3), dtype=int), {"steel": 0}), {"steel": steel})
+    law = HomogenizedLaw(mandel_strain(u), micro, quadrature_degree=2)
+    sides = [
+        fem.dirichletbc(0.0, two_scale.boundary_dofs(space, axis, 0.0, axis), space.sub(axis))
+        for axis in (0, 1)
+    ]
+    pull = fem.Constant(mesh, 0.0)
+    end = ufl.conditional(ufl.gt(ufl.SpatialCoordinate(mesh)[0], 2.0 - 1e-6), pull, 0.0)
+    form = ufl.dot(law.flux, mandel_strain(v)) * law.dx - end * v[0] * ufl.ds
+    problem = MacroProblem(form, u, law, bcs=sides)
+    limit = 250.0 * 2.0 / np.sqrt(3.0)
+    for stress in (0.5, 0.95):
+        pull.value = stress * limit * unit
+        problem.solve()
+        problem.commit()
+    pull.value = 1.02 * limit * unit
+    with pytest.raises(MacroSolveError, match="singular to round-off: a limit load is reached"):
+        problem.solve()
+    problem.rollback()
+    pull.value = 0.96 * limit * unit
+    problem.solve()
 
 
 def test_failure_names_cell_point_coordinates_and_gradient():

@@ -20,6 +20,7 @@ from fe2.macro.forces import Forces
 from fe2.macro.law import Evaluation, HomogenizedLaw
 from fe2.macro.line_search import TYPE as LINE_SEARCH
 from fe2.macro.line_search import LineSearch
+from fe2.macro.linear_check import LinearCheck
 from fe2.macro.rate import Rate
 from fe2.macro.snes import SolverOptions, set_domain_error, weakly
 from fe2.micro.model import EXACT, Request, choices, report
@@ -296,6 +297,8 @@ class MacroProblem:
         self.snes.setJacobian(weakly(self._assemble_jacobian), self._matrix)
         self.snes.setConvergenceTest(weakly(self._converged))
         self._options.configure(self.snes)
+        check = LinearCheck(self.fields, lambda: _owned_dofs(self.bcs), self._keep)
+        self.snes.getKSP().setPostSolve(check)
         own = self.snes.getLineSearch().getType() == LINE_SEARCH
         self._search = LineSearch(self.snes, self._growth, self._keep) if own else None
         self._is_set_up = True
@@ -327,7 +330,7 @@ class MacroProblem:
             b.set(np.inf)
             return
         except BaseException as error:  # an interrupt too: PETSc would hide which error it was
-            self._failure = error
+            self._failure = error if not isinstance(error, PETSc.Error) else self._failure or error
             raise
         self._failure = None
 
