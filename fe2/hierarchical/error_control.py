@@ -27,6 +27,7 @@ from fe2.hierarchical.indicator import Indicator
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.reduction import Reduction
 from fe2.micro.fields import LocalFields
+from fe2.micro.model import virgin_tangent
 from fe2.micro.rve import RVE
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
@@ -280,6 +281,10 @@ class ErrorControlledRVE:
         rows = [states[k] for k in order[:limit] if states[k, self._layout.full] > 0.0]
         self.counts.enriched += len(rows)
         return [path for path in map(self.path, rows) if path is not None]
+
+    def virgin_tangent(self) -> Array:
+        """That of the reduced cell."""
+        return virgin_tangent(self._fine)
 
     def _reduced(self, gradient: Array, state: Array, dt: float, row: Array) -> Response | None:
         """Answer of the reduced cell, whose estimate is put into the row, or None where it was not solved."""

@@ -18,7 +18,7 @@ from fe2.dispatch.pool import MicroPool, PointError
 from fe2.errors import InputError, MicroSolveError, place
 from fe2.jit import compile_expression
 from fe2.locking import warn_of_locking
-from fe2.micro.model import EXACT, MicroModel, Request, is_adaptive
+from fe2.micro.model import EXACT, MicroModel, Request, is_adaptive, virgin_tangent
 from fe2.profile import phase
 from fe2.quadrature import point_dofs, point_weights, quadrature_function, quadrature_points
 
@@ -204,10 +204,7 @@ class HomogenizedLaw:
         """
         tangents = self.tangents()
         if not self._evaluated and self.micro.kinematics.indicators(tangents[:0]):
-            virgin = self.micro.initial_state()
-            origin = self.micro.kinematics.origin
-            response = self.micro.solve(origin, virgin, 0.0, np.empty_like(virgin))
-            tangents = np.broadcast_to(response.tangent, tangents.shape)
+            tangents = np.broadcast_to(virgin_tangent(self.micro), tangents.shape)
         return self.micro.kinematics.indicators(tangents)
 
     def tangents(self) -> Array:
@@ -289,9 +286,9 @@ def check_resistance(micro: MicroModel, closed: Collection[str]) -> None:
         InputError: Nothing resists a direction of the gradient that is not made of the components that may
             be closed.
     """
-    kinematics, virgin = micro.kinematics, micro.initial_state()
+    kinematics = micro.kinematics
     try:
-        tangent = micro.solve(kinematics.origin, virgin, 0.0, np.empty_like(virgin)).tangent
+        tangent = virgin_tangent(micro)
     except MicroSolveError:
         return  # the first load shows what is wrong
     names = np.array(kinematics.directions.names)

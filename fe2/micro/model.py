@@ -165,6 +165,18 @@ class ExplainingModel(MicroModel, Protocol):
         """What was chosen, and why."""
 
 
+@runtime_checkable
+class CountingModel(MicroModel, Protocol):
+    """A micro model that counts what it is asked, and has its virgin tangent besides."""
+
+    def virgin_tangent(self) -> Array:
+        """Tangent of the virgin material after a step without length, shape (m, m); it counts as no answer.
+
+        Raises:
+            MicroSolveError: No equilibrium was found.
+        """
+
+
 def is_adaptive(model: MicroModel) -> bool:
     """Whether a micro model tells requests apart."""
     return isinstance(model, AdaptiveModel) and model.adaptive
@@ -177,6 +189,18 @@ def answer(
     if request.kind != "exact" and isinstance(model, AdaptiveModel) and model.adaptive:
         return model.answer(gradient, state, dt, out, request)
     return model.solve(gradient, state, dt, out)
+
+
+def virgin_tangent(model: MicroModel) -> Array:
+    """Tangent of the virgin material after a step without length, shape (m, m).
+
+    Raises:
+        MicroSolveError: No equilibrium was found.
+    """
+    if isinstance(model, CountingModel):
+        return model.virgin_tangent()
+    virgin = model.initial_state()
+    return model.solve(model.kinematics.origin, virgin, 0.0, np.empty_like(virgin)).tangent
 
 
 def description(model: MicroModel) -> dict[str, Any]:

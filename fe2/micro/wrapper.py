@@ -30,6 +30,7 @@ from fe2.micro.model import (
     fields,
     is_adaptive,
     report,
+    virgin_tangent,
 )
 from fe2.physics.kinematics import Kinematics
 from fe2.records import SolverChoice, merged
@@ -68,6 +69,10 @@ class Wrapper(ABC):
     def wrapped(self) -> tuple[MicroModel, ...]:
         """All models that may be asked."""
         return (self.model,)
+
+    def virgin_tangent(self) -> Array:
+        """That of the model."""
+        return virgin_tangent(self.model)
 
     @property
     def kinematics(self) -> Kinematics:
