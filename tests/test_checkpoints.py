@@ -112,6 +112,21 @@ def test_resumed_run_is_the_uninterrupted_one(whole, tmp_path, every):
     np.testing.assert_allclose(strip.law.pool.states, expected, rtol=0.0, atol=1e-8 * np.abs(expected).max())
 
 
+def test_adaptive_cells_go_on_to_the_same_results_with_the_default_tolerances(tmp_path):
+    """Resumed twice, the second time on two ranks; counts may differ, for no linearization is stored."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder, ranks, steps in ((whole, 1, 5), (parts, 1, 2), (parts, 1, 3), (parts, 2, 5)):
+        succeeded(mpiexec(ranks, [str(PROGRAMS / "adaptive_cycle.py"), str(folder), str(steps)]))
+    found, expected = read_history(parts), read_history(whole)
+    assert found["time"].tolist() == expected["time"].tolist()
+    forces = [np.column_stack([table["grip_x"], table["grip_y"]]) for table in (found, expected)]
+    np.testing.assert_allclose(forces[0], forces[1], rtol=0.0, atol=1e-8 * np.abs(forces[1]).max())
+    (point,), (reference,) = read_watched(parts), read_watched(whole)
+    for name in ("states", "gradients", "fluxes"):
+        one, other = getattr(point, name), getattr(reference, name)
+        np.testing.assert_allclose(one, other, rtol=0.0, atol=1e-8 * np.abs(other).max())
+
+
 def test_finished_run_is_extended_by_further_steps(whole, tmp_path):
     """What lies ahead may change, what lies behind may not."""
     folder = tmp_path / "run"
