@@ -111,6 +111,7 @@ def _mesh_cell(case: CellCase, path: Path) -> Cell:
         path,
         phases=groups,
         periodic=periodic,
+        labels=table.labels,
         merge=table.merge,
         period=table.period,
         tolerance=table.tolerance,

@@ -29,7 +29,7 @@ def build_mesh(case: RunCase, comm: MPI.Comm) -> MarkedMesh:
         return box_mesh(table, comm, ranks)
     try:
         if isinstance(table, FileMesh):
-            return read_mesh(case.path(table.file), comm, ranks, merge=table.merge)
+            return read_mesh(case.path(table.file), comm, ranks, merge=table.merge, labels=table.labels)
         assert isinstance(table, GeneratorMesh)
         with generated_mesh(table.generator, generator_parameters(table, GeneratorMesh), comm) as path:
             return read_mesh(path, comm, ranks)

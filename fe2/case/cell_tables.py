@@ -12,6 +12,7 @@ from fe2.case.catalogue import PHYSICS
 from fe2.case.generators import CELL_GENERATORS
 from fe2.case.problems import suggestion
 from fe2.case.table import Floats, IntegerInterval, Integers, Lengths, Table
+from fe2.msh.file import ENDINGS
 
 IMAGE_ENDINGS = (".raw", ".npy", ".tif", ".tiff")
 
@@ -29,8 +30,8 @@ def _image(name: str) -> str:
 
 
 def _mesh(name: str) -> str:
-    if Path(name).suffix.lower() != ".msh":
-        raise ValueError("a mesh ends in .msh (gmsh's format)")
+    if Path(name).suffix.lower() not in ENDINGS:
+        raise ValueError(f"a mesh ends in {', '.join(ENDINGS)}; meshio converts other formats")
     return name
 
 
@@ -107,7 +108,9 @@ class MeshCell(CellTable):
     """A cell from a mesh file."""
 
     mesh: MeshFile
-    """Mesh, relative to this file: gmsh's .msh."""
+    """Mesh, relative to this file: gmsh's .msh, MEDIT's .mesh, Abaqus's .inp, VTK's .vtk or .vtu."""
+    labels: str | None = None
+    """Cell data of a .vtk or .vtu file that are the labels; not needed where only one is of whole numbers."""
     merge: bool | None = None
     """What becomes of nodes that coincide: true joins them, false keeps them apart, as in a crack; refused by
     default."""
@@ -129,7 +132,8 @@ class PhaseTable(Table):
     """What all phases have in common."""
 
     label: Label = None
-    """Label in an image; physical group of a mesh, by name or number: the phase's own name by default."""
+    """Label in an image or a mesh; physical group or element set of a mesh, by name or number: by default the
+    phase's own name."""
 
 
 class CellFile(Table):

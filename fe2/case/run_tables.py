@@ -101,7 +101,9 @@ class FileMesh(Table):
     """A mesh from a file; subdomains and boundaries are its physical groups."""
 
     file: MeshFile
-    """Mesh, relative to this file: gmsh's .msh."""
+    """Mesh, relative to this file: gmsh's .msh, MEDIT's .mesh, Abaqus's .inp, VTK's .vtk or .vtu."""
+    labels: str | None = None
+    """Cell data of a .vtk or .vtu file that are the labels; not needed where only one is of whole numbers."""
     merge: bool | None = None
     """What becomes of nodes that coincide: true joins them, false keeps them apart, as in a crack; refused by
     default."""

@@ -1,4 +1,4 @@
-"""Macroscopic meshes from gmsh's .msh files, distributed over the ranks."""
+"""Macroscopic meshes from files, distributed over the ranks."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def read_mesh(
     comm: MPI.Comm = MPI.COMM_WORLD,
     ranks: int | None = None,
     *,
+    labels: str | None = None,
     merge: bool | None = None,
 ) -> MarkedMesh:
     """Read a mesh of triangles, quadrilaterals, tetrahedra or hexahedra of first or second order; collective.
@@ -87,6 +88,7 @@ def read_mesh(
         path: The file.
         comm: Ranks over which the mesh is distributed.
         ranks: Number of ranks, at most, that own elements, the first ones; all where it is None.
+        labels: Cell data of a .vtk or .vtu file that are the labels of its elements.
         merge: What becomes of nodes that coincide: True joins them, False keeps them apart, as in a
             crack; None, the default, refuses them.
 
@@ -97,14 +99,14 @@ def read_mesh(
     """
 
     def load() -> tuple[MeshData, Part]:
-        file = read_mesh_file(path)
+        file = read_mesh_file(path, labels)
         data = cells_of_file(file, merge=merge)
         return data, facets_of_file(file, data)
 
     data, facets = on_root(comm, load) or (None, None)
-    mesh, tags, labels, cell_names = distribute(comm, data, ranks)
+    mesh, tags, entities, cell_names = distribute(comm, data, ranks)
     try:
-        check_elements(Geometry.of(mesh, labels))
+        check_elements(Geometry.of(mesh, entities))
     except InputError as error:
         raise_together(comm, InputError(f"{path}: {error}"))
     every = np.arange(len(tags), dtype=np.int32)

@@ -6,12 +6,13 @@ The format: gmsh.info/doc/texinfo/gmsh.html, "MSH file format".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import InputError
-from fe2.msh.file import Elements, MeshFile
+from fe2.msh.file import NO_GROUP, Elements, MeshFile, rows_of
 from fe2.msh.gmsh_22 import elements_22, nodes_22
 from fe2.msh.gmsh_41 import elements_41, entity_groups, nodes_41
 from fe2.msh.gmsh_sections import format_of, sections_of
@@ -22,6 +23,8 @@ Ints = npt.NDArray[np.int64]
 
 def parse_gmsh(path: str, data: bytes) -> MeshFile:
     """What a .msh file holds.
+
+    Where it has no groups at all, the geometrical entities (surfaces, volumes) are, by their numbers.
 
     Args:
         path: Where it was read.
@@ -40,32 +43,24 @@ def parse_gmsh(path: str, data: bytes) -> MeshFile:
         groups = entity_groups(sections, form)
         numbers, points = nodes_41(sections["Nodes"], form)
         rows = elements_41(sections["Elements"], form, groups)
-    order = np.argsort(numbers, kind="stable")
-    again = np.flatnonzero(np.diff(numbers[order]) == 0)
-    if len(again):
-        raise InputError(f"node {numbers[order][again[0]]} is defined twice")
-    return MeshFile(path, points, numbers, tuple(_by_type(rows, numbers, order)), names)
+    elements = tuple(_by_type(rows, numbers))
+    if not names and not any((part.groups != NO_GROUP).any() for part in elements):
+        elements = tuple(replace(part, groups=part.entities) for part in elements)
+    return MeshFile(path, points, numbers, elements, names)
 
 
-def _by_type(rows: Iterable[Rows], numbers: Ints, order: Ints) -> Iterable[Elements]:
+def _by_type(rows: Iterable[Rows], numbers: Ints) -> Iterable[Elements]:
     parts: dict[int, list[Rows]] = {}
     for row in rows:
         parts.setdefault(row.type, []).append(row)
-    known = numbers[order]
     for type_, found in parts.items():
         name, dim, _ = TYPES[type_]
-        number, group, entity, nodes = (
-            np.concatenate(columns) for columns in list(zip(*found, strict=True))[1:]
-        )
-        at = np.minimum(np.searchsorted(known, nodes), max(len(known) - 1, 0))
-        missing = known[at] != nodes if len(known) else np.ones_like(nodes, dtype=bool)
-        if missing.any():
-            row, column = np.argwhere(missing)[0]
-            raise InputError(
-                f"element {number[row]} uses node {nodes[row, column]}, which $Nodes does not define"
-            )
-        nodes = order[at][:, VTK_ORDER.get(name, range(nodes.shape[1]))]
-        yield Elements(name, dim, nodes, np.abs(group), entity, number)  # negative: reversed orientation
+        columns = list(zip(*found, strict=True))[1:]
+        number, group, entity, nodes = (np.concatenate(column) for column in columns)
+        at = rows_of(nodes, number, numbers, "$Nodes")
+        at = at[:, VTK_ORDER.get(name, range(at.shape[1]))]
+        groups = np.where(group == 0, NO_GROUP, np.abs(group))  # negative: reversed orientation
+        yield Elements(name, dim, at, groups, entity, number)
 
 
 def _group_names(section: bytes) -> dict[tuple[int, int], str]:

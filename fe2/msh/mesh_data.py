@@ -14,7 +14,7 @@ from dolfinx import cpp
 from scipy.sparse import csr_array
 
 from fe2.errors import Fe2Warning, InputError, place
-from fe2.msh.file import Elements, MeshFile
+from fe2.msh.file import NO_GROUP, Elements, MeshFile
 from fe2.msh.interfaces import joined_nodes, refuse_coincident, refuse_cracked_faces, refuse_hanging
 from fe2.msh.resolution import check_resolution, round_off
 from fe2.msh.topology import Connectivity, check_topology
@@ -161,7 +161,7 @@ def facets_of_file(file: MeshFile, data: MeshData) -> Part:
     kind = cpp.mesh.cell_entity_type(dolfinx.mesh.to_type(data.cell), dim, 0).name
     width = _vertices(kind)
     names = _chosen(file, dim, None)
-    grouped = [e for e in file.elements if e.dim == dim and e.groups.any()]
+    grouped = [e for e in file.elements if e.dim == dim and (e.groups != NO_GROUP).any()]
     if not grouped:
         return Part(np.empty((0, width), np.int64), np.empty(0, np.int32), np.empty((0, 2), np.int64), {})
     elements = _joined(grouped[0], data.masters)

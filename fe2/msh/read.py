@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 
 import numpy as np
 
 from fe2.errors import InputError
-from fe2.msh.file import MeshFile
+from fe2.msh.abaqus_file import parse_abaqus
+from fe2.msh.file import NO_GROUP, MeshFile
 from fe2.msh.gmsh_file import parse_gmsh
+from fe2.msh.medit_file import parse_medit
+from fe2.msh.vtk_file import parse_vtk
 
 _LARGEST = 1e100
 """Largest coordinate: the third power of differences has to be a number in double precision."""
 
 
-def read_mesh_file(path: str | PathLike[str]) -> MeshFile:
-    """Read a .msh file of gmsh, version 4.1 or 2.2, text or binary.
+def read_mesh_file(path: str | PathLike[str], labels: str | None = None) -> MeshFile:
+    """Read a mesh: gmsh's .msh, MEDIT's .mesh, Abaqus's .inp, VTK's .vtk and .vtu.
 
-    Where it has no groups at all, the geometrical entities (surfaces, volumes) are, by their numbers.
+    Args:
+        path: The file.
+        labels: Name of the cell data of a .vtk or .vtu file that are the labels of its elements.
 
     Raises:
         InputError: The file is missing, truncated or damaged; the message names the file and the reason.
     """
     path = fspath(path)
     try:
-        file = parse_gmsh(path, _content(Path(path)))
+        file = _parse(path, _content(Path(path)), labels)
         _check_points(file)
     except InputError as error:
         raise InputError(f"{path}: {_printable(str(error))}") from error
-    if not file.names and not any(part.groups.any() for part in file.elements):
-        file = replace(file, elements=tuple(replace(part, groups=part.entities) for part in file.elements))
     for part in file.elements:
-        for number in np.unique(part.groups[part.groups != 0]).tolist():
+        for number in np.unique(part.groups[part.groups != NO_GROUP]).tolist():
             file.names.setdefault((part.dim, number), str(number))
     return file
+
+
+def _parse(path: str, data: bytes, labels: str | None) -> MeshFile:
+    ending = Path(path).suffix.lower()
+    if ending in (".vtk", ".vtu"):
+        return parse_vtk(path, data, labels)
+    if labels is not None:
+        raise InputError(f"labels = {labels!r} names cell data of .vtk and .vtu files; {ending} has none")
+    if ending == ".mesh":
+        return parse_medit(path, data)
+    if ending == ".inp":
+        return parse_abaqus(path, data)
+    return parse_gmsh(path, data)
 
 
 def _content(path: Path) -> bytes:
