@@ -89,7 +89,8 @@ def refuse_hanging(mesh: Connectivity, points: Floats) -> None:
     node = outer[np.concatenate(found).astype(int)] if len(side) else outer[:0]
     foreign = (mesh.nodes[owners[side]] != node[:, None]).all(axis=1)
     side, node = side[foreign], node[foreign]
-    on_side = _on_polygon(points[node], corners[side])
+    with np.errstate(divide="ignore", invalid="ignore"):  # sides without an extent have no points
+        on_side = _on_polygon(points[node], corners[side])
     if on_side.any():
         first = int(np.argmax(on_side))
         raise InputError(
