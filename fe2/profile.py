@@ -41,6 +41,7 @@ COUNTS = {
     "solved": "points solved",
     "reversals": "points that began to unload",
     "polished": "points polished before a commit",
+    "direct": "iterative solvers of cells that failed, factorized instead",
     "fallbacks": "points solved again from the committed state",
 }
 """What is counted, by name."""

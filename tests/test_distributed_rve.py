@@ -5,6 +5,7 @@ The module also runs under mpiexec, see test_groups.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 import two_scale
 from cells import distorted, laminate, random_image
+from micro_options import micro_option
 from mpi4py import MPI
 from own_forms import floating_strips
 
 import fe2
+from fe2.micro import solver_choice
 from fe2.micro.rve import RVE
 
 WORLD = MPI.COMM_WORLD
@@ -140,3 +143,15 @@ def test_solution_of_a_singular_matrix_is_looked_at_on_all_ranks():
     with pytest.raises(fe2.MicroSolveError, match="singular: its solution leaves"):
         newton.linear_solver.solve_many(forces)
     assert WORLD.allreduce(1) == WORLD.size
+
+
+def test_iterations_that_fail_are_replaced_by_a_factorization_on_all_ranks(monkeypatch):
+    whole = cell("constant tangents")
+    expected = whole.homogenize().tangent
+    monkeypatch.setattr(solver_choice, "FACTORIZED_MESHES", {2: 0, 3: 0})
+    with micro_option("ksp_max_it", "1"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", fe2.Fe2Warning)
+        part = elastic().distributed(WORLD)
+        found = part.homogenize().tangent
+    assert part.solver.name.startswith("sparse factorization (MUMPS)")
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-9 * np.abs(expected).max())

@@ -11,7 +11,8 @@ import pytest
 from cells import distorted, fibres, perforated_plate
 
 import fe2
-from fe2.micro import solver_choice
+from fe2 import profile
+from fe2.micro import direct_fallback, solver_choice
 from fe2.micro.cell import Cell
 from fe2.micro.condensation import homogenized_tangent
 from fe2.micro.green_preconditioner import PYTHON_TYPE
@@ -167,3 +168,41 @@ def test_rigid_body_modes_are_without_strain(dim: int) -> None:
     assert modes.shape[1] == dim * (dim + 1) // 2
     assert np.linalg.matrix_rank(modes) == modes.shape[1]
     assert np.abs(forces).max() < 1e-12 * np.abs(rve._problem.stiffness).max() * np.abs(modes).max()
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Options that let iterations fail without choosing a solver."""
+    with options(ksp_max_it="2"):
+        yield
+
+
+@pytest.mark.parametrize("make", [plastic, insulating])
+def test_iterations_that_fail_are_replaced_by_a_factorization(
+    make: Callable[[Cell], RVE], iterative: str, impatient: None
+) -> None:
+    """Answers, the choice that is told, its count and a warning."""
+    rve, before = make(image(2)), profile.snapshot()
+    with pytest.warns(fe2.Fe2Warning, match="did not converge.*factorized from now on"):
+        found = answers(rve, 2)
+    assert profile.snapshot().since(before).counts["direct"] == 1
+    assert rve.solver.name == "sparse factorization (MUMPS)"
+    assert ("Green" if iterative == "green" else "GAMG") in rve.solver.reason
+    with options(**DIRECT):
+        expected = answers(make(image(2)), 2)
+    for value, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=0.0, atol=SAME * np.abs(wanted).max())
+
+
+def test_factorization_that_does_not_fit_is_refused_with_the_cure(
+    iterative: str, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct_fallback, "available_memory", lambda: 1e6)
+    labels = np.random.default_rng(4).choice(2, (12, 12, 12))
+    laws = {"a": fe2.LinearElastic.isotropic(1.0, 0.3), "b": fe2.LinearElastic.isotropic(9.0, 0.2)}
+    cell = fe2.image_cell(labels, {"a": 0, "b": 1}, voxel_size=1.0)
+    rve = RVE(cell, phase_form(cell, small_strain_kinematics(3), laws))
+    with pytest.raises(
+        fe2.MicroSolveError, match=r"KSP reason -3\), and a factorization in 1 MB.*fewer unknowns"
+    ):
+        rve.homogenize()

@@ -12,8 +12,17 @@ import numpy as np
 import numpy.typing as npt
 from petsc4py import PETSc
 
+from fe2.micro.direct_fallback import GaveUpError, direct_instead
 from fe2.micro.folding import FoldedMatrix
-from fe2.micro.linear_solver import STEP, TANGENT, check_factorized, check_residuals, check_solved, overridden
+from fe2.micro.linear_solver import (
+    STEP,
+    TANGENT,
+    check_factorized,
+    check_residuals,
+    check_solved,
+    given_types,
+    overridden,
+)
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, solver_setting
 from fe2.petsc_errors import set_from_options, set_up, solving
@@ -70,6 +79,7 @@ class DistributedSolver:
         self.ksp.setOperators(self.matrix)
         setting = solver_setting(problem)
         setting.prepare(self.ksp, self.matrix)
+        self._direct = None if given_types() else setting.direct
         set_from_options(self.ksp)
         chosen = overridden(self.ksp, setting.choice)
         self.choice = SolverChoice(f"{chosen.name}, on {comm.size} ranks", chosen.reason)
@@ -97,9 +107,18 @@ class DistributedSolver:
         Raises:
             MicroSolveError: The solver gave up, or the matrix is singular.
         """
-        solution, left = self._solve_one(right)
+        try:
+            solution, left = self._solve_one(right)
+        except GaveUpError as failure:
+            self._factorize_instead(failure)
+            solution, left = self._solve_one(right)
         check_residuals(left, right, self.weights, STEP, self._hint)
         return solution
+
+    def _factorize_instead(self, failure: GaveUpError) -> None:
+        self.ksp, choice = direct_instead(self.matrix, self._direct, self.choice, failure)
+        self.choice = replace(choice, name=f"{choice.name}, on {self.matrix.comm.size} ranks")
+        self._direct = None
 
     def solve_many(self, right: Array, guess: Array | None = None) -> Array:
         """Solutions for the columns of `right`, shape (n, m); collective. The guess is not needed.
@@ -107,6 +126,13 @@ class DistributedSolver:
         Raises:
             MicroSolveError: The solver gave up, or the matrix is singular.
         """
+        try:
+            return self._solve_each(right)
+        except GaveUpError as failure:
+            self._factorize_instead(failure)
+            return self._solve_each(right)
+
+    def _solve_each(self, right: Array) -> Array:
         solutions, left, counts = np.empty_like(right), np.empty_like(right), []
         for column, values in enumerate(right.T):
             solutions[:, column], left[:, column] = self._solve_one(values)

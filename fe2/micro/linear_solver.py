@@ -13,6 +13,7 @@ from petsc4py import PETSc
 
 from fe2.errors import MicroSolveError
 from fe2.memory import keep_freed_memory
+from fe2.micro.direct_fallback import GaveUpError, direct_instead
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import OPTIONS_PREFIX, describe_grid, solver_setting
@@ -65,6 +66,7 @@ class LinearSolver:
         self.matrix.setOption(PETSc.Mat.Option.SYMMETRIC, problem.form.symmetric)
         describe_grid(problem, self.matrix)
         self._prepare = setting.prepare
+        self._direct = None if given_types() else setting.direct
         self.ksp = self._new_ksp()
         self.choice = overridden(self.ksp, setting.choice)
         self._right, self._solution = self.matrix.createVecs()
@@ -93,9 +95,17 @@ class LinearSolver:
         Raises:
             MicroSolveError: The solver gave up, or the matrix is singular.
         """
-        solution, left = self._solve_one(right)
+        try:
+            solution, left = self._solve_one(right)
+        except GaveUpError as failure:
+            self._factorize_instead(failure)
+            solution, left = self._solve_one(right)
         check_residuals(left, right, self.weights, STEP, self._hint)
         return solution
+
+    def _factorize_instead(self, failure: GaveUpError) -> None:
+        self.ksp, self.choice = direct_instead(self.matrix, self._direct, self.choice, failure)
+        self.iterations, self._direct = (), None
 
     def _solve_one(self, right: Array) -> tuple[Array, Array]:
         """Solution for one right-hand side, and what it leaves of it."""
@@ -119,14 +129,15 @@ class LinearSolver:
             MicroSolveError: The solver gave up, or the matrix is singular.
         """
         if self.ksp.getType() != PETSc.KSP.Type.PREONLY:
-            return self._solve_each(right)
+            try:
+                return self._solve_each(right)
+            except GaveUpError as failure:
+                self._factorize_instead(failure)
         solutions, self.residual = self._back_substitute(self.ksp, right), None
         check_solved(self.ksp)
         with phase("solve"):
-            left = (
-                right
-                - (self._matrix @ self._dense(right.shape[1])[1].getDenseArray(readonly=True))[: self.free]
-            )
+            bordered = self._dense(right.shape[1])[1].getDenseArray(readonly=True)
+            left = right - (self._matrix @ bordered)[: self.free]
         check_residuals(left, right, self.weights, TANGENT, self._hint)
         return solutions
 
@@ -177,9 +188,10 @@ def check_factorized(ksp: PETSc.KSP) -> None:
 
 
 def check_solved(ksp: PETSc.KSP) -> None:
-    """Raise where a solver gave up."""
+    """Raise where a solver gave up: a GaveUpError where it iterates."""
     if (reason := ksp.getConvergedReason()) < 0:
-        raise MicroSolveError(f"the linearized cell problem was not solved (PETSc's KSP reason {reason})")
+        text = f"the linearized cell problem was not solved (PETSc's KSP reason {reason})"
+        raise MicroSolveError(text) if ksp.getType() == PETSc.KSP.Type.PREONLY else GaveUpError(text)
 
 
 def check_residuals(left: Array, right: Array, weights: Array, limit: float, hint: str) -> None:

@@ -40,11 +40,13 @@ class SolverSetting:
         choice: The choice.
         prepare: Sets up a solver whose matrix was set; options come afterwards.
         iterative: True where the solver's answer is as good as its tolerance.
+        direct: Sets up the direct solver that takes over where iterations fail.
     """
 
     choice: SolverChoice
     prepare: Callable[[PETSc.KSP, PETSc.Mat], None]
     iterative: bool = True
+    direct: Callable[[PETSc.KSP, PETSc.Mat], None] | None = None
 
 
 def solver_setting(problem: CellProblem) -> SolverSetting:
@@ -55,6 +57,11 @@ def solver_setting(problem: CellProblem) -> SolverSetting:
     definite = form.symmetric and form.kinematics.origin_size == 0.0
     # the Fourier transforms of the Green operator take the whole grid on one rank
     grid = grid_numbering(problem.cell, form, boundary) if problem.share.is_whole else None
+    simple = not form.saddle_point and not len(boundary.constraints) and len(form.fields()) == 1
+
+    def direct(ksp: PETSc.KSP, matrix: PETSc.Mat) -> None:
+        _factorize(ksp, matrix, form.symmetric, simple and definite)
+
     iterates = "conjugate gradients" if definite else "GMRES"
     if grid is not None and n > FACTORIZED_IMAGES[dim]:
 
@@ -67,21 +74,18 @@ def solver_setting(problem: CellProblem) -> SolverSetting:
             f"{iterates}, discrete Green operator",
             f"{n} unknowns on a periodic image: more than {FACTORIZED_IMAGES[dim]}",
         )
-        return SolverSetting(choice, green)
-    simple = not form.saddle_point and not len(boundary.constraints) and len(form.fields()) == 1
+        return SolverSetting(choice, green, direct=direct)
     if simple and n > FACTORIZED_MESHES[dim]:
         choice = SolverChoice(
             f"{iterates}, algebraic multigrid (GAMG)",
             f"{n} unknowns: more than {FACTORIZED_MESHES[dim]}",
         )
-        return SolverSetting(choice, lambda ksp, matrix: _multigrid(ksp, matrix, problem, definite))
+        return SolverSetting(
+            choice, lambda ksp, matrix: _multigrid(ksp, matrix, problem, definite), direct=direct
+        )
     few = n <= FACTORIZED_MESHES[dim]
     reason = f"{n} unknowns are few" if few else f"{n} unknowns, but constraints make the matrix indefinite"
-    return SolverSetting(
-        SolverChoice("sparse factorization (MUMPS)", reason),
-        lambda ksp, matrix: _factorize(ksp, matrix, form.symmetric, simple and definite),
-        iterative=False,
-    )
+    return SolverSetting(SolverChoice("sparse factorization (MUMPS)", reason), direct, iterative=False)
 
 
 def describe_grid(problem: CellProblem, matrix: PETSc.Mat) -> None:
