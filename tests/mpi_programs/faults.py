@@ -28,7 +28,7 @@ from fe2.stepping import LoadSteps, ramp
 WORLD = MPI.COMM_WORLD
 SOFT = ("micro error", "exception", "petsc error", "memory", "not a number")
 HARD = ("SIGKILL", "SIGUSR1", "killed while writing", "SIGTERM", "SIGINT", "sys.exit", "started twice")
-"""What ends an attempt, on one rank alone; a second start at the same time is refused."""
+"""What ends an attempt, on one rank alone; before the last, a second start at the same time is refused."""
 HARD_FAULTS = int(os.environ.get("FE2_FAULTS", "400")) // 16
 """Attempts that end before their time; soft faults are some fifteen times as many."""
 STEPS = 20 * HARD_FAULTS
@@ -75,6 +75,7 @@ class Faulty(two_scale.Guarded):
             )
             if second.returncode != 1 or "is in use by another run (process" not in second.stderr:
                 self.note(f"a second start was not refused: {second!r}")
+            os.kill(os.getpid(), signal.SIGUSR1)
         else:
             os.kill(os.getpid(), getattr(signal, self.hard))
 

@@ -52,7 +52,7 @@ class Faulty(two_scale.Guarded):
         return super().solve(gradient, state, dt, out)
 
 
-def cut_short(number: int, position: Any, cells: Any) -> None:
+def cut_short(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
