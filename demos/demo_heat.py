@@ -55,7 +55,17 @@ from fe2.io.results import read_history
 
 parser = argparse.ArgumentParser(description="A wall that stores heat by melting.")
 parser.add_argument("--output", type=Path, default=Path("results/heat"), help="folder for the results")
-folder: Path = parser.parse_args().output
+parser.add_argument(
+    "--units",
+    type=float,
+    nargs=2,
+    metavar=("M", "W"),
+    default=(1.0, 1.0),
+    help="a metre and a watt in the units to compute in: 1e3 1e3 for mm and mW",
+)
+arguments = parser.parse_args()
+folder: Path = arguments.output
+M, W = arguments.units
 comm = MPI.COMM_WORLD
 
 # %% [markdown]
@@ -68,18 +78,18 @@ comm = MPI.COMM_WORLD
 PIXELS = np.zeros((6, 6), dtype=int)
 PIXELS[1:5, 1:5] = 1
 START = 18.0  # °C
-plaster = fe2.LinearConduction(conductivity=0.5, capacity=1.2e6)
+plaster = fe2.LinearConduction(conductivity=0.5 * W / M, capacity=1.2e6 * W / M**3)
 wax = fe2.MeltingConduction(
-    conductivity=0.25,
-    capacity=1.6e6,
-    latent_heat=1.6e8,
+    conductivity=0.25 * W / M,
+    capacity=1.6e6 * W / M**3,
+    latent_heat=1.6e8 * W / M**3,
     solidus=25.0,
     liquidus=28.0,
-    liquid_conductivity=0.15,
-    liquid_capacity=1.8e6,
+    liquid_conductivity=0.15 * W / M,
+    liquid_capacity=1.8e6 * W / M**3,
 )
 rve = fe2.diffusion(
-    fe2.image_cell(PIXELS, {"plaster": 0, "wax": 1}),
+    fe2.image_cell(PIXELS, {"plaster": 0, "wax": 1}, voxel_size=M),
     {"plaster": plaster, "wax": wax},
     value=True,
     initial_value=START,
@@ -92,7 +102,7 @@ rve = fe2.diffusion(
 # half in the shade. The boundary terms are the same for the two-scale wall and for the resolved one.
 
 # %%
-THICKNESS, WIDTH = 0.06, 0.12  # m
+THICKNESS, WIDTH = 0.06 * M, 0.12 * M
 OUTSIDE, INSIDE = 1, 2
 HOUR = 3600.0  # s
 ROOM = 20.0  # °C
@@ -123,15 +133,15 @@ class Weather:
     def set(self, time: float) -> None:
         self.time, hour = time, time / HOUR
         self.air.value = 18.0 + 9.0 * np.sin(np.pi * hour / 12.0)
-        self.sun.value = 450.0 * max(np.sin(np.pi * hour / 12.0), 0.0)
+        self.sun.value = 450.0 * W / M**2 * max(np.sin(np.pi * hour / 12.0), 0.0)
 
     def outside(self, T: fem.Function, weight: ufl.core.expr.Expr | float = 1.0) -> ufl.Form:
         """Heat from outside."""
-        return (15.0 * (self.air - T) + self._sunny * self.sun) * weight * self._ds(OUTSIDE)
+        return (15.0 * W / M**2 * (self.air - T) + self._sunny * self.sun) * weight * self._ds(OUTSIDE)
 
     def inside(self, T: fem.Function, weight: ufl.core.expr.Expr | float = 1.0) -> ufl.Form:
         """Heat from the room."""
-        return 8.0 * (ROOM - T) * weight * self._ds(INSIDE)
+        return 8.0 * W / M**2 * (ROOM - T) * weight * self._ds(INSIDE)
 
 
 def integral(form: ufl.Form) -> float:
@@ -221,8 +231,8 @@ history = read_history(folder)
 # %%
 CELLS = (6, 12)
 resolved = rectangle((CELLS[0] * len(PIXELS), CELLS[1] * len(PIXELS)))
-W = fem.functionspace(resolved, ("Lagrange", 1))
-theta, before, test = fem.Function(W), fem.Function(W), ufl.TestFunction(W)
+S = fem.functionspace(resolved, ("Lagrange", 1))
+theta, before, test = fem.Function(S), fem.Function(S), ufl.TestFunction(S)
 theta.x.array[:] = before.x.array[:] = START
 is_wax = fem.Function(fem.functionspace(resolved, ("DG", 0)))
 count = resolved.topology.index_map(2).size_local + resolved.topology.index_map(2).num_ghosts
@@ -311,10 +321,14 @@ difference = np.max(np.abs(history["to_room"] - to_room))
 lag = np.max(np.abs(history["liquid"] - liquid))
 
 if comm.rank == 0:
-    print(f"heat stored at most {largest:14.6g} J/m, balance closed to {gap:.2g} J/m")
+    per_area, per_length = W / M**2, W / M  # what is printed is in W and m
+    print(
+        f"heat stored at most {largest / per_length:14.6g} J/m, balance closed to {gap / largest:.1g} of it"
+    )
     print(f"liquid at most      {max(history['liquid']):14.6f}, resolved {max(liquid):.6f}")
-    print(f"heat to the room    {max(history['to_room']):14.6f} W/m², resolved {max(to_room):.6f}")
-    print(f"largest differences {difference:14.6f} W/m² and {lag:.6f} of the wax")
+    heats = [value / per_area for value in (max(history["to_room"]), max(to_room), difference)]
+    print(f"heat to the room    {heats[0]:14.6f} W/m², resolved {heats[1]:.6f}")
+    print(f"largest differences {heats[2]:14.6f} W/m² and {lag:.6f} of the wax")
     print(f"micro solves        {summary.micro_solves / summary.seconds:14.1f} per second, {comm.size} ranks")
     print(f"results             {folder}\npicture             {picture}")
 

@@ -12,6 +12,7 @@ import pytest
 from mpi import ROOT, run, succeeded
 
 DEMOS = {
+    "heat": [],
     "plasticity": [],
     "hyperelasticity": [],
     "hierarchical": ["--size", "0.25", "--plate-size", "5.0"],
