@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase, understand_run
 from fe2.cli.output import number, plain
 from fe2.cli.run_pictures import default_fields
-from fe2.errors import InputError, place
+from fe2.errors import Fe2Warning, InputError, PictureError, place
 from fe2.io.failure_file import FailedPoint, read_failure
 from fe2.io.pictures import draw_cell
 from fe2.io.replay import Replay, replay_failure, whole_cell
@@ -45,11 +46,14 @@ def carry_out(
     assert isinstance(rve, RVE)
     _, default = default_fields(rve.kinematics)
     field = local_field or default
-    draw_cell(rve.fields(result.state), picture, field, at=failed.coordinates, residuals=result.norms)
     if as_json:
         click.echo(json.dumps(plain(_facts(result, picture))))
     else:
         click.echo(_text(result, picture))
+    try:
+        draw_cell(rve.fields(result.state), picture, field, at=failed.coordinates, residuals=result.norms)
+    except PictureError as error:
+        warnings.warn(str(error), Fe2Warning, stacklevel=2)
     return 0 if result.response is not None else 1
 
 
@@ -70,7 +74,10 @@ def _model(
     file: Path, case: RunCase, law: int, tolerance: float | None, max_iterations: int | None
 ) -> MicroModel:
     """The micro model of the law that failed, whose RVE has the options wanted."""
-    name, found = [(name, found) for name, found in case.laws.items() if found.cell is not None][law]
+    laws = [(name, found) for name, found in case.laws.items() if found.cell is not None]
+    if not 0 <= law < len(laws):
+        raise InputError(f"{file}: the law that failed has the number {law}, but the case has {len(laws)}")
+    name, found = laws[law]
     options = NewtonOptions(**case.tables.solver.micro.model_dump())
     if tolerance is not None:
         options = replace(options, tolerance=tolerance)

@@ -56,7 +56,7 @@ def write_report(folder: Path, file: Path, field: str | None, local_field: str |
     page = _template().render(
         folder=str(Path(*folder.resolve().parts[-2:])),
         units=units,
-        case_file=record["file"],
+        case_file=str(record.get("file", "")),
         case=json.dumps(record["case"], indent=2, ensure_ascii=False),
         ranks=record["ranks"],
         versions=record["versions"],
@@ -157,10 +157,13 @@ def _json(file: Path, needed: bool = True) -> dict[str, Any]:
     if not needed and not file.exists():
         return {}
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{file} is needed for the report of a run of `fe2 run`: {error}") from error
-    return content
+    if not isinstance(content, dict) or (needed and not isinstance(content.get("case"), dict)):
+        raise InputError(f"{file} is needed for the report of a run of `fe2 run`: it says nothing of a case")
+    found: dict[str, Any] = content
+    return found
 
 
 def _text(file: Path) -> str:

@@ -85,14 +85,14 @@ def command(
             write_json(output, result)
         if table is not None:
             write_text(table, _table(study))
-        if plot is not None:
-            from fe2.cli.size_study_plot import draw
-
-            draw(study, plot, found.unit, case.units)
         if as_json:
             click.echo(json.dumps(plain(result)))
         elif not quiet:
             _show(result)
+        if plot is not None:  # what is known is told before anything can go wrong with the picture
+            from fe2.cli.size_study_plot import draw
+
+            draw(study, plot, found.unit, case.units)
 
     on_root(comm, report)
 

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from fe2.errors import InputError
+from fe2.io.hdf5_file import opened
+from fe2.io.hdf5_table import table
 from fe2.io.macro_fields import Law, fluxes
 from fe2.io.vtu import write_whole
 
@@ -94,6 +96,9 @@ def gather_states(laws: Sequence[Law], places: Sequence[Place], comm: MPI.Comm) 
     return [gathered[place.rank][k] for k, place in enumerate(places)]
 
 
+_PLACE, _STORED = ("requested", "coordinates", "cell", "point", "law"), ("state", "gradient", "flux")
+
+
 def write_states(
     path: Path, time: float, places: Sequence[Place], states: Sequence[dict[str, Array]]
 ) -> None:
@@ -107,7 +112,7 @@ def write_states(
         file.attrs["time"] = time
         for k, (place, values) in enumerate(zip(places, states, strict=True)):
             group = file.create_group(str(k))
-            for name in ("requested", "coordinates", "cell", "point", "law"):
+            for name in _PLACE:
                 group.attrs[name] = getattr(place, name)
             for name, array in values.items():
                 group[name] = array
@@ -178,12 +183,12 @@ def _values(law: Law, rows: list[int]) -> list[dict[str, Array]]:
 
 
 def _read_step(path: Path) -> tuple[float, list[dict[str, Array]]]:
-    try:
-        with h5py.File(path) as file:
-            points = [
-                {**file[str(k)].attrs, **{name: array[()] for name, array in file[str(k)].items()}}
-                for k in range(len(file))
-            ]
-            return float(file.attrs["time"]), points
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path} does not hold states of watched points: {error}") from error
+    with opened(path, "the states of watched points") as file:
+        points = [
+            {
+                **{name: file[str(k)].attrs[name] for name in _PLACE},
+                **{name: table(file, f"{k}/{name}", np.float64, (None,))[:] for name in _STORED},
+            }
+            for k in range(len(file))
+        ]
+        return float(file.attrs["time"]), points
