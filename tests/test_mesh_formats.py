@@ -8,11 +8,13 @@ from pathlib import Path
 import meshio
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from mesh_formats import ENDINGS, write
 from mpi4py import MPI
 from msh_writer import DIMS
 
 import fe2
+from fe2.cli.check import command
 from fe2.io.gmsh_mesh import read_mesh
 from fe2.micro.mesh_cell import read_cell
 
@@ -129,3 +131,15 @@ def test_case_files_name_formats_and_labels(tmp_path: Path) -> None:
     file.write_text(head.replace("vtu", "xdmf") + laws)
     with pytest.raises(fe2.InputError, match=r"cell\.mesh = .*: a mesh ends in \.msh, \.mesh, \.inp"):
         read_cell_case(file)
+
+
+def test_check_tells_the_box_and_the_period(tmp_path: Path) -> None:
+    write(tmp_path / "cell.mesh", "triangle")
+    file = tmp_path / "cell.toml"
+    laws = "[phases.a]\nlabel = 1\nconductivity = 1.0\n[phases.b]\nlabel = 2\nconductivity = 2.0\n"
+    file.write_text('[cell]\nphysics = "diffusion"\nmesh = "cell.mesh"\nperiod = [1.0, 1.5]\n' + laws)
+    told = CliRunner().invoke(command, [str(file)], catch_exceptions=False).output
+    assert "the mesh measures 1 × 1 (x × y), from (0, 0) on; the period is 1 × 1.5" in told
+    (tmp_path / "cell.mesh").write_text("MeshVersionFormatted 2\n")
+    with pytest.raises(fe2.InputError, match=r"cell\.mesh: Dimension 2 or 3 and Vertices are needed"):
+        CliRunner().invoke(command, [str(file)], catch_exceptions=False)

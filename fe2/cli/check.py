@@ -1,4 +1,4 @@
-"""`fe2 check`: is a file right? Without MPI, and without reading voxels or meshes."""
+"""`fe2 check`: is a file right? Without MPI, and without reading voxels."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Examples:
   fe2 check case.toml && sbatch job.sh
 
 Every mistake is told at once, each with its key, its value and what would be right. Of an image the header
-is read, and its size as it was understood is shown, x × y × z. Whether labels or a mesh fit the rest is found
-out by `fe2 run --dry-run`."""
+is read, and its size as it was understood is shown, x × y × z; of a cell's mesh the file is read, and the box
+around it is shown. Whether labels or a mesh fit the rest is found out by `fe2 run --dry-run`."""
 
 
 @click.command("check", short_help="Check a file, in a moment and without MPI.", epilog=_EPILOG)
@@ -26,14 +26,21 @@ out by `fe2 run --dry-run`."""
 def command(file: Path, as_json: bool) -> None:
     """Check a cell file or a run file, in a moment and without MPI."""
     from fe2.case.cell_case import CellCase
-    from fe2.case.cell_tables import ImageCell
+    from fe2.case.cell_tables import ImageCell, MeshCell
     from fe2.case.image_size import image_size, size_in_words
     from fe2.case.locking import warn_of_locking_in_cell, warn_of_locking_in_run
+    from fe2.case.mesh_box import box_in_words, mesh_box
     from fe2.case.read import read_case
 
     case = read_case(file)
     cells = [case] if isinstance(case, CellCase) else [law.cell for law in case.laws.values() if law.cell]
     images = [image_size(cell.cell, cell.file.parent) for cell in cells if isinstance(cell.cell, ImageCell)]
+    found = {
+        str(cell.file.parent / cell.cell.mesh): mesh_box(cell.cell, cell.file.parent)
+        for cell in cells
+        if isinstance(cell.cell, MeshCell)
+    }
+    boxes = {mesh: box for mesh, box in found.items() if box is not None}
     facts: dict[str, Any]
     if isinstance(case, CellCase):
         warn_of_locking_in_cell(case)
@@ -47,9 +54,11 @@ def command(file: Path, as_json: bool) -> None:
         image.warn_of_other_spacing()
     sizes = {str(image.file): image.as_dict() for image in images}
     if as_json:
-        click.echo(json.dumps({"file": str(file), **facts, "images": sizes}))
+        click.echo(json.dumps({"file": str(file), **facts, "images": sizes, "meshes": boxes}))
     else:
         counts = ", ".join(f"{name} {value}" for name, value in facts.items() if name != "kind")
         click.echo(f"{file} is right: a {facts['kind']} file; {counts}")
         for image_file, size in sizes.items():
             click.echo(f"{image_file}: {size_in_words(size)}")
+        for mesh, box in boxes.items():
+            click.echo(f"{mesh}: {box_in_words(box)}")
