@@ -143,3 +143,9 @@ def test_check_tells_the_box_and_the_period(tmp_path: Path) -> None:
     (tmp_path / "cell.mesh").write_text("MeshVersionFormatted 2\n")
     with pytest.raises(fe2.InputError, match=r"cell\.mesh: Dimension 2 or 3 and Vertices are needed"):
         CliRunner().invoke(command, [str(file)], catch_exceptions=False)
+
+
+def test_labels_that_do_not_fit_into_four_bytes_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "cell.mesh", "triangle", (1, 2**33))
+    with pytest.raises(fe2.InputError, match=r"cell\.mesh: the group or label 8589934592 is too large"):
+        read_cell(path)

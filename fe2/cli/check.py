@@ -26,21 +26,15 @@ around it is shown. Whether labels or a mesh fit the rest is found out by `fe2 r
 def command(file: Path, as_json: bool) -> None:
     """Check a cell file or a run file, in a moment and without MPI."""
     from fe2.case.cell_case import CellCase
-    from fe2.case.cell_tables import ImageCell, MeshCell
+    from fe2.case.cell_tables import ImageCell
     from fe2.case.image_size import image_size, size_in_words
     from fe2.case.locking import warn_of_locking_in_cell, warn_of_locking_in_run
-    from fe2.case.mesh_box import box_in_words, mesh_box
     from fe2.case.read import read_case
 
     case = read_case(file)
     cells = [case] if isinstance(case, CellCase) else [law.cell for law in case.laws.values() if law.cell]
     images = [image_size(cell.cell, cell.file.parent) for cell in cells if isinstance(cell.cell, ImageCell)]
-    found = {
-        str(cell.file.parent / cell.cell.mesh): mesh_box(cell.cell, cell.file.parent)
-        for cell in cells
-        if isinstance(cell.cell, MeshCell)
-    }
-    boxes = {mesh: box for mesh, box in found.items() if box is not None}
+    boxes = _boxes(cells)
     facts: dict[str, Any]
     if isinstance(case, CellCase):
         warn_of_locking_in_cell(case)
@@ -61,4 +55,19 @@ def command(file: Path, as_json: bool) -> None:
         for image_file, size in sizes.items():
             click.echo(f"{image_file}: {size_in_words(size)}")
         for mesh, box in boxes.items():
-            click.echo(f"{mesh}: {box_in_words(box)}")
+            click.echo(f"{mesh}: {box['words']}")
+
+
+def _boxes(cells: list[Any]) -> dict[str, dict[str, Any]]:
+    """The boxes around the meshes of the cells, by file."""
+    from fe2.case.cell_tables import MeshCell
+
+    boxes: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        if isinstance(cell.cell, MeshCell):
+            from fe2.case.mesh_box import box_in_words, mesh_box  # only for these: it takes a moment
+
+            box = mesh_box(cell.cell, cell.file.parent)
+            if box is not None:
+                boxes[str(cell.file.parent / cell.cell.mesh)] = {**box, "words": box_in_words(box)}
+    return boxes

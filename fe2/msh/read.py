@@ -17,6 +17,9 @@ from fe2.msh.vtk_file import parse_vtk
 _LARGEST = 1e100
 """Largest coordinate: the third power of differences has to be a number in double precision."""
 
+_MOST = 2**31
+"""Bound of the numbers of groups, which DOLFINx holds in four bytes."""
+
 
 def read_mesh_file(path: str | PathLike[str], labels: str | None = None) -> MeshFile:
     """Read a mesh: gmsh's .msh, MEDIT's .mesh, Abaqus's .inp, VTK's .vtk and .vtu.
@@ -36,6 +39,8 @@ def read_mesh_file(path: str | PathLike[str], labels: str | None = None) -> Mesh
         raise InputError(f"{path}: {_printable(str(error))}") from error
     for part in file.elements:
         for number in np.unique(part.groups[part.groups != NO_GROUP]).tolist():
+            if number >= _MOST:
+                raise InputError(f"{path}: the group or label {number} is too large; the bound is 2^31")
             file.names.setdefault((part.dim, number), str(number))
     return file
 
