@@ -23,6 +23,7 @@ from fe2.case.catalogue import resolve
 from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase
 from fe2.case.run_checks import planned_times
+from fe2.case.run_memory import check_run_memory
 from fe2.case.run_tables import StepsTable
 from fe2.case.understood import decisive, understood
 from fe2.code_cache import check_cache
@@ -147,8 +148,10 @@ def build_problem(model: Model) -> MacroProblem:
 
     Raises:
         CaseFileError: On all ranks: no law has a cell, or a law cannot stand at the macroscopic scale.
+        InputError: On all ranks: states and cells do not fit into the memory.
     """
     case, unknown = model.case, model.unknown
+    check_run_memory(model.subdomains, model.marked, model.quadrature_degree)
     problems = Problems(case.file)
     laws: list[HomogenizedLaw] = []
     terms: list[ufl.Form] = []

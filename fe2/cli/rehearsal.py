@@ -11,6 +11,7 @@ from mpi4py import MPI
 
 from fe2.case.build_laws import Subdomain
 from fe2.case.build_run import Model
+from fe2.case.run_memory import check_run_memory, state_memory
 from fe2.errors import MicroSolveError
 
 ITERATIONS = 4
@@ -26,6 +27,7 @@ def rehearsal(model: Model) -> dict[str, Any]:
         model: Mesh, unknown, cells and conditions.
     """
     comm = model.marked.mesh.comm
+    check_run_memory(model.subdomains, model.marked, model.quadrature_degree)
     mesh, space = model.marked.mesh, model.unknown.function_space
     laws = {sub.name: _law(model, sub) for sub in model.subdomains}
     steps = len(model.steps.times) - 1
@@ -55,8 +57,7 @@ def _law(model: Model, subdomain: Subdomain) -> dict[str, Any]:
         "kind": subdomain.law.mode,
         "points": points,
         "unknowns_of_cell": subdomain.rve.unknowns,
-        # the committed and the trial state of each point
-        "bytes_of_states": 2 * 8 * micro.state_size * points,
+        "bytes_of_states": int(state_memory(micro.state_size, points)),
         "seconds_per_solve": _seconds(micro, model.marked.mesh.comm),
     }
 

@@ -25,6 +25,7 @@ from fe2.micro.form import CellForm
 from fe2.micro.increments import Increments
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
+from fe2.micro.memory_estimate import check_cell_memory
 from fe2.micro.model import Request
 from fe2.micro.newton import CellNewton, NewtonOptions, with_database
 from fe2.micro.problem import CellProblem
@@ -285,6 +286,8 @@ class RVE:
 
     @cached_property
     def _newton(self) -> CellNewton:
+        with self._share.agreed():
+            check_cell_memory(self._problem)
         return CellNewton(self._problem, self._options)
 
     def _approach(self, gradient: Array, state: Array, dt: float, out: Array, accuracy: float) -> int:
