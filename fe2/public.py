@@ -79,6 +79,7 @@ from fe2.physics.pore_flow import NewtonianFluid, Solid
 from fe2.physics.small_strain import mandel_strain as strain
 from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
+from fe2.physics.void import Void
 from fe2.response import Response, Responses
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps, ramp
@@ -150,6 +151,7 @@ __all__ = [
     "SplitHyperelasticLaw",
     "StepSizeError",
     "VocePlasticity",
+    "Void",
     "Windows",
     "Wrapper",
     "cells_on_first_ranks",

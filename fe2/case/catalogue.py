@@ -45,6 +45,7 @@ class Physics:
     options: tuple[str, ...] = ()
 
 
+_VOID = "fe2.physics.void:Void"
 _ELASTIC = "fe2.physics.elasticity:LinearElastic"
 
 PHYSICS: dict[str, Physics] = {
@@ -59,6 +60,7 @@ PHYSICS: dict[str, Physics] = {
             "j2_plasticity": "fe2.physics.plasticity:J2Plasticity",
             "voce_plasticity": "fe2.physics.voce:VocePlasticity",
             "norton_perzyna": "fe2.physics.viscoplasticity:NortonPerzyna",
+            "void": _VOID,
         },
         field="displacement",
         vector=True,
@@ -71,6 +73,7 @@ PHYSICS: dict[str, Physics] = {
             "neo_hookean": "fe2.physics.neo_hookean:NeoHookean",
             "mooney_rivlin": "fe2.physics.mooney_rivlin:MooneyRivlin",
             "holzapfel_gasser_ogden": "fe2.physics.holzapfel_gasser_ogden:HolzapfelGasserOgden",
+            "void": _VOID,
         },
         field="displacement",
         vector=True,

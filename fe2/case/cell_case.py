@@ -291,6 +291,8 @@ def understand_material(
     values.pop("law", None)
     optional = [name for name, info in model.model_fields.items() if not info.is_required()]
     for error in refusals(lambda given: Material(law, given).make(physics), values, optional):
+        if "void" in laws and "= 0.0 is not admissible" in str(error):
+            error = InputError(f'{error}; a phase without stiffness is one with law = "void"')
         problems.add_refused(key, error, model.model_fields, values)
     return None if unknown or len(problems.lines) > count else Material(law, values)
 

@@ -32,12 +32,13 @@ class FlowingVoxels:
     parts: int
 
 
-def flowing_voxels(conducting: Mask, names: Sequence[str]) -> FlowingVoxels:
+def flowing_voxels(conducting: Mask, names: Sequence[str], does: str = "flows") -> FlowingVoxels:
     """Conducting voxels without isolated ones; voxels with a common corner are connected.
 
     Args:
         conducting: The voxels of conducting phases.
         names: Names of these phases, for messages.
+        does: What they do, for messages.
 
     Raises:
         InputError: Nothing is left.
@@ -47,7 +48,7 @@ def flowing_voxels(conducting: Mask, names: Sequence[str]) -> FlowingVoxels:
     flowing = np.any(loops, axis=1)
     if not np.any(flowing):
         phases = ", ".join(map(repr, names))
-        raise InputError(f"nothing flows in the cell: {phases} is not connected with its periodic images")
+        raise InputError(f"nothing {does} in the cell: {phases} is not connected with its periodic images")
     mask = np.concatenate([[False], flowing[parts]])[pieces]
     return FlowingVoxels(mask, tuple(np.any(loops[flowing], axis=0).tolist()), int(flowing.sum()))
 

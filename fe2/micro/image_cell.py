@@ -172,5 +172,7 @@ def _check_labels(image: Labels, phases: Mapping[str, int], grid: ImageGrid) -> 
             voxel = np.array([low for low, _ in grid.crop[: image.ndim]]) + np.unravel_index(row, image.shape)
             raise InputError(
                 f"label {label} has no phase: {count} voxels have it, the first is {voxel.tolist()} at "
-                f"{place((voxel + 0.5) * grid.size)} from the image's corner; the phases are {dict(phases)}"
+                f"{place((voxel + 0.5) * grid.size)} from the image's corner; the phases are {dict(phases)}. "
+                'Pores are a phase too: law = "void" in mechanics, conductivity = 0 in diffusion, '
+                "solid = true for the grains of pore flow"
             )

@@ -8,18 +8,22 @@ from dataclasses import replace
 import numpy as np
 from mpi4py import MPI
 
+from fe2.errors import InputError
 from fe2.locking import warn_of_locking
 from fe2.memory import check_memory
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
+from fe2.micro.grid_parts import FlowingVoxels, flowing_voxels
 from fe2.micro.held_part import held_part, supported
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.image_rve import ImageRVE, answers_on_grid
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.phases import check_phases, element_degree, phase_form
 from fe2.micro.rve import RVE
+from fe2.micro.subcell import restricted
 from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw, isochoric_phases
+from fe2.physics.void import Void
 
 _BYTES_PER_ENTRY = 120
 """Of the matrix, while it is assembled and folded, with the mesh; a factorization comes on top. Measured."""
@@ -40,24 +44,29 @@ def phase_rve(
     Raises:
         InputError: Laws and phases do not match, or an option is not admissible.
     """
-
-    def make() -> tuple[Cell, CellForm]:
-        if isinstance(cell, ImageCell):
-            _check_assembled(cell, int(np.prod(kinematics.field_shape)), degree or 1)
-        return cell, phase_form(cell, kinematics, laws, degree=degree, quadrature_degree=quadrature_degree)
-
     check_phases(cell, kinematics, laws, element_degree(cell, degree))
     kinematics = replace(kinematics, isochoric=isochoric_phases(laws))
     # the mesh of an image is of quadrilaterals or hexahedra, if it is made at all
     if not isinstance(cell, ImageCell) and MPI.COMM_WORLD.rank == 0:
         shape = cell.mesh.topology.cell_name()
         warn_of_locking("the cell", shape, element_degree(cell, degree), kinematics.isochoric)
-    if isinstance(cell, ImageCell) and answers_on_grid(cell, laws, boundary, degree):
-        return ImageRVE(cell, kinematics, laws, make, quadrature_degree=quadrature_degree, options=options)
 
     def form(part: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw]) -> CellForm:
+        if isinstance(cell, ImageCell):
+            _check_assembled(cell, int(np.prod(kinematics.field_shape)), degree or 1)
         return phase_form(part, kinematics, laws, degree=degree, quadrature_degree=quadrature_degree)
 
+    if isinstance(cell, ImageCell) and answers_on_grid(cell, laws, boundary, degree):
+        flowing, isolated = _solid_voxels(cell, laws)
+        return ImageRVE(
+            cell,
+            reporting(kinematics, isolated=isolated) if isolated else kinematics,
+            {name: laws[name] for name in _solids(cell, laws)},
+            lambda: _part_and_form(cell, kinematics, laws, form, boundary),
+            quadrature_degree=quadrature_degree,
+            flowing=flowing,
+            options=options,
+        )
     return mechanical_rve(cell, kinematics, laws, form, boundary=boundary, options=options)
 
 
@@ -84,11 +93,51 @@ def mechanical_rve(
     Raises:
         InputError: Nothing holds any part of the cell.
     """
+    return RVE(*_part_and_form(cell, kinematics, laws, form, boundary), boundary=boundary, options=options)
+
+
+def _part_and_form(
+    cell: Cell,
+    kinematics: Kinematics,
+    laws: Mapping[str, PhaseLaw],
+    form: Callable[[Cell, Kinematics, Mapping[str, PhaseLaw]], CellForm],
+    boundary: str,
+) -> tuple[Cell, CellForm]:
+    """What carries a load in a cell, and its form."""
+    solids = _solids(cell, laws)
+    if len(solids) < len(cell.names):
+        cell = restricted(cell, np.sort(np.concatenate([cell.cells_of(name) for name in solids])))[0]
     part = held_part(cell, boundary)
     if part.isolated:
         kinematics = reporting(kinematics, isolated=part.isolated)
     made = form(part.cell, kinematics, {name: laws[name] for name in part.cell.names})
-    return RVE(part.cell, supported(part.cell, made, boundary), boundary=boundary, options=options)
+    return part.cell, supported(part.cell, made, boundary)
+
+
+def _solids(cell: Cell, laws: Mapping[str, PhaseLaw]) -> list[str]:
+    """Names of the phases that are no voids.
+
+    Raises:
+        InputError: All of them are.
+    """
+    solids = [name for name in cell.names if not isinstance(laws[name], Void)]
+    if not solids:
+        raise InputError(f"nothing holds the cell: all of its phases are voids, {', '.join(cell.names)}")
+    return solids
+
+
+def _solid_voxels(
+    cell: ImageCell, laws: Mapping[str, PhaseLaw]
+) -> tuple[FlowingVoxels | None, dict[str, float]]:
+    """The voxels that carry a load beside voids, and the share of each phase that floats in them."""
+    solids = _solids(cell, laws)
+    if len(solids) == len(cell.names):
+        return None, {}
+    numbers = [cell.names.index(name) for name in solids]
+    held = flowing_voxels(np.isin(cell.phase_of_voxel, numbers), solids, "carries a load")
+    floating = np.bincount(cell.phase_of_voxel[~held.mask], minlength=len(cell.names))
+    shares = {name: floating[k] / cell.phase_of_voxel.size for name, k in zip(solids, numbers, strict=True)}
+    return held, {name: float(share) for name, share in shares.items() if share > 0.0}
 
 
 def _check_assembled(cell: ImageCell, components: int, degree: int) -> None:
