@@ -297,7 +297,7 @@ class MacroProblem:
         self.snes.setJacobian(weakly(self._assemble_jacobian), self._matrix)
         self.snes.setConvergenceTest(weakly(self._converged))
         self._options.configure(self.snes)
-        check = LinearCheck(self.fields, lambda: _owned_dofs(self.bcs), self._keep)
+        check = LinearCheck(self.fields, weakly(self._constrained), weakly(self._keep))
         self.snes.getKSP().setPostSolve(check)
         own = self.snes.getLineSearch().getType() == LINE_SEARCH
         self._search = LineSearch(self.snes, self._growth, self._keep) if own else None
@@ -309,6 +309,10 @@ class MacroProblem:
         if self._failure is not None:
             return np.inf
         return self._forces.growth(residual.array, trial, self._matrix)
+
+    def _constrained(self) -> npt.NDArray[np.int32]:
+        """This rank's own degrees of freedom under boundary conditions."""
+        return _owned_dofs(self.bcs)
 
     def _keep(self, error: BaseException) -> None:
         self._failure = self._failure or error
