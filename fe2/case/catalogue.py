@@ -91,7 +91,7 @@ PHYSICS: dict[str, Physics] = {
         vector=False,
         effective="conductivity",
         default_law="linear_conduction",
-        options=("value", "initial_value", "contact"),
+        options=("value", "initial_value", "contact", "connection"),
     ),
     "pore_flow": Physics(
         factory="fe2.micro.pore_flow:pore_flow",

@@ -213,7 +213,7 @@ def _check_options(cell: CellTable, phases: Mapping[str, object], problems: Prob
         if value != CellTable.model_fields[name].default and name not in PHYSICS[cell.physics].options:
             owners = [other for other, physics in PHYSICS.items() if name in physics.options]
             text = f"{cell.physics} has no such key; it belongs to {' and '.join(owners)}"
-            problems.add((*key, name), text, value if isinstance(value, bool | float) else list(value))
+            problems.add((*key, name), text, value if isinstance(value, bool | float | str) else list(value))
     named: list[tuple[Key, str]] = [
         *((("incompressible", i), name) for i, name in enumerate(cell.incompressible)),
         *((("contact", i, "between"), name) for i, pair in enumerate(cell.contact) for name in pair.between),

@@ -79,6 +79,9 @@ class CellTable(Table):
     """Diffusion, pore flow: the value in a virgin cell."""
     contact: Annotated[tuple[ContactTable, ...], Field(strict=False)] = ()
     """Diffusion: interfaces that resist, [{ between = ["a", "b"], resistance = 1.0 }]."""
+    connection: Literal["nodes", "faces"] = "nodes"
+    """Diffusion: what connects conductors beside what insulates; with faces, parts that touch in corners or
+    edges only are left out."""
     incompressible: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Finite strain: nearly incompressible phases, which get a pressure field of their own."""
 

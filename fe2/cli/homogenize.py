@@ -121,6 +121,8 @@ _STRUCTURE = {
     "percolates": "connected along",
     "tortuosity": "tortuosity along",
     "relative_conductivity": "relative conductivity along",
+    "percolates_by_faces": "connected by faces along",
+    "connected_by_faces": "connected by faces, share of the cell, of",
     "isolated": "isolated, share of the cell, of",
 }
 """What a transport physics says of the structure by axis or phase, and the words for it."""
@@ -157,6 +159,8 @@ def show(result: dict[str, Any], name: str) -> None:
         changed = before.get(phase, fraction) != fraction
         told = f" ({number(before[phase])} before coarsening)" if changed else ""
         table.add_row(f"volume fraction of {phase}:", number(fraction) + told)
+    if "corner_contacts" in result:
+        table.add_row("nodes at which elements touch without faces:", str(result["corner_contacts"]))
     for key, text in _STRUCTURE.items():
         for part, value in result.get(key, {}).items():
             table.add_row(f"{text} {part}:", _in_words(value, number))

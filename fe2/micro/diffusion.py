@@ -13,8 +13,9 @@ moment of the storage, which would couple storage and gradient, is of the order 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import Literal, get_args
 
 import basix.ufl
 import numpy as np
@@ -26,8 +27,9 @@ from ufl.core.expr import Expr
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
 from fe2.micro.contact import Contact, contact_copies, contact_term, resisting_interfaces
+from fe2.micro.corner_contacts import CornerContacts, contacts_of_elements, contacts_of_voxels
 from fe2.micro.form import CellForm
-from fe2.micro.grid_parts import flowing_voxels
+from fe2.micro.grid_parts import FlowingVoxels, connected_voxels, flowing_voxels
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.image_rve import ImageRVE, answers_on_grid
 from fe2.micro.newton import NewtonOptions
@@ -38,13 +40,14 @@ from fe2.micro.phases import (
     element_degree,
 )
 from fe2.micro.rve import RVE
-from fe2.micro.subcell import Subcell, flowing_part
+from fe2.micro.subcell import Subcell, flowing_part, pieces_of, shares
 from fe2.physics.checks import FINITE, checked
 from fe2.physics.conduction import DiffusionLaw, WithValue
 from fe2.physics.diffusion import diffusion_kinematics, value_diffusion_kinematics, with_structure
-from fe2.physics.kinematics import Kinematics
+from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw
 
+type Connection = Literal["nodes", "faces"]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -55,6 +58,7 @@ def diffusion(
     value: bool = False,
     initial_value: float = 0.0,
     contact: Contact | None = None,
+    connection: Connection = "nodes",
     boundary: str = "periodic",
     degree: int | None = None,
     quadrature_degree: int | None = None,
@@ -77,6 +81,9 @@ def diffusion(
         initial_value: The field's value in a virgin cell.
         contact: Resistance of the interface between two phases (temperature jump over flux), by the
             pair of their names. It has the cell's length in its units, so the cell's size matters.
+        connection: What connects conductors beside what insulates: common "nodes", as the elements do, or
+            "faces" alone, so that parts that touch in corners or edges only are left out. Elements of one
+            part conduct through their common nodes anyway.
         boundary: "periodic", "linear" or "uniform_flux".
         degree: Degree of the Lagrange element, that of the mesh by default.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
@@ -93,15 +100,18 @@ def diffusion(
     )
     degree = element_degree(cell, degree)
     check_phases(cell, kinematics, laws, degree)
+    if connection not in get_args(Connection.__value__):
+        raise InputError(f'connection = {connection!r}: it must be "nodes" or "faces"')
     interfaces = resisting_interfaces(cell, contact or {})
     if not value and not interfaces and answers_on_grid(cell, laws, boundary, degree):
         assert isinstance(cell, ImageCell)
-        return _image_rve(cell, kinematics, diffusion_laws, degree, quadrature_degree, options)
-    part = _conducting_part(cell, diffusion_laws)
+        return _image_rve(cell, kinematics, diffusion_laws, degree, quadrature_degree, connection, options)
+    part = _conducting_part(cell, diffusion_laws, connection)
     if part is not None:
         kinematics = with_structure(
             kinematics, isolated=part.isolated, percolates=part.percolates, resistance=bool(interfaces)
         )
+        kinematics = reporting(kinematics, **_contacts(part).facts())
         cell = part.cell
     elif interfaces:
         kinematics = with_structure(kinematics, resistance=True)
@@ -118,6 +128,7 @@ def _image_rve(
     laws: Mapping[str, DiffusionLaw],
     degree: int,
     quadrature_degree: int | None,
+    connection: Connection,
     options: NewtonOptions | None,
 ) -> ImageRVE:
     """The RVE of a periodic image: the mesh is made when more than effective properties is asked for."""
@@ -126,14 +137,16 @@ def _image_rve(
     flowing = None
     if insulators:
         indices = [cell.names.index(name) for name in conductors]
-        flowing = flowing_voxels(np.isin(cell.phase_of_voxel, indices), list(conductors))
+        conducting, through_faces = np.isin(cell.phase_of_voxel, indices), connection == "faces"
+        flowing = flowing_voxels(conducting, list(conductors), through_faces=through_faces)
         cut_off = np.bincount(cell.phase_of_voxel[~flowing.mask], minlength=len(cell.names))
         isolated = {name: cut_off[cell.names.index(name)] / cell.phase_of_voxel.size for name in conductors}
         isolated = {name: float(share) for name, share in isolated.items() if share > 0.0}
         kinematics = with_structure(kinematics, isolated=isolated, percolates=flowing.percolates)
+        kinematics = reporting(kinematics, **_voxel_contacts(cell, flowing, conductors).facts())
 
     def make() -> tuple[Cell, CellForm]:
-        part = _conducting_part(cell, laws)
+        part = _conducting_part(cell, laws, connection)
         own = cell if part is None else part.cell
         builder = _Builder(own, kinematics, laws, degree, quadrature_degree, {}, True)
         return own, builder.form(False, part)
@@ -178,12 +191,36 @@ def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, Diffus
     return found
 
 
-def _conducting_part(cell: Cell, laws: Mapping[str, DiffusionLaw]) -> Subcell | None:
+def _voxel_contacts(cell: ImageCell, flowing: FlowingVoxels, conductors: Collection[str]) -> CornerContacts:
+    """Contacts of the voxels without common faces; a warning where much hangs on them."""
+    by_faces = connected_voxels(flowing.mask, through_faces=True)
+    counts = np.bincount(cell.phase_of_voxel[by_faces.mask], minlength=len(cell.names))
+    found = {name: float(counts[cell.names.index(name)] / flowing.mask.size) for name in conductors}
+    contacts = CornerContacts(contacts_of_voxels(flowing.mask), found, by_faces.percolates)
+    contacts.warn(flowing.percolates, float(flowing.mask.mean()))
+    return contacts
+
+
+def _contacts(part: Subcell) -> CornerContacts:
+    """Contacts of the elements without common faces; a warning where much hangs on them."""
+    cell = part.cell
+    cells = np.arange(len(cell.phases.values), dtype=np.int32)
+    pieces = pieces_of(cell, cells)
+    stays = np.any(pieces.loops, axis=1)[pieces.part_of_cell]
+    by_faces = {**dict.fromkeys(cell.names, 0.0), **shares(cell, cells[stays])}
+    percolates = tuple(np.any(pieces.loops, axis=0).tolist())
+    contacts = CornerContacts(contacts_of_elements(cell, cells), by_faces, percolates)
+    contacts.warn(part.percolates, sum(cell.volume_fractions.values()))
+    return contacts
+
+
+def _conducting_part(cell: Cell, laws: Mapping[str, DiffusionLaw], connection: Connection) -> Subcell | None:
     """What conducts, where that is not the whole box."""
     insulators = _insulators(cell, laws)
     if not insulators and sum(cell.volume_fractions.values()) > 1.0 - 1e-9:
         return None
-    return flowing_part(cell, [name for name in cell.names if name not in insulators])
+    conductors = [name for name in cell.names if name not in insulators]
+    return flowing_part(cell, conductors, through_facets=connection == "faces")
 
 
 class _Builder:

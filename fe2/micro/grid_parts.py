@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from fe2.errors import InputError
-from fe2.micro.subcell import joined_parts
+from fe2.micro.subcell import joined_parts, nothing_flows
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -32,32 +32,45 @@ class FlowingVoxels:
     parts: int
 
 
-def flowing_voxels(conducting: Mask, names: Sequence[str], does: str = "flows") -> FlowingVoxels:
-    """Conducting voxels without isolated ones; voxels with a common corner are connected.
+def flowing_voxels(
+    conducting: Mask, names: Sequence[str], does: str = "flows", *, through_faces: bool = False
+) -> FlowingVoxels:
+    """Conducting voxels without isolated ones.
 
     Args:
         conducting: The voxels of conducting phases.
         names: Names of these phases, for messages.
         does: What they do, for messages.
+        through_faces: Whether voxels are connected through common faces only; otherwise a common corner is
+            enough.
 
     Raises:
         InputError: Nothing is left.
     """
-    pieces, count = ndimage.label(conducting, np.ones((3,) * conducting.ndim))
-    parts, loops, _ = joined_parts(_joints(pieces), count)
-    flowing = np.any(loops, axis=1)
-    if not np.any(flowing):
+    found = connected_voxels(conducting, through_faces=through_faces)
+    if not found.parts:
         phases = ", ".join(map(repr, names))
-        raise InputError(f"nothing {does} in the cell: {phases} is not connected with its periodic images")
+        raise InputError(nothing_flows(phases, through_faces, does))
+    return found
+
+
+def connected_voxels(conducting: Mask, *, through_faces: bool) -> FlowingVoxels:
+    """The voxels that are connected with their own periodic images, perhaps none."""
+    structure = None if through_faces else np.ones((3,) * conducting.ndim)
+    pieces, count = ndimage.label(conducting, structure)
+    parts, loops, _ = joined_parts(_joints(pieces, through_faces), count)
+    flowing = np.any(loops, axis=1)
     mask = np.concatenate([[False], flowing[parts]])[pieces]
     return FlowingVoxels(mask, tuple(np.any(loops[flowing], axis=0).tolist()), int(flowing.sum()))
 
 
-def _joints(pieces: npt.NDArray[np.int32]) -> Ints:
+def _joints(pieces: npt.NDArray[np.int32], through_faces: bool) -> Ints:
     """Pairs of pieces that touch across the faces of the image, and the periods between them."""
     shape = np.array(pieces.shape)
     joints = [np.zeros((0, 2 + pieces.ndim), dtype=np.int64)]
     for step in itertools.product((-1, 0, 1), repeat=pieces.ndim):
+        if through_faces and np.count_nonzero(step) > 1:
+            continue
         for axis in range(pieces.ndim):
             if step[axis] != 1:
                 continue  # the opposite step joins the same voxels

@@ -88,7 +88,7 @@ def flowing_part(cell: Cell, phases: Sequence[str], *, through_facets: bool = Fa
     isolated = shares(cell, kept[~stays])
     if not np.any(stays):
         names = ", ".join(map(repr, phases))
-        raise InputError(f"nothing flows in the cell: {names} is not connected with its periodic images")
+        raise InputError(nothing_flows(names, through_facets))
     _, numbers = np.unique(parts[stays], return_inverse=True)
     part, parents = restricted(cell, kept[stays])
     numbers = numbers[np.searchsorted(kept[stays], parents)]
@@ -99,6 +99,12 @@ def flowing_part(cell: Cell, phases: Sequence[str], *, through_facets: bool = Fa
         parts=int(numbers.max()) + 1,
         part_of_cell=numbers,
     )
+
+
+def nothing_flows(names: str, through_facets: bool, does: str = "flows") -> str:
+    """What is said where nothing flows, or does what it should."""
+    how = " through faces" if through_facets else ""
+    return f"nothing {does} in the cell: {names} is not connected with its periodic images{how}"
 
 
 def shares(cell: Cell, cells: npt.NDArray[np.int32]) -> dict[str, float]:
