@@ -297,10 +297,10 @@ class MacroProblem:
         self.snes.setJacobian(weakly(self._assemble_jacobian), self._matrix)
         self.snes.setConvergenceTest(weakly(self._converged))
         self._options.configure(self.snes)
-        check = LinearCheck(self.fields, weakly(self._constrained), weakly(self._keep))
-        self.snes.getKSP().setPostSolve(check)
+        keep = weakly(self._keep)
+        self.snes.getKSP().setPostSolve(LinearCheck(self.fields, weakly(self._constrained), keep))
         own = self.snes.getLineSearch().getType() == LINE_SEARCH
-        self._search = LineSearch(self.snes, self._growth, self._keep) if own else None
+        self._search = LineSearch(self.snes, weakly(self._growth), keep) if own else None
         self._is_set_up = True
 
     def _growth(self, trial: PETSc.Vec, residual: PETSc.Vec) -> float:
