@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+COUNTS = ("iterations", "micro_solves", "micro_iterations", "micro_seconds", "rejected", "seconds")
+"""Numbers of a record that are columns of every history, its last ones."""
+
 
 @dataclass(frozen=True)
 class StepRecord:

@@ -201,7 +201,7 @@ def test_help_and_check_need_neither_mpi_nor_dolfinx(arguments: list[str], tmp_p
     file = [str(write(tmp_path, RUN))] if arguments == ["check"] else []
     program = (
         "import sys; from fe2.cli.main import run; status = run(sys.argv[1:]); "
-        "loaded = {'mpi4py', 'dolfinx', 'petsc4py', 'gmsh'} & set(sys.modules); "
+        "loaded = {'mpi4py', 'dolfinx', 'petsc4py', 'gmsh', 'ufl', 'scipy'} & set(sys.modules); "
         "sys.exit(status or loaded or None)"
     )
     succeeded(run_process([sys.executable, "-c", program, *arguments, *file], timeout=60))

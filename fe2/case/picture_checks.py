@@ -14,11 +14,11 @@ from fe2.case.problems import Key, Problems, suggestion
 from fe2.case.run_checks import boundary_names, planned_times
 from fe2.case.run_tables import BoundaryTable, PictureTable, RunFile
 from fe2.history_names import history_names
-from fe2.io.history import COUNTS
 from fe2.physics.conduction import DiffusionLaw, WithValue
 from fe2.physics.diffusion import value_diffusion_kinematics
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.pore_flow import value_pore_flow_kinematics
+from fe2.records import COUNTS
 
 _WITH_VALUE = {"diffusion": value_diffusion_kinematics, "pore_flow": value_pore_flow_kinematics}
 _OF_REPLACEMENTS = ("estimated_error", "steps_solved_in_full", "range_used")

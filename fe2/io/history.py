@@ -12,14 +12,11 @@ import numpy.typing as npt
 
 from fe2.errors import InputError
 from fe2.io.vtu import naming, write_whole
-from fe2.records import StepRecord
+from fe2.records import COUNTS, StepRecord
 
 Array = npt.NDArray[np.float64]
 
 HISTORY, RESIDUALS = "history.csv", "residuals.csv"
-
-COUNTS = ("iterations", "micro_solves", "micro_iterations", "micro_seconds", "rejected", "seconds")
-"""Columns that every history ends with."""
 
 
 def append_history(folder: Path, record: StepRecord) -> None:

@@ -23,12 +23,13 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from fe2.errors import PictureError
-from fe2.io.history import COUNTS, HISTORY, read_history
+from fe2.io.history import HISTORY, read_history
 from fe2.io.local_fields import write_local_fields
 from fe2.io.results import COLLECTION
 from fe2.io.units import read_units, with_units
 from fe2.micro.fields import LocalFields
 from fe2.parallel import on_root
+from fe2.records import COUNTS
 
 Place = Sequence[float] | npt.NDArray[np.float64] | None
 

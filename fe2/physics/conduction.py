@@ -10,16 +10,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-import ufl
-from ufl.core.expr import Expr
 
+import fe2.lazy_ufl as ufl
 from fe2.errors import InputError
 from fe2.physics.checks import NOT_NEGATIVE, check_fields, checked, checked_array
 from fe2.physics.law import ExpressionLaw
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 Array = npt.NDArray[np.float64]
 type Number = float | npt.ArrayLike
@@ -89,7 +91,7 @@ class LinearConduction(DiffusionLaw):
     def conducted(self, value: Expr, gradient: Expr) -> Expr:
         """Flux."""
         K, dim = self.conductivity, gradient.ufl_shape[0]
-        shape = K.ufl_shape if isinstance(K, Expr) else np.shape(K)
+        shape = K.ufl_shape if hasattr(K, "ufl_shape") else np.shape(K)
         if not shape:
             return K * gradient
         if shape[0] != dim:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import ufl
-from ufl.core.expr import Expr
 
+import fe2.lazy_ufl as ufl
 from fe2.physics.bounds import (
     hashin_shtrikman_conductivity,
     reuss_bound,
@@ -24,6 +23,9 @@ from fe2.physics.bounds import (
     warn_outside_of_means,
 )
 from fe2.physics.kinematics import Directions, Kinematics, closed_axes
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 Array = npt.NDArray[np.float64]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
-import ufl
-from ufl.core.expr import Expr
 
+import fe2.lazy_ufl as ufl
 from fe2.physics.checks import (
     FINITE,
     PLANE_POISSON,
@@ -24,6 +23,9 @@ from fe2.physics.checks import (
 from fe2.physics.law import ExpressionLaw
 from fe2.stiffness import closest_isotropic, isotropic_stiffness, nearly_incompressible
 from fe2.tensors import Array, positions_in_full, rotate_stiffness, rotation_to
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,17 +7,19 @@ work :math:`P : \dot F` on a volume of the reference configuration.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import ufl
-from ufl.core.expr import Expr
 
+import fe2.lazy_ufl as ufl
 from fe2.physics.ellipticity import smallest_acoustic_determinant, smallest_acoustic_eigenvalue
 from fe2.physics.kinematics import Directions, Kinematics
 from fe2.physics.small_strain import small_strain_kinematics
 from fe2.tensors import to_matrix
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 Array = npt.NDArray[np.float64]
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import ufl
-from ufl.core.expr import Expr
 
+import fe2.lazy_ufl as ufl
 from fe2.errors import InputError
 from fe2.physics.checks import POSITIVE, Admissible, check_fields, checked_direction
 from fe2.physics.hyperelasticity import SplitHyperelasticLaw, isochoric_invariants
 from fe2.tensors import Array
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 DISPERSION = Admissible("between 0 (aligned) and 1/3 (isotropic)", lambda value: 0.0 <= value <= 1.0 / 3.0)
 

@@ -20,19 +20,20 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import ufl
-from ufl.algorithms.apply_algebra_lowering import apply_algebra_lowering
-from ufl.core.expr import Expr
 
+import fe2.lazy_ufl as ufl
 from fe2.errors import InputError
 from fe2.physics.checks import FINITE, NOT_NEGATIVE, checked
 from fe2.physics.law import Array, ExpressionLaw
 from fe2.stiffness import nearly_incompressible
 
-Energy = Callable[[Expr, Mapping[str, Expr]], Expr]
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
+
+type Energy = Callable[[Expr, Mapping[str, Expr]], Expr]
 
 
 def deformation_gradient(gradient: Expr) -> Expr:
@@ -86,6 +87,8 @@ class HyperelasticLaw(ExpressionLaw):
 
     def _curvature(self, direction: Array, step: float = 1e-3) -> float:
         """Second derivative of the energy at F = 1 along a direction, by differences."""
+        from ufl.algorithms.apply_algebra_lowering import apply_algebra_lowering
+
         deformations = (np.eye(3) + t * direction for t in (-step, 0.0, step))
         energies = (ufl.as_ufl(self.energy(ufl.as_matrix(F.tolist()))) for F in deformations)
         low, middle, high = (float(apply_algebra_lowering(energy)(())) for energy in energies)

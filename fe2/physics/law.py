@@ -17,11 +17,13 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from ufl.core.expr import Expr
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 Array = npt.NDArray[np.float64]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import ufl
-from ufl.core.expr import Expr
-
+import fe2.lazy_ufl as ufl
 from fe2.errors import InputError
 from fe2.physics.checks import FINITE, NOT_NEGATIVE, POSITIVE, check_fields
 from fe2.physics.conduction import DiffusionLaw
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 
 @dataclass(frozen=True, eq=False)

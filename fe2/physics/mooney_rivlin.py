@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from ufl.core.expr import Expr
+from typing import TYPE_CHECKING
 
 from fe2.physics.checks import NOT_NEGATIVE, POSITIVE, check_fields
 from fe2.physics.hyperelasticity import SplitHyperelasticLaw, isochoric_invariants
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import ufl
-from ufl.core.expr import Expr
-
+import fe2.lazy_ufl as ufl
 from fe2.physics.checks import POISSON, POSITIVE, check_fields
 from fe2.physics.hyperelasticity import SplitHyperelasticLaw
 from fe2.stiffness import shear_modulus
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import ufl
-from ufl.core.expr import Expr
-
+import fe2.lazy_ufl as ufl
 from fe2.physics.checks import NOT_NEGATIVE, POISSON, POSITIVE, check_fields
 from fe2.physics.law import ON_YIELD_SURFACE, ExpressionLaw
 from fe2.stiffness import bulk_modulus, shear_modulus
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import ufl
-from ufl.core.expr import Expr
 
+import fe2.lazy_ufl as ufl
 from fe2.physics.bounds import (
     hashin_shtrikman_moduli,
     reuss_bound,
@@ -20,6 +19,9 @@ from fe2.physics.kinematics import Kinematics
 from fe2.singular import null_directions
 from fe2.stiffness import closest_isotropic, is_isotropic, universal_anisotropy
 from fe2.tensors import component_indices, component_names, shear_factors, stiffness_to_voigt
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 Array = npt.NDArray[np.float64]
 

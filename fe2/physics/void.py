@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import ufl
-from ufl.core.expr import Expr
-
+import fe2.lazy_ufl as ufl
 from fe2.physics.law import ExpressionLaw
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
 
 
 @dataclass(frozen=True)
