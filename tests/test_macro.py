@@ -26,7 +26,7 @@ from fe2.micro.image_cell import image_cell
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.small_strain import small_strain
 from fe2.physics.plasticity import J2Plasticity
-from fe2.physics.small_strain import mandel_strain
+from fe2.physics.small_strain import mandel_strain, small_strain_kinematics
 from fe2.stiffness import bulk_modulus, isotropic_stiffness, shear_modulus
 
 WORLD = MPI.COMM_WORLD
@@ -369,6 +369,39 @@ def test_limit_load_is_named(unit):
     problem.rollback()
     pull.value = 0.96 * limit * unit
     problem.solve()
+
+
+@pytest.mark.parametrize("sides", [(0,), (1,)])
+@pytest.mark.parametrize("unit", [1.0, 1e-9])
+def test_free_motion_is_named_though_the_load_does_not_excite_it(sides, unit):
+    """Forces along an axis leave the body at an arbitrary place across it, with no error in any force."""
+    mesh = two_scale.rectangle(WORLD)
+    space = fem.functionspace(mesh, ("Lagrange", 1, (2,)))
+    u, v = fem.Function(space), ufl.TestFunction(space)
+    law = HomogenizedLaw(
+        mandel_strain(u), LinearModel(small_strain_kinematics(2), unit * np.eye(3)), quadrature_degree=2
+    )
+    rollers = [fem.dirichletbc(0.0, two_scale.boundary_dofs(space, k, 0.0, k), space.sub(k)) for k in sides]
+    form = (
+        ufl.dot(law.flux, mandel_strain(v)) * law.dx
+        - 1e-3 * unit * ufl.FacetNormal(mesh)[1 - sides[0]] * v[sides[0]] * ufl.ds
+    )
+    with pytest.raises(MacroSolveError, match="supports are missing"):
+        MacroProblem(form, u, law, bcs=rollers).solve()
+
+
+def test_slender_body_is_not_taken_for_a_mechanism():
+    """A cantilever a thousand times as long as high bends by q L⁴ / 8 E I, its condition number is 1e13."""
+    mesh = two_scale.rectangle(WORLD, (500, 1), (1000.0, 1.0))
+    space = fem.functionspace(mesh, ("Lagrange", 2, (2,)))
+    u, v = fem.Function(space), ufl.TestFunction(space)
+    law = HomogenizedLaw(
+        mandel_strain(u), LinearModel(small_strain_kinematics(2), np.eye(3)), quadrature_degree=3
+    )
+    clamp = fem.dirichletbc(np.zeros(2), two_scale.boundary_dofs(space, 0, 0.0), space)
+    form = ufl.dot(law.flux, mandel_strain(v)) * law.dx - 1e-12 * v[1] * ufl.dx
+    MacroProblem(form, u, law, bcs=[clamp]).solve()
+    assert u.x.array.max() == pytest.approx(1e-12 * 1000.0**4 / 8.0 * 12.0, rel=1e-3)
 
 
 def test_failure_names_cell_point_coordinates_and_gradient():

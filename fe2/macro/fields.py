@@ -46,6 +46,10 @@ class Fields:
         """Number of fields."""
         return len(self.names)
 
+    def only(self, values: Array, field: int) -> Array:
+        """The entries of one field, with zeros elsewhere."""
+        return np.where(self._field == field, values, 0.0)
+
     def norms(self, values: Array) -> Array:
         """Euclidean norm of each field's part of a vector, shape (fields,); collective.
 
@@ -83,28 +87,25 @@ class Fields:
         return choices.index(field)
 
     def actions(self, matrix: PETSc.Mat, change: PETSc.Vec) -> tuple[Array, Array]:
-        r"""Forces on each field by a change of the others, and the size of their terms; collective.
+        r"""Forces on each field by the change of each, and the terms of which they are the sum; collective.
 
         Returns:
-            The largest :math:`\|J_{fg}\,\delta u_g\|` over the other fields g, and
-            :math:`\|\,|J|\,|\delta u|\,\|_f`, each of shape (fields,).
+            :math:`\|J_{fg}\,\delta u_g\|` and :math:`\|\,|J_{fg}|\,|\delta u_g|\,\|`, (fields, fields).
         """
-        image, part = matrix.createVecLeft(), change.duplicate()
-        exerted = np.zeros(len(self))
-        for other in range(len(self)):
-            part.array[:] = np.where(self._field == other, change.array, 0.0)
-            matrix.mult(part, image)
-            norms = self.norms(image.array)
-            norms[other] = 0.0
-            exerted = np.maximum(exerted, norms)
         rows, columns, values = matrix.getValuesCSR()
         sizes = PETSc.Mat().createAIJ(matrix.getSizes(), csr=(rows, columns, np.abs(values)), comm=self._comm)
-        part.array[:] = np.abs(change.array)
-        sizes.mult(part, image)
-        terms = self.norms(image.array)
+        image, part = matrix.createVecLeft(), change.duplicate()
+        forces, terms = np.zeros((2, len(self), len(self)))
+        for field in range(len(self)):
+            part.array[:] = self.only(change.array, field)
+            matrix.mult(part, image)
+            forces[:, field] = self.norms(image.array)
+            part.abs()
+            sizes.mult(part, image)
+            terms[:, field] = self.norms(image.array)
         for temporary in (sizes, image, part):
             temporary.destroy()
-        return exerted, terms
+        return forces, terms
 
     def _summed(self, values: Array) -> Array:
         total = np.empty_like(values)
@@ -123,3 +124,9 @@ def _leaves(space: fem.FunctionSpace, name: str) -> Iterator[tuple[str, Dofs, in
         part, dofs = space.sub(number).collapse()
         for inner, own, components in _leaves(part, f"{name}_{number}"):
             yield inner, np.ravel(dofs).astype(np.int32)[own], components
+
+
+def constrained_dofs(bcs: Sequence[fem.DirichletBC]) -> Dofs:
+    """This rank's own degrees of freedom under boundary conditions, each once."""
+    constrained = [dofs[:owned] for dofs, owned in (bc.dof_indices() for bc in bcs)]
+    return np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *constrained]))

@@ -139,9 +139,10 @@ class Forces:
         change = solution.duplicate()
         change.array[:] = solution.array - self._start
         change.array[self._constrained] = 0.0  # their rows and columns are those of the identity
-        found = self._fields.actions(matrix, change)
+        forces, terms = self._fields.actions(matrix, change)
         change.destroy()
-        return found
+        np.fill_diagonal(forces, 0.0)
+        return forces.max(axis=1), terms.sum(axis=1)
 
 
 def worst(residuals: Array, scales: Array) -> float:

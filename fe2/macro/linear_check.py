@@ -9,10 +9,14 @@ import numpy.typing as npt
 from petsc4py import PETSc
 
 from fe2.errors import MacroSolveError
-from fe2.macro.fields import Fields
+from fe2.macro.fields import Dofs, Fields
 
-_RESIDUAL = 1e-4
-"""Residual of a factorization, relative to its right-hand side, from which on the matrix is singular."""
+Array = npt.NDArray[np.float64]
+
+_RESISTANCE = 1e-15
+"""Forces of a motion, relative to the terms of which they are the sum, that are round-off."""
+_LIMIT = 1e-7
+"""Resistance to a motion at a limit load, relative to the least that the body had at first."""
 
 
 class LinearCheck:
@@ -21,7 +25,7 @@ class LinearCheck:
     def __init__(
         self,
         fields: Fields,
-        constrained: Callable[[], npt.NDArray[np.int32]],
+        constrained: Callable[[], Dofs],
         keep: Callable[[BaseException], None],
     ) -> None:
         """Look at solutions of these fields.
@@ -32,6 +36,7 @@ class LinearCheck:
             keep: Called with the error, which PETSc would lose.
         """
         self._fields, self._constrained, self._keep = fields, constrained, keep
+        self._least: Array | None = None
 
     def __call__(self, ksp: PETSc.KSP, right: PETSc.Vec, solution: PETSc.Vec) -> None:
         """Raise a MacroSolveError where the solver gave up, or the matrix is singular; collective."""
@@ -40,7 +45,7 @@ class LinearCheck:
             text = (
                 f"the macroscopic linear solver gave up (PETSc's KSP reason {reason})" if reason < 0 else ""
             )
-        elif reason < 0 or not self._is_solved(ksp.getOperators()[0], right, solution):
+        elif reason < 0 or not self._is_regular(ksp, solution):
             text = (
                 "the macroscopic matrix is singular to round-off: a limit load is reached, supports are "
                 "missing, or parts of the body form a mechanism"
@@ -51,20 +56,35 @@ class LinearCheck:
             self._keep(error)
             raise error
 
-    def _is_solved(self, matrix: PETSc.Mat, right: PETSc.Vec, solution: PETSc.Vec) -> bool:
-        """Whether a solution leaves little of the forces on each field, its own or those of the others.
+    def _is_regular(self, ksp: PETSc.KSP, solution: PETSc.Vec) -> bool:
+        """Whether every field resists a solution, and at the first one every motion.
 
-        The solutions of a singular matrix are so large that the round-off of their forces is no less than
-        the right-hand side.
+        The solutions of a singular matrix are so large that the forces which they exert are round-off.
         """
-        residual = right.duplicate()
-        matrix.mult(solution, residual)
-        residual.aypx(-1.0, right)
-        forces = right.array.copy()
-        forces[self._constrained()] = 0.0
-        left, loads = self._fields.norms(residual.array), self._fields.norms(forces)
-        residual.destroy()
-        if np.all(left <= _RESIDUAL * loads):
-            return True
-        exerted, _ = self._fields.actions(matrix, solution)
-        return bool(np.all(left <= _RESIDUAL * np.maximum(loads, exerted)))
+        if self._least is None:
+            self._least = self._least_resistance(ksp)
+        enough = np.maximum(_RESISTANCE, _LIMIT * self._least)
+        resistance = self._resistance(ksp, solution)
+        return bool(np.all(self._least >= _RESISTANCE) and np.all(resistance >= enough))
+
+    def _resistance(self, ksp: PETSc.KSP, motion: PETSc.Vec) -> Array:
+        """Forces of each field's motion on itself, relative to the terms of which they are the sum."""
+        forces, terms = (np.diag(table) for table in self._fields.actions(ksp.getOperators()[0], motion))
+        return np.divide(forces, terms, out=np.ones(len(forces)), where=terms != 0.0)
+
+    def _least_resistance(self, ksp: PETSc.KSP) -> Array:
+        """The least resistance of each field to any motion, be it one that the load does not excite.
+
+        Two inverse iterations from any forces lead to that motion.
+        """
+        force, least = ksp.getRhs().duplicate(), np.ones(len(self._fields))
+        motion = force.duplicate()
+        for field in range(len(self._fields)):
+            motion.array[:] = np.random.default_rng(0).standard_normal(len(motion.array))
+            for _ in range(2):
+                force.array[:] = self._fields.only(motion.array, field)
+                force.array[self._constrained()] = 0.0
+                force.scale(1.0 / (force.norm() or 1.0))
+                ksp.getPC().apply(force, motion)
+            least[field] = self._resistance(ksp, motion)[field]
+        return least

@@ -15,7 +15,7 @@ from petsc4py import PETSc
 from fe2.dispatch.traffic import Traffic
 from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
 from fe2.jit import compile_form
-from fe2.macro.fields import Fields
+from fe2.macro.fields import Fields, constrained_dofs
 from fe2.macro.forces import Forces
 from fe2.macro.law import Evaluation, HomogenizedLaw
 from fe2.macro.line_search import TYPE as LINE_SEARCH
@@ -225,13 +225,13 @@ class MacroProblem:
 
     def reactions(self, support: fem.DirichletBC | Sequence[fem.DirichletBC]) -> dict[str, Array]:
         """As :meth:`reaction`, by the name of each field that the support constrains; collective."""
-        dofs = _owned_dofs([support] if isinstance(support, fem.DirichletBC) else support)
+        dofs = constrained_dofs([support] if isinstance(support, fem.DirichletBC) else support)
         sums = self.fields.sums(self._internal.array, dofs)
         return {self.fields.names[k]: sums[k] for k in self.fields.among(dofs)}
 
     def _begin(self, dt: float) -> None:
         self.dt, self.norms, self._failure = dt, [], None
-        self._forces.begin(self._solution.array.copy(), _owned_dofs(self.bcs))
+        self._forces.begin(self._solution.array.copy(), constrained_dofs(self.bcs))
         if self._search is not None:
             self._search.failed = False
         self._starts = True
@@ -312,7 +312,7 @@ class MacroProblem:
 
     def _constrained(self) -> npt.NDArray[np.int32]:
         """This rank's own degrees of freedom under boundary conditions."""
-        return _owned_dofs(self.bcs)
+        return constrained_dofs(self.bcs)
 
     def _keep(self, error: BaseException) -> None:
         self._failure = self._failure or error
@@ -393,9 +393,3 @@ class MacroProblem:
         error = MacroSolveError(text)
         error.collective = True
         return error
-
-
-def _owned_dofs(bcs: Sequence[fem.DirichletBC]) -> npt.NDArray[np.int32]:
-    """This rank's own degrees of freedom under boundary conditions, each once."""
-    constrained = [dofs[:owned] for dofs, owned in (bc.dof_indices() for bc in bcs)]
-    return np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *constrained]))
