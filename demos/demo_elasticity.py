@@ -61,7 +61,17 @@ parser = argparse.ArgumentParser(
     description="Cook's membrane of a fibre composite, on two scales and resolved."
 )
 parser.add_argument("--output", type=Path, default=Path("results/elasticity"), help="folder for the results")
-folder: Path = parser.parse_args().output
+parser.add_argument(
+    "--units",
+    type=float,
+    nargs=2,
+    metavar=("MM", "MPA"),
+    default=(1.0, 1.0),
+    help="a mm and an MPa in the units to compute in: 1e-3 1e6 for m and Pa",
+)
+arguments = parser.parse_args()
+folder: Path = arguments.output
+MM, MPA = arguments.units
 comm = MPI.COMM_WORLD
 beginning = time.perf_counter()
 
@@ -80,14 +90,15 @@ def tell(line: str) -> None:
 
 # %%
 FRACTION, ELEMENTS_PER_SPACING, MICRO_DEGREE = 0.42, 4, 3
-epoxy = fe2.LinearElastic.isotropic(young=3.5e3, poisson=0.35)  # MPa
-glass = fe2.LinearElastic.isotropic(young=70e3, poisson=0.22)
+WIDTH, LEFT, RIGHT = 48.0 * MM, 44.0 * MM, 16.0 * MM  # of the panel and of its vertical sides
+epoxy = fe2.LinearElastic.isotropic(young=3.5e3 * MPA, poisson=0.35)
+glass = fe2.LinearElastic.isotropic(young=70e3 * MPA, poisson=0.22)
 phases = {"matrix": epoxy, "fibre": glass}
 
 if comm.rank == 0:
     folder.mkdir(parents=True, exist_ok=True)
     square_array(folder / "cell.msh", fraction=FRACTION, size=1 / ELEMENTS_PER_SPACING)
-    cook_membrane(folder / "membrane.msh", nx=32, ny=32)
+    cook_membrane(folder / "membrane.msh", width=WIDTH, left=LEFT, right=RIGHT, nx=32, ny=32)
 comm.barrier()
 cell = fe2.read_cell(folder / "cell.msh")
 rve = fe2.small_strain(cell, phases, degree=MICRO_DEGREE, quadrature_degree=2 * MICRO_DEGREE)
@@ -100,16 +111,17 @@ rve = fe2.small_strain(cell, phases, degree=MICRO_DEGREE, quadrature_degree=2 * 
 # $(s, t) \in [0, 1]^2$ becomes one in $(s^2,\, 1 - (1 - t)^2)$.
 
 # %%
-FORCE, RIGHT = 100.0, 16.0  # N/mm, mm
-TIP = (48.0, 52.0)
-CORNERS = np.array([(0.0, 0.0), (48.0, 44.0), (48.0, 60.0), (0.0, 44.0)])
+FORCE = 100.0 * MPA * MM
+TIP = (WIDTH, LEFT + RIGHT / 2.0)
+CORNERS = np.array([(0.0, 0.0), (WIDTH, LEFT), (WIDTH, LEFT + RIGHT), (0.0, LEFT)])
 
 
 def grade(mesh: Mesh) -> None:
     x, y = mesh.geometry.x[:, 0], mesh.geometry.x[:, 1]
-    s, t = x / 48.0, (y - 44.0 * x / 48.0) / (44.0 - 28.0 * x / 48.0)
+    s = x / WIDTH
+    t = (y - LEFT * s) / (LEFT + (RIGHT - LEFT) * s)
     s, t = s**2, 1.0 - (1.0 - t) ** 2
-    mesh.geometry.x[:, 0], mesh.geometry.x[:, 1] = 48.0 * s, 44.0 * s + (44.0 - 28.0 * s) * t
+    x[:], y[:] = WIDTH * s, LEFT * s + (LEFT + (RIGHT - LEFT) * s) * t
 
 
 def displacements(membrane: MarkedMesh, degree: int) -> fem.FunctionSpace:
@@ -159,7 +171,7 @@ def solved(micro: fe2.MicroModel) -> fem.Function:
 def value_at(u: fem.Function, place: Sequence[float]) -> np.ndarray:
     """Value at a point, the same on all ranks."""
     mesh, point = u.function_space.mesh, np.array([[*place, 0.0]])
-    candidates = geometry.compute_collisions_points(geometry.bb_tree(mesh, 2, padding=1e-8), point)
+    candidates = geometry.compute_collisions_points(geometry.bb_tree(mesh, 2, padding=1e-8 * MM), point)
     found = geometry.compute_colliding_cells(mesh, candidates, point).links(0)
     values = mesh.comm.allgather(u.eval(point, found[:1]) if len(found) else None)
     return next(np.ravel(value) for value in values if value is not None)
@@ -171,17 +183,17 @@ def value_at(u: fem.Function, place: Sequence[float]) -> np.ndarray:
 # $\nu/(1 + \nu)$. The cell has one material in both of its phases.
 
 # %%
-YOUNG, POISSON, LITERATURE = 1.0, 1.0 / 3.0, 23.9676
+YOUNG, POISSON, LITERATURE = 1.0 * MPA, 1.0 / 3.0, 23.9676
 cook = fe2.LinearElastic.isotropic(YOUNG * (1 + 2 * POISSON) / (1 + POISSON) ** 2, POISSON / (1 + POISSON))
 homogeneous = solved(fe2.small_strain(cell, {"matrix": cook, "fibre": cook}, degree=MICRO_DEGREE))
-v_homogeneous = value_at(homogeneous, TIP)[1] / FORCE
+v_homogeneous = value_at(homogeneous, TIP)[1] * YOUNG / FORCE
 tell(f"homogeneous panel: v = {v_homogeneous:.4f}, in the literature {LITERATURE}")
 
 # %% [markdown]
 # Now the composite, concurrently. The state of the cell at one place is kept, to look into it later.
 
 # %%
-PLACE = np.array([30.0, 34.0])  # in the middle of a cell where the distance of the fibres is 4 mm
+PLACE = np.array([30.0, 34.0]) * MM  # in the middle of a cell where the distance of the fibres is 4 mm
 
 problem, force = two_scale(rve)
 steps = fe2.LoadSteps([0.0, 1.0], lambda t: np.copyto(force.value, t * FORCE))
@@ -201,7 +213,7 @@ hierarchical = solved(effective)
 difference = comm.allreduce(np.abs(concurrent.x.array - hierarchical.x.array).max(initial=0.0), op=MPI.MAX)
 largest = comm.allreduce(np.abs(concurrent.x.array).max(initial=0.0), op=MPI.MAX)
 v_two_scale = value_at(concurrent, TIP)[1]
-tell(f"two scales: v = {v_two_scale:.6f} mm, {summary.points} cells of {rve.unknowns} unknowns")
+tell(f"two scales: v = {v_two_scale / MM:.6f} mm, {summary.points} cells of {rve.unknowns} unknowns")
 tell(f"concurrent and hierarchical differ by {difference / largest:.1e}")
 
 # %% [markdown]
@@ -251,19 +263,28 @@ def difference_in_panel(u: fem.Function, u_0: fem.Function) -> float:
     nodal = fem.Function(fem.functionspace(mesh, ("Lagrange", 1, (2,))))
     cells = mesh.topology.index_map(2)
     everywhere = np.arange(cells.size_local + cells.num_ghosts, dtype=np.int32)
-    places = fem.create_interpolation_data(nodal.function_space, u_0.function_space, everywhere, padding=1e-6)
+    padding = 1e-6 * MM
+    places = fem.create_interpolation_data(nodal.function_space, u_0.function_space, everywhere, padding)
     nodal.interpolate_nonmatching(u_0, everywhere, places)
     return norm(u - nodal) / norm(nodal)
 
 
 CELLS_ALONG_WIDTH = (12, 24, 48)
-spacings = [48.0 / count for count in CELLS_ALONG_WIDTH]  # mm
+spacings = [WIDTH / count for count in CELLS_ALONG_WIDTH]
 in_tip, in_panel, resolved_panels = [], [], []
-for spacing in spacings:
-    start, path = time.perf_counter(), folder / f"resolved_{48 / spacing:.0f}.msh"
+for count, spacing in zip(CELLS_ALONG_WIDTH, spacings, strict=True):
+    start, path = time.perf_counter(), folder / f"resolved_{count}.msh"
     if comm.rank == 0:
-        size = spacing / ELEMENTS_PER_SPACING
-        cook_membrane_resolved(path, spacing=spacing, fraction=FRACTION, size=size, binary=True)
+        cook_membrane_resolved(
+            path,
+            spacing=spacing,
+            fraction=FRACTION,
+            width=WIDTH,
+            left=LEFT,
+            right=RIGHT,
+            size=spacing / ELEMENTS_PER_SPACING,
+            binary=True,
+        )
     membrane = read_mesh(path)
     u = resolved(membrane)
     in_tip.append(abs(value_at(u, TIP)[1] / v_two_scale - 1.0))
@@ -271,11 +292,11 @@ for spacing in spacings:
     resolved_panels.append((membrane, u))
     unknowns = 2 * u.function_space.dofmap.index_map.size_global
     tell(
-        f"resolved, a = {spacing:g} mm: {unknowns:6d} unknowns, v differs by {in_tip[-1]:.2%}, the panel by "
-        f"{in_panel[-1]:.2%}, {time.perf_counter() - start:.1f} s"
+        f"resolved, a = {spacing / MM:g} mm: {unknowns:6d} unknowns, v differs by {in_tip[-1]:.2%}, "
+        f"the panel by {in_panel[-1]:.2%}, {time.perf_counter() - start:.1f} s"
     )
 
-ratios = np.array(spacings) / 48.0
+ratios = 1.0 / np.array(CELLS_ALONG_WIDTH)
 rates = {
     name: np.diff(np.log(values)) / np.diff(np.log(ratios))
     for name, values in (("v", in_tip), ("panel", in_panel))
@@ -358,7 +379,8 @@ def cell_stress(state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 COARSE, FINE = 0, -1
-middles = [spacing * (np.floor(PLACE / spacing) + 0.5) for spacing in spacings]
+# a place on the border of two cells is in the upper one, whatever round-off says
+middles = [spacing * (np.floor(PLACE / spacing + 1e-9) + 0.5) for spacing in spacings]
 in_whole = resolved_stress(COARSE, PLACE, np.inf)
 in_cells = [resolved_stress(k, middles[k], spacings[k] / 2) for k in (COARSE, FINE)]
 in_macro = stress_in_triangles(
@@ -373,7 +395,7 @@ in_macro = stress_in_triangles(
 def colour(ax: Axes, x: np.ndarray, stress: np.ndarray) -> ScalarMappable:
     triangles = np.arange(stress.size).reshape(-1, 3)
     style = {"shading": "gouraud", "vmin": 0.0, "vmax": 25.0, "rasterized": True}
-    return ax.tripcolor(*x.reshape(-1, 2).T, triangles, stress.ravel(), **style)
+    return ax.tripcolor(*x.reshape(-1, 2).T, triangles, stress.ravel() / MPA, **style)
 
 
 def draw_fibres(ax: Axes, corners: np.ndarray, spacing: float) -> None:
@@ -388,13 +410,14 @@ def draw_fibres(ax: Axes, corners: np.ndarray, spacing: float) -> None:
 def draw_stress(path: Path) -> None:
     figure = Figure(figsize=(7.2, 3.5), layout="constrained")
     axes = figure.subplot_mosaic([["whole", "macro", k] for k in range(3)], width_ratios=[2.4, 2.4, 1.0])
-    colour(axes["whole"], *in_whole)
-    draw_fibres(axes["whole"], CORNERS, spacings[COARSE])
-    colours = colour(axes["macro"], *in_macro)
-    axes["macro"].add_patch(Polygon(CORNERS, fill=False, lw=0.8))
+    for name, (x, stress) in {"whole": in_whole, "macro": in_macro}.items():
+        colours = colour(axes[name], x / MM, stress)
+    draw_fibres(axes["whole"], CORNERS / MM, spacings[COARSE] / MM)
+    axes["macro"].add_patch(Polygon(CORNERS / MM, fill=False, lw=0.8))
     square = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
     for name in ("whole", "macro"):
-        axes[name].add_patch(Polygon(PLACE + spacings[COARSE] * square, fill=False, lw=1.2, ec="tab:red"))
+        border = (PLACE + spacings[COARSE] * square) / MM
+        axes[name].add_patch(Polygon(border, fill=False, lw=1.2, ec="tab:red"))
         axes[name].set(aspect="equal", xlabel="$x$ / mm", ylabel="$y$ / mm")
     (watched,) = read_watched(folder / "concurrent")
     cells = [
@@ -406,10 +429,10 @@ def draw_stress(path: Path) -> None:
         axes[k].add_patch(Circle((0, 0), math.sqrt(FRACTION / math.pi), fill=False, lw=0.5))
         axes[k].set(aspect="equal", xlim=(-0.5, 0.5), ylim=(-0.5, 0.5), xticks=[], yticks=[])
     titles = {
-        "whole": f"(a) resolved, $a$ = {spacings[COARSE]:g} mm",
+        "whole": f"(a) resolved, $a$ = {spacings[COARSE] / MM:g} mm",
         "macro": "(b) FE$^2$",
-        0: f"(c) $a$ = {spacings[COARSE]:g} mm",
-        1: f"(d) $a$ = {spacings[FINE]:g} mm",
+        0: f"(c) $a$ = {spacings[COARSE] / MM:g} mm",
+        1: f"(d) $a$ = {spacings[FINE] / MM:g} mm",
         2: "(e) RVE",
     }
     for name, title in titles.items():

@@ -258,7 +258,6 @@ single_scale = fem_petsc.NonlinearProblem(
     theta,
     petsc_options_prefix="resolved_",
     petsc_options={
-        "snes_linesearch_type": "l2",
         "snes_rtol": 1e-8,
         "snes_error_if_not_converged": True,
         "ksp_type": "preonly",
@@ -280,7 +279,13 @@ for start, end in pairwise(TIMES):
 #
 # The wall in the evening, and the flux in the cell that is marked: it goes around the capsule.
 
+
 # %%
+def unit(name: str, size: float) -> str:
+    """The unit of an axis for which `size` is one of the named units."""
+    return name if size == 1.0 else f"{1.0 / size:g} {name}"
+
+
 picture = draw_run(
     folder,
     folder / "heat.png",
@@ -291,12 +296,12 @@ picture = draw_run(
     at=front["at"],
     history=("hour", "liquid"),
     labels={
-        "x": "x (m)",
-        "y": "y (m)",
+        "x": f"x ({unit('m', M)})",
+        "y": f"y ({unit('m', M)})",
         "liquid_fraction": "liquid wax, share of the cell",
-        "local x": "x (pixels)",
-        "local y": "y (pixels)",
-        "local storage_and_flux_x": "k ∂T/∂x (W/m²)",
+        "local x": f"x ({unit('pixels', M)})",
+        "local y": f"y ({unit('pixels', M)})",
+        "local storage_and_flux_x": f"k ∂T/∂x ({unit('W/m²', W / M**2)})",
         "history": "melting and freezing",
         "hour": "time (h)",
         "liquid": "share of the wax that is liquid",

@@ -194,7 +194,7 @@ bounded = float(np.mean(true_errors <= np.array(reduced.estimates) + round_off))
 
 # %%
 mesh = plate.mesh
-triangles = Triangulation(*mesh.geometry.x[:, :2].T, mesh.geometry.dofmaps[0][:, :3])
+triangles = Triangulation(*mesh.geometry.x[:, :2].T / MM, mesh.geometry.dofmaps[0][:, :3])
 strains = {name: result.average("equivalent_plastic_strain") for name, result in results.items()}
 figure, axes = plt.subplots(2, 3, figsize=(12.0, 7.4), constrained_layout=True)
 for ax, (name, values) in zip(axes[0], strains.items(), strict=True):
@@ -204,9 +204,10 @@ for ax, (name, values) in zip(axes[0], strains.items(), strict=True):
 figure.colorbar(image, ax=axes[0], shrink=0.8)
 curve, bars, full = axes[1]
 for (name, result), style in zip(results.items(), ("k-", "C1o", "C7--"), strict=True):
-    curve.plot([load(t) for t in times], result.forces, style, label=name, markerfacecolor="none")
+    points = np.array([load(t) for t in times]) / MM, np.array(result.forces) / (MPA * MM)
+    curve.plot(*points, style, label=name, markerfacecolor="none")
 curve.set(title="force and displacement", xlabel="displacement of the grip U (mm)", ylabel="F (N/mm)")
-curve.set_ylim(1.6 * min(concurrent.forces), 1.6 * max(concurrent.forces))
+curve.set_ylim(1.6 * np.array([min(concurrent.forces), max(concurrent.forces)]) / (MPA * MM))
 curve.legend()
 solved_in_full = reduced.average("steps_solved_in_full").reshape(len(triangles.triangles), -1).max(axis=1)
 colours = plt.get_cmap("magma_r", len(times))

@@ -232,7 +232,13 @@ summary = simulation.run()
 # The hottest point is where the plastic strain, averaged over the cell, is largest. Its state holds the
 # fluctuation and the history, so its local fields are rebuilt without solving anything again.
 
+
 # %%
+def unit(name: str, size: float) -> str:
+    """The unit of an axis for which `size` is one of the named units."""
+    return name if size == 1.0 else f"{1.0 / size:g} {name}"
+
+
 states = law.pool.states  # on all ranks: points may have moved to other ranks
 plastic_strain = rve.averages(states)["equivalent_plastic_strain"][:, 0]
 _, owner = comm.allreduce((plastic_strain.max(initial=-1.0), comm.rank), op=MPI.MAXLOC)
@@ -250,15 +256,15 @@ picture = draw_run(
     at=place,
     history=("displacement", "grip_x"),
     labels={
-        "x": "x (mm)",
-        "y": "y (mm)",
+        "x": f"x ({unit('mm', MM)})",
+        "y": f"y ({unit('mm', MM)})",
         "equivalent_plastic_strain": "plastic strain ⟨p⟩, mean over the RVE",
         "local x": "x / a",
         "local y": "y / a",
         "local equivalent_plastic_strain": "plastic strain p",
         "history": "force and displacement",
-        "displacement": "displacement of the grip U (mm)",
-        "grip_x": "force on the grip F (N/mm)",
+        "displacement": f"displacement of the grip U ({unit('mm', MM)})",
+        "grip_x": f"force on the grip F ({unit('N/mm', MPA * MM)})",
     },
 )
 

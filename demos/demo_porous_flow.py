@@ -15,7 +15,8 @@
 #
 # ## Notation
 #
-# All lengths are in edges of a cell, viscosity and density are one: velocities are Reynolds numbers.
+# All lengths are in edges of a cell, viscosity and density are one: velocities are Reynolds numbers. With
+# `--units` the same flow is computed in other units, whatever the edge and the liquid are in those.
 #
 # | symbol | meaning |
 # | --- | --- |
@@ -51,8 +52,19 @@ from mpi4py import MPI
 parser = argparse.ArgumentParser(description="Flow through a bed of grains, from creeping to swift.")
 parser.add_argument("--output", type=Path, default=Path("results/porous_flow"), help="folder for the results")
 parser.add_argument("--image", type=Path, help="raw label image, 100 x 100 x 10 voxels of uint8, pores are 0")
+parser.add_argument(
+    "--units",
+    type=float,
+    nargs=3,
+    metavar=("EDGE", "VISCOSITY", "DENSITY"),
+    default=(1.0, 1.0, 1.0),
+    help="the cell's edge and the liquid in the units to compute in: 1e-3 1e-3 1e3 for grains in water, SI",
+)
 arguments = parser.parse_args()
 folder: Path = arguments.output
+EDGE, VISCOSITY, DENSITY = arguments.units
+SPEED = VISCOSITY / (DENSITY * EDGE)  # at a Reynolds number of one
+FORCE = VISCOSITY * SPEED / EDGE**2  # per volume, and gradient of the pressure
 comm = MPI.COMM_WORLD
 
 # %% [markdown]
@@ -69,31 +81,37 @@ else:
     image = fe2.read_image(arguments.image, shape=(100, 100, 10), dtype="uint8") != 0
     PIXELS = (image.reshape(10, 10, 10, 10, 10).mean(axis=(1, 3, 4)) > 0.7).astype(int)
 rve = fe2.pore_flow(
-    fe2.image_cell(PIXELS, {"pore": 0, "grain": 1}, voxel_size=1.0 / len(PIXELS)),
-    {"pore": fe2.NewtonianFluid(viscosity=1.0, density=1.0), "grain": fe2.Solid()},
+    fe2.image_cell(PIXELS, {"pore": 0, "grain": 1}, voxel_size=EDGE / len(PIXELS)),
+    {"pore": fe2.NewtonianFluid(viscosity=VISCOSITY, density=DENSITY), "grain": fe2.Solid()},
 )
-k = rve.homogenize().effective
+k = rve.homogenize().effective / EDGE**2
 
 # %% [markdown]
 # ## The bed on two scales
 #
-# In units of the bed's height, with the gradient of the cell: the solution does not depend on how small the
+# The bed is one edge high, with the gradient of the cell: the solution does not depend on how small the
 # cells are. Concurrent FE² and Darcy's law differ in one argument.
 
 # %%
 FORCES = [10.0, 1000.0, 3000.0] if arguments.image is None else [1e3, 4e3]
 LENGTH = 2.0
-bed = mesh.create_rectangle(comm, [[0.0, 0.0], [LENGTH, 1.0]], [4, 2] if arguments.image is None else [2, 1])
+bed = mesh.create_rectangle(
+    comm, [[0.0, 0.0], [LENGTH * EDGE, EDGE]], [4, 2] if arguments.image is None else [2, 1]
+)
 V = fem.functionspace(bed, ("Lagrange", 2))
 size = fem.Constant(bed, 0.0)
 
 
 def direction(domain: mesh.Mesh, height: float) -> ufl.core.expr.Expr:
-    """The force for a size of one, in a bed of that height."""
-    x = ufl.SpatialCoordinate(domain)
+    """The force for a size of one, in a bed that is so many edges high."""
+    x = ufl.SpatialCoordinate(domain) / EDGE
     return ufl.as_vector(
         [ufl.sin(ufl.pi * x[0] / (LENGTH * height)) * ufl.cos(ufl.pi * x[1] / height), 0.0 * x[0]]
     )
+
+
+def at_origin(x: np.ndarray) -> np.ndarray:
+    return np.isclose(x[0] / EDGE, 0.0) & np.isclose(x[1] / EDGE, 0.0)
 
 
 class Bed:
@@ -104,22 +122,22 @@ class Bed:
         self.law = fe2.HomogenizedLaw(
             fe2.gradient(p) - size * direction(bed, 1.0), micro, quadrature_degree=2
         )
-        corner = fem.locate_dofs_geometrical(V, lambda x: np.isclose(x[0], 0.0) & np.isclose(x[1], 0.0))
+        corner = fem.locate_dofs_geometrical(V, at_origin)
         self.problem = fe2.MacroProblem(
             ufl.dot(self.law.flux, fe2.gradient(q)) * self.law.dx,
             p,
             self.law,
             bcs=[fem.dirichletbc(0.0, corner, V)],
         )
-        self._speed = fem.form(-ufl.dot(self.law.flux, direction(bed, 1.0)) / LENGTH * self.law.dx)
+        self._speed = fem.form(-ufl.dot(self.law.flux, direction(bed, 1.0)) * self.law.dx)
 
     def speed(self) -> float:
-        """Mean of the velocity along the force."""
-        return float(comm.allreduce(fem.assemble_scalar(self._speed)))
+        """Mean of the velocity along the force, a Reynolds number."""
+        return float(comm.allreduce(fem.assemble_scalar(self._speed))) / (LENGTH * EDGE**2 * SPEED)
 
 
 def push(force: float) -> None:
-    size.value = force
+    size.value = force * FORCE
 
 
 darcy, two_scale = Bed(rve.linearized()), Bed(rve)
@@ -133,9 +151,9 @@ simulation = fe2.Simulation(
     overwrite=True,
     loads={
         **fe2.Balance(two_scale.problem, {}).columns(),
-        "force": size,
+        "force": lambda: float(size.value) / FORCE,
         "speed": two_scale.speed,
-        "of_darcy": lambda: two_scale.speed() / (darcy_speed * float(size.value)),
+        "of_darcy": lambda: two_scale.speed() / (darcy_speed * float(size.value) / FORCE),
     },
 )
 summary = simulation.run()
@@ -153,15 +171,16 @@ class Resolved:
     """Navier–Stokes' equations in the bed of n cells over its height."""
 
     def __init__(self, n: int) -> None:
-        self.n, edge = n, len(PIXELS)
-        counts = (int(LENGTH) * n * edge, n * edge)
+        self.n, pixels = n, len(PIXELS)
+        self.corner = np.array([LENGTH * n, float(n)])  # the upper one, in edges
+        counts = (int(LENGTH) * n * pixels, n * pixels)
         whole = mesh.create_rectangle(
-            comm, [[0.0, 0.0], [LENGTH * n, float(n)]], counts, mesh.CellType.quadrilateral
+            comm, [np.zeros(2), self.corner * EDGE], counts, mesh.CellType.quadrilateral
         )
         index_map = whole.topology.index_map(2)
         cells = np.arange(index_map.size_local + index_map.num_ghosts, dtype=np.int32)
-        middle = mesh.compute_midpoints(whole, 2, cells)[:, :2]
-        pixel = (middle * edge).astype(int) % edge
+        middle = mesh.compute_midpoints(whole, 2, cells)[:, :2] / EDGE
+        pixel = (middle * pixels).astype(int) % pixels
         self.pores = mesh.create_submesh(whole, 2, cells[PIXELS[pixel[:, 0], pixel[:, 1]] == 0])[0]
         shape = self.pores.basix_cell()
         velocity, pressure = (
@@ -174,9 +193,10 @@ class Resolved:
         w, q = ufl.split(ufl.TestFunction(self.W))
         self._size = fem.Constant(self.pores, 0.0)
         along = direction(self.pores, float(n))
-        self._speed = fem.form(ufl.dot(v, along) / (LENGTH * n**2) * ufl.dx)
-        momentum = ufl.dot(ufl.grad(v) * v + ufl.grad(p) - self._size * along, w)
-        G = (momentum + ufl.inner(ufl.grad(v), ufl.grad(w)) + ufl.dot(v, ufl.grad(q))) * ufl.dx(degree=5)
+        self._speed = fem.form(ufl.dot(v, along) * ufl.dx)
+        momentum = ufl.dot(DENSITY * ufl.grad(v) * v + ufl.grad(p) - self._size * along, w)
+        friction = VISCOSITY * ufl.inner(ufl.grad(v), ufl.grad(w))
+        G = (momentum + friction + ufl.dot(v, ufl.grad(q))) * ufl.dx(degree=5)
         self.problem = fem_petsc.NonlinearProblem(
             G,
             self.u,
@@ -192,13 +212,12 @@ class Resolved:
         )
 
     def _conditions(self) -> list[fem.DirichletBC]:
-        ends = np.array([[LENGTH * self.n], [float(self.n)]])
 
         def on_side(x: np.ndarray, axis: int) -> np.ndarray:
-            return np.isclose(x[axis], 0.0) | np.isclose(x[axis], ends[axis])
+            return np.isclose(x[axis] / EDGE, 0.0) | np.isclose(x[axis] / EDGE, self.corner[axis])
 
         def on_grains(x: np.ndarray) -> np.ndarray:
-            return np.asarray(np.all((x[:2] > 1e-8) & (x[:2] < ends - 1e-8), axis=0))
+            return ~(on_side(x, 0) | on_side(x, 1))
 
         velocity, pressure = self.W.sub(0), self.W.sub(1)
         places = [
@@ -213,16 +232,16 @@ class Resolved:
             dofs = fem.locate_dofs_topological((part, space), 1, facets)
             found.append(fem.dirichletbc(fem.Function(space), dofs, part))
         space, _ = pressure.collapse()
-        corner = fem.locate_dofs_geometrical(
-            (pressure, space), lambda x: np.isclose(x[0], 0.0) & np.isclose(x[1], 0.0)
-        )
+        corner = fem.locate_dofs_geometrical((pressure, space), at_origin)
         return [*found, fem.dirichletbc(fem.Function(space), corner, pressure)]
 
     def speed(self, force: float) -> float:
-        """Mean of the velocity along the force."""
-        self._size.value = force
+        """Mean of the velocity along the force, a Reynolds number."""
+        self._size.value = force * FORCE
         self.problem.solve()
-        return float(comm.allreduce(fem.assemble_scalar(self._speed)))
+        return float(comm.allreduce(fem.assemble_scalar(self._speed))) / (
+            self.corner.prod() * EDGE**2 * SPEED
+        )
 
 
 RATIOS = (3, 6) if arguments.image is None else ()
@@ -237,18 +256,24 @@ for n in RATIOS:
 # How swiftly the fluid seeps through the bed, and the flow inside the cell at the point where it is swiftest.
 
 # %%
-flux = two_scale.law.flux.x.array.reshape(-1, 2)[: 3 * len(two_scale.law.cells)]
+flux = two_scale.law.flux.x.array.reshape(-1, 2) / SPEED
+flux = flux[: 3 * len(two_scale.law.cells)]
 swiftness = np.linalg.norm(flux, axis=1)
 largest, owner = comm.allreduce((float(swiftness.max(initial=0.0)), comm.rank), op=MPI.MAXLOC)
 states = two_scale.law.pool.states  # on all ranks: points may have moved to other ranks
 places, seepage = (
-    np.concatenate(parts) for parts in zip(*comm.allgather((two_scale.law.coordinates(), -flux)), strict=True)
+    np.concatenate(parts)
+    for parts in zip(*comm.allgather((two_scale.law.coordinates() / EDGE, -flux)), strict=True)
 )
 chosen = None
 if comm.rank == owner:
     point = int(swiftness.argmax())
     local = rve.fields(states[point])
-    chosen = (two_scale.law.coordinates()[point], local.points, local.point_data["u"])
+    chosen = (
+        two_scale.law.coordinates()[point] / EDGE,
+        local.points / EDGE,
+        local.point_data["u"] / SPEED,
+    )
 at, nodes, velocity = comm.bcast(chosen, root=owner)
 
 
@@ -322,6 +347,7 @@ if comm.rank == 0:
 
 # %%
 speed, of_darcy = history["speed"], history["of_darcy"]
+imbalance = np.abs(history["imbalance"]) / (SPEED * EDGE)
 if comm.rank == 0:
     print(f"permeability        {k[0, 0]:14.6g}, {k[1, 1]:.6g}")
     print("force               " + "".join(f"{force:14.6g}" for force in FORCES))
@@ -329,13 +355,13 @@ if comm.rank == 0:
     print("Darcy               " + "".join(f"{darcy_speed * force:14.6g}" for force in FORCES))
     for n, speeds_of_n in resolved.items():
         print(f"resolved, n = {n}     " + "".join(f"{u:14.6g}" for u in speeds_of_n))
-    print(f"largest imbalance   {np.max(np.abs(history['imbalance'])):14.2g}")
+    print(f"largest imbalance   {np.max(imbalance):14.2g}")
     print(f"micro solves        {summary.micro_solves / summary.seconds:14.1f} per second, {comm.size} ranks")
     print(f"results             {folder}\npicture             {picture}")
 
 assert abs(of_darcy[0] - 1.0) < 1e-2
 assert np.all(np.diff(of_darcy) < 0.0)
-assert np.max(np.abs(history["imbalance"] / speed)) < 1e-7
+assert np.max(imbalance / np.abs(speed)) < 1e-7
 if resolved:
     coarse, fine = (np.abs(speed / resolved[n] - 1.0) for n in RATIOS)
     assert 1.0 / of_darcy[-1] - 1.0 > 0.1
