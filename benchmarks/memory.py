@@ -22,7 +22,7 @@ import numpy as np
 from fe2_meshes.square_array import square_array
 from petsc4py import PETSc
 
-from fe2.micro.memory_estimate import cell_memory, factor_entries, matrix_entries
+from fe2.micro.memory_estimate import cell_size
 from fe2.micro.rve import RVE
 
 ELASTIC = {"a": fe2.LinearElastic.isotropic(1.0, 0.3), "b": fe2.LinearElastic.isotropic(5.0, 0.3)}
@@ -84,8 +84,8 @@ def measure(kind: str, m: int) -> None:
             options[f"fe2_micro_{name}"] = value
         options["fe2_micro_pc_factor_mat_solver_type"] = "mumps"
     rve = KINDS[kind][0](m)
-    problem = rve.problem
-    estimate, entries, factor = cell_memory(problem), matrix_entries(problem), factor_entries(problem)
+    size = cell_size(rve.problem)
+    estimate, entries, factor = size.memory(), size.entries, size.factor_entries()
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
     before, state = status("VmRSS"), rve.initial_state()
     rve.solve(rve.kinematics.origin + 1e-4, state, 1.0, np.empty_like(state))

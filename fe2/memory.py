@@ -34,19 +34,22 @@ def available_memory() -> float:
     return min(_machine(), _control_group()) / _ranks_of_node()
 
 
-def check_memory(needed: float, what: str, remedy: Callable[[float], str] | str) -> None:
+def check_memory(
+    needed: float, what: str, remedy: Callable[[float], str] | str, *, margin: float = 1.0
+) -> None:
     """Refuse what needs more memory than there is.
 
     Args:
         needed: Bytes.
         what: What needs them.
         remedy: What would need less, or a function of the bytes that there are.
+        margin: Factor by which more than there is has to be needed, where that is known roughly.
 
     Raises:
         InputError: There is too little.
     """
     available = available_memory()
-    if needed > available:
+    if needed > margin * available:
         cure = remedy if isinstance(remedy, str) else remedy(available)
         raise InputError(
             f"{what} needs about {gigabytes(needed)} of memory, and {gigabytes(available)} are free: {cure}"

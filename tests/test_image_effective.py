@@ -222,10 +222,10 @@ def test_image_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr("fe2.memory.available_memory", lambda: 1e3)
     cell = fe2.image_cell(blocks(2), PHASES)
     with pytest.raises(
-        InputError, match=r"the image of \(7, 6\) voxels needs about .* GB .* crop or coarsen"
+        InputError, match=r"coarsen = 1: the image of \(7, 6\) elements needs about .* GB .* crop the image"
     ):
         elastic(cell).homogenize()
-    with pytest.raises(InputError, match=r"the matrix of an image of \(7, 6\) voxels needs about .* GB"):
+    with pytest.raises(InputError, match=r"coarsen = 1: the cell of about 84 unknowns, .* needs about .* GB"):
         elastic(cell).initial_state()
 
 

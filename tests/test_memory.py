@@ -12,11 +12,16 @@ from petsc4py import PETSc
 
 import fe2
 from fe2 import memory
+from fe2.case.build_cell import build_rve
 from fe2.case.build_run import build_model, build_problem
+from fe2.case.cell_case import read_cell_case
 from fe2.case.run_case import read_run_case
 from fe2.cli.rehearsal import rehearsal
-from fe2.micro.memory_estimate import cell_memory, factor_entries, matrix_entries
+from fe2.micro import diffusion, phase_rve, pore_flow
+from fe2.micro.image_cell import ImageCell
+from fe2.micro.memory_estimate import CellSize, cell_memory, cell_size
 from fe2.micro.rve import RVE
+from fe2.micro.voxel_memory import voxel_size
 
 ELASTIC = {"a": fe2.LinearElastic.isotropic(1.0, 0.3), "b": fe2.LinearElastic.isotropic(5.0, 0.3)}
 FACTOR_ENTRIES = 29  # MUMPS's INFOG: effective number of entries in the factors
@@ -46,7 +51,8 @@ CELLS = {
 def test_entries_of_matrix_and_factor_are_those_of_the_estimate(name: str) -> None:
     """A factor of 1.5 for the factorization, whatever element, proportions and boundary condition."""
     rve = CELLS[name]()
-    entries, factor = matrix_entries(rve.problem), factor_entries(rve.problem)
+    size = cell_size(rve.problem)
+    entries, factor = size.entries, size.factor_entries()
     rve.homogenize()
     assert entries == pytest.approx(rve.problem.local_stiffness.data.size, rel=0.1)
     real = rve._newton.linear_solver.ksp.getPC().getFactorMatrix().getMumpsInfog(FACTOR_ENTRIES)
@@ -57,7 +63,7 @@ def test_a_cell_that_does_not_fit_is_refused_with_what_would(monkeypatch: pytest
     rve = fe2.small_strain(noise(12, 12, 12), ELASTIC, boundary="linear")
     needed = cell_memory(rve.problem)
     monkeypatch.setenv("FE2_MEMORY", str(0.5 * needed / 1e9))
-    match = rf"the cell of {rve.unknowns} unknowns.* needs about .* GB are free: coarsened by 2, it needs"
+    match = rf"the cell of {rve.unknowns} unknowns.* needs about .* GB are free: coarsen = 2 needs"
     with pytest.raises(fe2.InputError, match=match):
         rve.homogenize()
     monkeypatch.setenv("FE2_MEMORY", str(2.0 * needed / 1e9))
@@ -72,6 +78,55 @@ def test_iterative_solvers_take_the_matrix_alone(monkeypatch: pytest.MonkeyPatch
         assert cell_memory(problem) < factorized
     finally:
         options.delValue("pc_type")
+
+
+VOXELS = {
+    **CELLS,
+    "pores in space": lambda: around_a_block(3, 6),
+    "voids": lambda: fe2.small_strain(noise(8, 8, 8), {**ELASTIC, "b": fe2.Void()}, degree=2),
+    "uniform flux": lambda: fe2.small_strain(noise(6, 6, 6), ELASTIC, boundary="uniform_flux"),
+    "insulators": lambda: fe2.diffusion(
+        noise(10, 10, 10),
+        {"a": fe2.LinearConduction(1.0), "b": fe2.LinearConduction(0.0)},
+        boundary="linear",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(VOXELS))
+def test_voxels_alone_say_what_the_mesh_will_need_at_the_least(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknowns but for a few that hang on corners; hardly ever more memory than with the mesh."""
+    found: list[CellSize | None] = []
+    for module in (phase_rve, pore_flow, diffusion):
+        monkeypatch.setattr(module, "check_voxel_memory", lambda *given: found.append(voxel_size(*given)))
+    size = cell_size(VOXELS[name]().problem)
+    (early,) = found
+    assert early is not None
+    assert early.unknowns == pytest.approx(size.unknowns, rel=0.02, abs=3)
+    assert 0.6 < early.memory() / size.memory() < 1.05
+
+
+@pytest.mark.parametrize(
+    ("coarsen", "shape", "wanted"), [(1, (24, 24, 24), 2), (2, (50, 50, 50), 5), (1, (23, 24, 24), 2)]
+)
+def test_an_image_is_refused_before_its_mesh_is_made_with_the_key_that_would_fit(
+    coarsen: int, shape: tuple[int, ...], wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pore flow around blocks; the value to write counts from the one in the file, and divides the image."""
+    labels = np.zeros(shape, dtype=np.uint8)
+    labels[8:16, 8:16, 8:16] = 1
+    np.save(tmp_path / "image.npy", labels)
+    text = f'[cell]\nimage = "image.npy"\nphysics = "pore_flow"\ncoarsen = {coarsen}\n'
+    text += "[phases.pore]\nlabel = 0\nviscosity = 1.0\n[phases.grain]\nlabel = 1\nsolid = true\n"
+    (tmp_path / "cell.toml").write_text(text)
+    monkeypatch.setenv("FE2_MEMORY", "1.5")
+    monkeypatch.setattr(ImageCell, "_meshed", property(lambda cell: pytest.fail("a mesh was made")))
+    crop = r", of an image cropped to 22 x 24 x 24 voxels," if shape[0] == 23 else ""
+    message = rf"cell\.toml: cell\.coarsen = {coarsen}: the cell of about .* unknowns, .* 1.5 GB are free: "
+    with pytest.raises(fe2.InputError, match=message + rf"coarsen = {wanted}{crop} needs"):
+        build_rve(read_cell_case(tmp_path / "cell.toml"))
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "0", "nan"])

@@ -70,7 +70,7 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
         verbose: Tell how long each stage took.
         quiet: Show no spinner.
     """
-    from fe2.case.build_cell import build_cell_and_rve
+    from fe2.case.build_cell import build_cell_and_rve, located
     from fe2.cli.output import plain, stage
     from fe2.cli.warned import told_warnings
 
@@ -78,7 +78,7 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
     with told_warnings(lambda text: click.echo(f"fe2: {text}", err=True)) as warnings:
         with stage("making the cell", quiet, verbose):
             cell, rve = build_cell_and_rve(case)
-        with stage(f"solving for {rve.unknowns} unknowns", quiet, verbose) as rve.progress:
+        with stage(f"solving for {rve.unknowns} unknowns", quiet, verbose) as rve.progress, located(case):
             found = rve.homogenize()
     if verbose and not quiet:
         click.echo(f"{found.solver.name}: {found.solver.reason}", err=True)

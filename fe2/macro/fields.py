@@ -10,6 +10,7 @@ from dolfinx import fem
 from petsc4py import PETSc
 
 from fe2.errors import InputError
+from fe2.subspaces import subspace
 
 Array = npt.NDArray[np.float64]
 Dofs = npt.NDArray[np.int32]
@@ -121,9 +122,9 @@ def _leaves(space: fem.FunctionSpace, name: str) -> Iterator[tuple[str, Dofs, in
         yield name, np.arange(count, dtype=np.int32), components
         return
     for number in range(space.num_sub_spaces):
-        part, dofs = space.sub(number).collapse()
+        part, dofs = subspace(space, number)
         for inner, own, components in _leaves(part, f"{name}_{number}"):
-            yield inner, np.ravel(dofs).astype(np.int32)[own], components
+            yield inner, dofs.astype(np.int32)[own], components
 
 
 def constrained_dofs(bcs: Sequence[fem.DirichletBC]) -> Dofs:

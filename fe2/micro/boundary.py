@@ -157,7 +157,7 @@ def _on_faces(cell: Cell, x: Array) -> Mask:
 
 def _numbered(name: str, masters: Indices, fixed: Mask, rows: list[fem.Form]) -> BoundaryMap:
     """Number the free fluctuations of degrees of freedom that copy `masters` and are not fixed."""
-    used = np.unique(masters[~fixed])
+    used = np.flatnonzero(np.bincount(masters[~fixed]))
     number = np.full(len(masters), -1, dtype=np.int64)
     number[used] = np.arange(len(used))
     free = np.where(fixed, -1, number[masters])

@@ -34,6 +34,7 @@ class Cell:
         period: Edge lengths of the cell, shape (dim,), in the mesh's unit of length.
         grid: Numbers of pixels or voxels along each axis where the mesh is a regular grid.
         whole: False for a part of a cell, whose faces need not match their opposites everywhere.
+        coarsen: Edge length, in voxels of the image, of an element of a regular grid.
     """
 
     mesh: dmesh.Mesh[np.float64]
@@ -42,6 +43,7 @@ class Cell:
     period: npt.NDArray[np.float64]
     grid: tuple[int, ...] | None = None
     whole: bool = True
+    coarsen: int = 1
 
     @property
     def dim(self) -> int:

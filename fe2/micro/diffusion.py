@@ -41,11 +41,13 @@ from fe2.micro.phases import (
 )
 from fe2.micro.rve import RVE
 from fe2.micro.subcell import Subcell, flowing_part, pieces_of, shares
+from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
 from fe2.physics.checks import FINITE, checked
 from fe2.physics.conduction import DiffusionLaw, WithValue
 from fe2.physics.diffusion import diffusion_kinematics, value_diffusion_kinematics, with_structure
 from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw
+from fe2.subspaces import subspaces
 
 type Connection = Literal["nodes", "faces"]
 Mask = npt.NDArray[np.bool_]
@@ -106,6 +108,7 @@ def diffusion(
     if not value and not interfaces and answers_on_grid(cell, laws, boundary, degree):
         assert isinstance(cell, ImageCell)
         return _image_rve(cell, kinematics, diffusion_laws, degree, quadrature_degree, connection, options)
+    _check_memory(cell, diffusion_laws, degree, boundary, value or bool(interfaces))
     part = _conducting_part(cell, diffusion_laws, connection)
     if part is not None:
         kinematics = with_structure(
@@ -146,6 +149,7 @@ def _image_rve(
         kinematics = reporting(kinematics, **_voxel_contacts(cell, flowing, conductors).facts())
 
     def make() -> tuple[Cell, CellForm]:
+        _check_memory(cell, laws, degree, "periodic", False)
         part = _conducting_part(cell, laws, connection)
         own = cell if part is None else part.cell
         builder = _Builder(own, kinematics, laws, degree, quadrature_degree, {}, True)
@@ -160,6 +164,18 @@ def _image_rve(
         flowing=flowing,
         options=options,
     )
+
+
+def _check_memory(
+    cell: Cell, laws: Mapping[str, DiffusionLaw], degree: int, boundary: str, constrained: bool
+) -> None:
+    """Refuse an image that does not fit into the memory, before its mesh is made."""
+    if isinstance(cell, ImageCell):
+        insulators = _insulators(cell, laws)
+        conductors = [name for name in cell.names if name not in insulators]
+        symmetric = all(law.symmetric for law in laws.values())
+        field = VoxelField(conductors, 1, degree, constrained=constrained, symmetric=symmetric)
+        check_voxel_memory(cell, field, boundary)
 
 
 def _insulators(cell: Cell, laws: Mapping[str, DiffusionLaw]) -> list[str]:
@@ -279,8 +295,8 @@ class _Builder:
         copies = None if self.copies is None else np.arange(size)
         positions, field = [np.arange(size)], space
         if mixed:
-            collapsed = [space.sub(i).collapse() for i in range(space.num_sub_spaces)]
-            positions, field = [np.asarray(dofs).reshape(-1) for _, dofs in collapsed], collapsed[0][0]
+            fields = subspaces(space)
+            positions, field = [dofs for _, dofs in fields], fields[0][0]
         if value:
             uniform = positions.pop()
             modes[uniform, 0], fixed[uniform] = 1.0, True

@@ -29,6 +29,7 @@ from fe2.micro.phases import PhaseTerms, check_phases, default_quadrature_degree
 from fe2.physics.hyperelasticity import SplitHyperelasticLaw
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
+from fe2.subspaces import subspace
 
 
 def displacement_pressure_form(
@@ -130,10 +131,10 @@ def check_pressures(
 
 
 def _modes(cell: Cell, kinematics: Kinematics, space: fem.FunctionSpace) -> npt.NDArray[np.float64]:
-    part, positions = space.sub(0).collapse()
+    part, positions = subspace(space, 0)
     modes = np.zeros((space.dofmap.index_map.size_local, kinematics.size))
     nodes = part.tabulate_dof_coordinates()[:, : cell.dim]
-    modes[np.asarray(positions)] = kinematics.modes(nodes).reshape(-1, kinematics.size)
+    modes[positions] = kinematics.modes(nodes).reshape(-1, kinematics.size)
     return modes
 
 
@@ -143,12 +144,12 @@ def _outside(
     """Pressures at nodes away from their phase: neither they nor their periodic copies are unknowns."""
     outside = np.zeros(space.dofmap.index_map.size_local, dtype=bool)
     for number, phase in enumerate(phases, start=1):
-        part, positions = space.sub(number).collapse()
+        part, positions = subspace(space, number)
         x = part.tabulate_dof_coordinates()[:, : cell.dim]
         masters = np.arange(len(x))
         if periodic:
             masters = node_representatives(x, cell.period, partners=cell.whole)
         within = np.zeros(len(x), dtype=bool)
         within[masters[part.dofmap.list[cell.cells_of(phase)].reshape(-1)]] = True
-        outside[np.asarray(positions)] = ~within[masters]
+        outside[positions] = ~within[masters]
     return outside

@@ -10,6 +10,7 @@ from fe2.micro.displacement_pressure import check_pressures, displacement_pressu
 from fe2.micro.form import CellForm
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.phase_rve import mechanical_rve, phase_rve
+from fe2.micro.phases import element_degree
 from fe2.micro.rve import RVE
 from fe2.physics.finite_strain import finite_strain_kinematics
 from fe2.physics.kinematics import Kinematics
@@ -66,7 +67,16 @@ def finite_strain(
                 quadrature_degree=quadrature_degree,
             )
 
-        return mechanical_rve(cell, kinematics, laws, form, boundary=boundary, options=options)
+        return mechanical_rve(
+            cell,
+            kinematics,
+            laws,
+            form,
+            boundary=boundary,
+            degree=degree or max(2, element_degree(cell, None)),
+            constrained=True,
+            options=options,
+        )
     return phase_rve(
         cell,
         kinematics,

@@ -17,6 +17,7 @@ from ufl.core.expr import Expr
 
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PointLaw
+from fe2.subspaces import subspaces
 
 Array = npt.NDArray[np.float64]
 
@@ -154,8 +155,7 @@ class CellForm:
         space = self.unknown.function_space
         if space.num_sub_spaces == 0 or space.dofmap.index_map_bs > 1:
             return [(space, np.arange(len(self.modes), dtype=np.int64))]
-        parts = (space.sub(i).collapse() for i in range(space.num_sub_spaces))
-        return [(part, np.asarray(positions, dtype=np.int64).reshape(-1)) for part, positions in parts]
+        return subspaces(space)
 
     def derived_jacobian(self) -> ufl.Form:
         r"""The Jacobian :math:`\partial r/\partial u`, with the tangents of the point laws."""

@@ -64,6 +64,25 @@ def connected_voxels(conducting: Mask, *, through_faces: bool) -> FlowingVoxels:
     return FlowingVoxels(mask, tuple(np.any(loops[flowing], axis=0).tolist()), int(flowing.sum()))
 
 
+def held_voxels(mask: Mask, *, periodic: bool) -> Mask:
+    """Voxels that common faces connect with their own periodic images, or else with the image's faces.
+
+    Args:
+        mask: The voxels that may be connected.
+        periodic: Whether they have periodic images.
+    """
+    if mask.all():
+        return mask
+    if periodic:
+        return connected_voxels(mask, through_faces=True).mask
+    pieces, count = ndimage.label(mask)
+    stays = np.zeros(1 + count, dtype=bool)
+    for axis in range(mask.ndim):
+        stays[pieces.take([0, -1], axis=axis)] = True
+    stays[0] = False
+    return stays[pieces]
+
+
 def _joints(pieces: npt.NDArray[np.int32], through_faces: bool) -> Ints:
     """Pairs of pieces that touch across the faces of the image, and the periods between them."""
     shape = np.array(pieces.shape)

@@ -45,6 +45,7 @@ class ImageCell(Cell):
         size: Floats,
         comm: MPI.Comm,
         fractions_before: Mapping[str, float] | None = None,
+        coarsen: int = 1,
     ) -> None:
         """Make the cell of voxels of the given edge lengths, shape (dim,).
 
@@ -61,6 +62,7 @@ class ImageCell(Cell):
             period=np.array(grid) * size,
             grid=grid,
             whole=True,
+            coarsen=coarsen,
         )
         self.__dict__["fractions_before"] = fractions_before or self.volume_fractions
         if comm.size > 1:
@@ -152,7 +154,7 @@ def image_cell(
     order = np.argsort(labels_in_order)
     indices = order[np.searchsorted(labels_in_order[order], image)].astype(np.int32)
     before = fractions_of_labels(part, phases)
-    cell = ImageCell(indices, tuple(phases), grid.period / image.shape, comm, before)
+    cell = ImageCell(indices, tuple(phases), grid.period / image.shape, comm, before, coarsen)
     warn_of_changed_fractions(before, cell.volume_fractions, coarsen)
     return cell
 

@@ -19,6 +19,7 @@ from fe2.micro.grid_parts import FlowingVoxels
 from fe2.micro.grid_problem import GridProblem, grid_memory
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.linear_model import LinearModel
+from fe2.micro.memory_estimate import coarsening_that_fits
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.reference import contrast, reference_stiffness
 from fe2.micro.rve import RVE
@@ -133,7 +134,11 @@ class ImageRVE(RVE):
             return super().homogenize()
         phases, counts = self._phases_and_counts
         check_memory(
-            grid_memory(phases, voxel), f"the image of {self._image.grid} voxels", "crop or coarsen it"
+            needed := grid_memory(phases, voxel),
+            f"coarsen = {self._image.coarsen}: the image of {self._image.grid} elements",
+            lambda free: coarsening_that_fits(
+                phases.shape, self._image.coarsen, lambda factor: needed / factor**phases.ndim, free
+            ),
         )
         fractions = counts[: len(self._laws)] / counts.sum()
         with_void = voxel if self._flowing is None else voxel.with_void()

@@ -10,7 +10,6 @@ from mpi4py import MPI
 
 from fe2.errors import InputError
 from fe2.locking import warn_of_locking
-from fe2.memory import check_memory
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
 from fe2.micro.grid_parts import FlowingVoxels, flowing_voxels
@@ -21,12 +20,10 @@ from fe2.micro.newton import NewtonOptions
 from fe2.micro.phases import check_phases, element_degree, phase_form
 from fe2.micro.rve import RVE
 from fe2.micro.subcell import restricted
+from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
 from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw, isochoric_phases
 from fe2.physics.void import Void
-
-_BYTES_PER_ENTRY = 120
-"""Of the matrix, while it is assembled and folded, with the mesh; a factorization comes on top. Measured."""
 
 
 def phase_rve(
@@ -52,8 +49,6 @@ def phase_rve(
         warn_of_locking("the cell", shape, element_degree(cell, degree), kinematics.isochoric)
 
     def form(part: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw]) -> CellForm:
-        if isinstance(cell, ImageCell):
-            _check_assembled(cell, int(np.prod(kinematics.field_shape)), degree or 1)
         return phase_form(part, kinematics, laws, degree=degree, quadrature_degree=quadrature_degree)
 
     if isinstance(cell, ImageCell) and answers_on_grid(cell, laws, boundary, degree):
@@ -62,12 +57,15 @@ def phase_rve(
             cell,
             reporting(kinematics, isolated=isolated) if isolated else kinematics,
             {name: laws[name] for name in _solids(cell, laws)},
-            lambda: _part_and_form(cell, kinematics, laws, form, boundary),
+            lambda: _part_and_form(cell, kinematics, laws, form, boundary, degree or 1),
             quadrature_degree=quadrature_degree,
             flowing=flowing,
             options=options,
         )
-    return mechanical_rve(cell, kinematics, laws, form, boundary=boundary, options=options)
+    degree_or_least = element_degree(cell, degree)
+    return mechanical_rve(
+        cell, kinematics, laws, form, boundary=boundary, degree=degree_or_least, options=options
+    )
 
 
 def mechanical_rve(
@@ -77,6 +75,8 @@ def mechanical_rve(
     form: Callable[[Cell, Kinematics, Mapping[str, PhaseLaw]], CellForm],
     *,
     boundary: str,
+    degree: int,
+    constrained: bool = False,
     options: NewtonOptions | None,
 ) -> RVE:
     """The RVE of what carries a load in a cell.
@@ -88,12 +88,15 @@ def mechanical_rve(
         form: Makes the form of a part of the cell with the laws of its phases; its first field is the
             displacement.
         boundary: "periodic", "linear" or "uniform_flux".
+        degree: Degree of the displacement's element.
+        constrained: Whether further fields constrain the displacement.
         options: When the cell counts as solved.
 
     Raises:
-        InputError: Nothing holds any part of the cell.
+        InputError: Nothing holds any part of the cell, or an image does not fit into the memory.
     """
-    return RVE(*_part_and_form(cell, kinematics, laws, form, boundary), boundary=boundary, options=options)
+    made = _part_and_form(cell, kinematics, laws, form, boundary, degree, constrained)
+    return RVE(*made, boundary=boundary, options=options)
 
 
 def _part_and_form(
@@ -102,9 +105,16 @@ def _part_and_form(
     laws: Mapping[str, PhaseLaw],
     form: Callable[[Cell, Kinematics, Mapping[str, PhaseLaw]], CellForm],
     boundary: str,
+    degree: int,
+    constrained: bool = False,
 ) -> tuple[Cell, CellForm]:
     """What carries a load in a cell, and its form."""
     solids = _solids(cell, laws)
+    if isinstance(cell, ImageCell):
+        symmetric = all(getattr(laws[name], "symmetric", False) for name in solids)
+        components = int(np.prod(kinematics.field_shape))
+        field = VoxelField(solids, components, degree, constrained=constrained, symmetric=symmetric)
+        check_voxel_memory(cell, field, boundary)
     if len(solids) < len(cell.names):
         cell = restricted(cell, np.sort(np.concatenate([cell.cells_of(name) for name in solids])))[0]
     part = held_part(cell, boundary)
@@ -138,14 +148,3 @@ def _solid_voxels(
     floating = np.bincount(cell.phase_of_voxel[~held.mask], minlength=len(cell.names))
     shares = {name: floating[k] / cell.phase_of_voxel.size for name, k in zip(solids, numbers, strict=True)}
     return held, {name: float(share) for name, share in shares.items() if share > 0.0}
-
-
-def _check_assembled(cell: ImageCell, components: int, degree: int) -> None:
-    """Refuse an image whose matrix does not fit into the memory."""
-    neighbours = (2 * degree + 1) ** cell.dim
-    entries = cell.phase_of_voxel.size * degree**cell.dim * components**2 * neighbours
-    check_memory(
-        _BYTES_PER_ENTRY * entries / cell.comm.size,
-        f"the matrix of an image of {cell.grid} voxels",
-        'crop or coarsen it. Effective properties with boundary = "periodic" and degree 1 need no matrix',
-    )

@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from fe2.micro.facet_pairs import FacetPairs, facet_pairs
 from fe2.micro.periodicity import TOLERANCE, node_representatives
 from fe2.micro.subcell import Subcell
+from fe2.subspaces import subspaces
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -48,8 +49,7 @@ class PoreDofs:
     @cached_property
     def _fields(self) -> list[tuple[fem.FunctionSpace, Ints]]:
         """The fields: their spaces, and degrees of freedom by node, shape (n, components)."""
-        collapsed = (self.space.sub(i).collapse() for i in range(self.space.num_sub_spaces))
-        return [(f, np.asarray(at, dtype=np.int64).reshape(-1, f.dofmap.index_map_bs)) for f, at in collapsed]
+        return [(f, at.reshape(-1, f.dofmap.index_map_bs)) for f, at in subspaces(self.space)]
 
     @cached_property
     def _pairs(self) -> FacetPairs:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
+from fe2.micro.image_cell import ImageCell
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.periodicity import node_representatives
 from fe2.micro.phases import default_quadrature_degree, element_degree
 from fe2.micro.pore_form import PoreForm
 from fe2.micro.rve import RVE
 from fe2.micro.subcell import flowing_part
+from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
 from fe2.physics.checks import FINITE, POSITIVE, checked
 from fe2.physics.law import PhaseLaw
 from fe2.physics.pore_flow import (
@@ -66,6 +68,10 @@ def pore_flow(
     _check(cell, boundary, degree)
     pores, fluid = _fluid(cell, laws)
     _check_value(fluid, value, initial_value)
+    if isinstance(cell, ImageCell):
+        symmetric = not (fluid.density or fluid.slips)
+        field = VoxelField(pores, cell.dim, degree, pressure=True, symmetric=symmetric)
+        check_voxel_memory(cell, field, boundary)
     part = flowing_part(cell, pores, through_facets=True)
     kinematics = with_pore_space(
         value_pore_flow_kinematics(cell.dim, initial_value) if value else pore_flow_kinematics(cell.dim),
@@ -90,7 +96,7 @@ def _check(cell: Cell, boundary: str, degree: int) -> None:
         raise InputError(f"degree = {degree} is not admissible in pore flow; here it must be {least} or more")
     if degree > 2 and cell.mesh.topology.cell_name() == "hexahedron":
         raise InputError(f"degree = {degree} is not admissible in pore flow on hexahedra; it must be 2")
-    if cell.whole:  # faces that do not match would count as walls
+    if cell.whole and cell.grid is None:  # faces that do not match would count as walls
         node_representatives(cell.mesh.geometry.x, cell.period)
 
 

@@ -129,6 +129,7 @@ def restricted(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Cell, npt.NDAr
         period=cell.period,
         whole=False,
         grid=cell.grid,
+        coarsen=cell.coarsen,
     )
     return part, parents
 
