@@ -162,7 +162,8 @@ def run(micro: Any) -> Result:
     summary = simulation.run()
     result.seconds = time.perf_counter() - begin
     result.forces += [float(record.reactions["grip"][0]) for record in simulation.records]
-    print(f"{type(micro).__name__:20} {result.seconds:8.2f} s  {dict(summary.models)}")
+    print(f"{type(micro).__name__:20} {result.seconds:8.2f} s  {summary.iterations} iterations")
+    print(f"{'':20} {dict(summary.models)}")
     return result
 
 

@@ -16,7 +16,7 @@ with its volume-averaged flux and its consistent tangent. The workflow in twenty
     rve = fe2.small_strain(cell, {"matrix": matrix, "fibre": fibre})
 
     domain = mesh.create_rectangle(MPI.COMM_WORLD, [[0.0, 0.0], [2.0, 1.0]], [4, 2])
-    V = fem.functionspace(domain, ("Lagrange", 1, (2,)))
+    V = fem.functionspace(domain, ("Lagrange", 2, (2,)))
     u, v = fem.Function(V, name="u"), ufl.TestFunction(V)
     law = fe2.HomogenizedLaw(fe2.strain(u), rve, quadrature_degree=2)
     F = ufl.dot(law.flux, fe2.strain(v)) * law.dx

@@ -19,7 +19,9 @@ def test_package_docstring_is_a_script_that_runs(tmp_path: Path, monkeypatch: py
     assert fe2.__doc__ is not None
     script = textwrap.dedent(fe2.__doc__.split("::\n")[1].split("\nReplace")[0])
     monkeypatch.chdir(tmp_path)
-    succeeded(python(script, timeout=200))
+    result = python(script, timeout=200)
+    succeeded(result)
+    assert "warning" not in result.stderr.lower()
     assert fe2.read_history(tmp_path / "results")["step"].tolist() == [1, 2, 3, 4]
 
 
@@ -29,7 +31,9 @@ def test_scripts_of_readme_run_one_after_the_other(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "meshes").symlink_to(ROOT / "meshes")
     unloading = "\nassert test.flux[-1, 0] < 0.0 < test.flux[20, 0] and len(test.flux) == 41\n"
-    succeeded(python(script + cell + unloading, timeout=280))
+    result = python(script + cell + unloading, timeout=280)
+    succeeded(result)
+    assert "warning" not in result.stderr.lower()
     pulls = fe2.read_history(tmp_path / "results" / "strip")["grip_x"]
     assert len(pulls) == 10
     assert np.all(np.diff(pulls) > 0.0)
