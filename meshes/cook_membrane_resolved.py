@@ -12,12 +12,16 @@ import numpy.typing as npt
 from . import parameters
 from .checks import checked_output
 from .command_line import run
+from .exact_fraction import volume_of
 from .gmsh_model import (
     add_group,
+    element_nodes,
     generate,
     gmsh_model,
     inversion_error,
     inverted_elements,
+    mesh_nodes,
+    move_nodes,
     write_model,
 )
 from .periodic_cell import ATTEMPTS
@@ -46,7 +50,8 @@ def cook_membrane_resolved(
     .. math:: r = a \sqrt{f / \pi}, \qquad f < \pi / 4.
 
     Groups are the phases "matrix" and "fibre", and the sides "left", "right", "bottom" and "top". The sides
-    cut fibres, so that their fraction in the membrane is not f; nodes of the interfaces lie on the circles.
+    cut fibres, so that their fraction in the membrane is not f. Nodes of a fibre that no side comes near are
+    moved outwards, as those of the array's cell are, so that its elements have the fraction f of its cell.
     Where the boundary cuts off so little that curved elements come out inverted, elements are made smaller.
 
     Args:
@@ -79,10 +84,11 @@ def cook_membrane_resolved(
     for attempt in range(ATTEMPTS):
         with gmsh_model(path.stem):
             # in units of the spacing, because the geometry kernel's tolerance is absolute
-            add_composite(corners, centres, radius)
+            fibres = add_composite(corners, centres, radius)
             if attempt > 0:
                 gmsh.model.mesh.setSizeCallback(refined)
             generate(2, size, order)
+            fill_circles(fibres, corners, radius, size)
             positions, sizes = inverted_elements(2)
             if len(positions) == 0:
                 return write_model(path, binary, spacing)
@@ -95,14 +101,41 @@ def fibre_centres(corners: FloatArray, radius: float) -> FloatArray:
     counts = np.ceil(corners.max(axis=0)).astype(int) + 1
     grid = np.stack(np.meshgrid(*(np.arange(-1, count) for count in counts), indexing="ij"), axis=-1)
     centres: FloatArray = grid.reshape(-1, 2) + 0.5
+    return centres[distance_outside(centres, corners) < radius]
+
+
+def distance_outside(points: FloatArray, corners: FloatArray) -> FloatArray:
+    """Largest distance of points, shape (n, 2), from the edges of a convex polygon, negative inside of it."""
     edges = np.roll(corners, -1, axis=0) - corners
     normals = np.column_stack((edges[:, 1], -edges[:, 0])) / np.linalg.norm(edges, axis=1)[:, None]
-    outside = np.einsum("kei,ei->ke", centres[:, None, :] - corners, normals)
-    return centres[outside.max(axis=1) < radius]
+    distances = np.einsum("kei,ei->ke", points[:, None, :] - corners, normals)
+    return np.asarray(distances.max(axis=1))
 
 
-def add_composite(corners: FloatArray, centres: FloatArray, radius: float) -> None:
-    """Cut the membrane with the fibres and name phases and sides."""
+def fill_circles(fibres: list[int], corners: FloatArray, radius: float, size: float) -> None:
+    """Stretch each fibre that no side comes near until its elements have the area of the circle.
+
+    Nodes beside a fibre follow, less and less over a distance of `size`, or up to the border of the cell.
+    """
+    tags, nodes = mesh_nodes()
+    width = min(size, 0.5 - radius)
+    cells = np.floor(nodes[:, :2]).astype(int)
+    stretches = np.zeros(cells.max(axis=0) + 1)
+    for fibre in fibres:
+        kind, elements = element_nodes(tags, 2, fibre)
+        cell = cells[elements[0, 0]]
+        if distance_outside(cell[None] + 0.5, corners) < -(radius + width):
+            area = volume_of(kind, elements, 2)(nodes)
+            stretches[tuple(cell)] = math.sqrt(math.pi * radius**2 / area) - 1.0
+    offset = nodes[:, :2] - cells - 0.5
+    share = np.clip(1.0 - (np.linalg.norm(offset, axis=1) - radius) / width, 0.0, 1.0)
+    moved = nodes.copy()
+    moved[:, :2] += (share * stretches[tuple(cells.T)])[:, None] * offset
+    move_nodes(tags, nodes, moved)
+
+
+def add_composite(corners: FloatArray, centres: FloatArray, radius: float) -> list[int]:
+    """Cut the membrane with the fibres and name phases and sides; returns the tags of the fibres' pieces."""
     kernel = gmsh.model.occ
     points = [kernel.addPoint(*corner, 0.0) for corner in corners]
     lines = [kernel.addLine(points[k], points[(k + 1) % 4]) for k in range(4)]
@@ -113,9 +146,11 @@ def add_composite(corners: FloatArray, centres: FloatArray, radius: float) -> No
     kernel.remove(sorted(fibres - set(inside)), recursive=True)
     kernel.synchronize()
     add_group(2, [tag for _, tag in inside if (2, tag) not in fibres], "matrix")
-    add_group(2, [tag for _, tag in inside if (2, tag) in fibres], "fibre")
+    in_fibres = [tag for _, tag in inside if (2, tag) in fibres]
+    add_group(2, in_fibres, "fibre")
     for k, name in enumerate(("bottom", "right", "top", "left")):
         add_group(1, curves_on_line(corners[k], corners[(k + 1) % 4]), name)
+    return in_fibres
 
 
 def curves_on_line(start: FloatArray, end: FloatArray) -> list[int]:

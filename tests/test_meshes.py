@@ -561,6 +561,21 @@ def test_resolved_cook_membrane_has_every_fibre(spacing, tmp_path):
     assert areas["fibre"] == pytest.approx(area_of_fibres_in_cook_membrane(spacing, 0.42), rel=1e-3)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_whole_fibres_of_cook_membrane_have_the_fraction_of_their_cell(order, tmp_path):
+    """What stands for a cell has to be made of the material of the cell, by `square_array`."""
+    path = cook_membrane_resolved(tmp_path / "cook.msh", spacing=8.0, fraction=0.42, size=2.0, order=order)
+    mesh = meshio.read(path)
+    inside = np.max(np.abs(mesh.points[:, :2] - (20.0, 28.0)), axis=1) < 4.0  # of a cell in the middle
+    area = 0.0
+    for block, rows in zip(mesh.cells, mesh.cell_sets["fibre"], strict=True):
+        block.data = block.data[rows.astype(int)]
+        block.data = block.data[inside[block.data].all(axis=1)]
+        if len(block.data):
+            area += measures(mesh.points, block).sum()
+    assert area / 64.0 == pytest.approx(0.42, rel=1e-12)
+
+
 def area_of_fibres_in_cook_membrane(spacing, fraction):
     """Midpoint rule across the columns of fibres; exact in y."""
     radius = spacing * math.sqrt(fraction / math.pi)
