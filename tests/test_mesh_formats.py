@@ -86,6 +86,7 @@ def test_abaqus_reads_no_other_file(quoted: str, tmp_path: Path) -> None:
     [
         (r"CPE3", "B31", "elements of type 'B31' are not read"),
         (r"\*Part.*", "*Ngen\n1, 5, 1", r"\*NGEN makes or moves nodes"),
+        (r"\n10, 0\.0", "\nten, 0.0", r"(?<=inp: )\*NODE holds something that is no number"),
         (r"\*Step", "*Instance, name=a, part=cell\n1.0, 0.0", r"\*INSTANCE moves its part"),
         (r"\n10, 0\.0", "\n20, 0.0", "node 20 is defined twice"),
         (r"\n101, 10, ", "\n101, 15, ", r"element 101 uses node 15, which \*NODE does not define"),

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import InputError
-from fe2.msh.gmsh_sections import Format, finish, numbers_of, text_numbers, whole
+from fe2.msh.gmsh_sections import Format, finish, numbers_of
 from fe2.msh.gmsh_types import Rows, type_of
+from fe2.msh.text_numbers import text_numbers, whole
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -35,11 +36,11 @@ def nodes_22(sections: dict[str, bytes], form: Format) -> tuple[Ints, Floats]:
         return _parametric_nodes(sections["ParametricNodes"], form)
     total, rest = _first_line("Nodes", sections["Nodes"])
     if not form.order:
-        values = text_numbers("Nodes", rest)
+        values = text_numbers("section $Nodes", rest)
         if len(values) != 4 * total:
             raise InputError(f"section $Nodes promises {total} nodes, and holds {len(values) / 4:g}")
         values = values.reshape(-1, 4)
-        return whole("Nodes", values[:, 0]), values[:, 1:]
+        return whole("section $Nodes", values[:, 0]), values[:, 1:]
     row = np.dtype([("number", form.order + "i4"), ("point", form.order + "f8", 3)])
     if total * row.itemsize > len(rest):
         raise InputError(f"section $Nodes promises {total} nodes and does not hold them")
@@ -52,11 +53,11 @@ def _parametric_nodes(section: bytes, form: Format) -> tuple[Ints, Floats]:
     total, rest = _first_line("ParametricNodes", section)
     rows = _parametric_binary(total, rest, form.order) if form.order else rest.splitlines()
     kept = b"\n".join(b" ".join(row.split()[:4]) for row in rows if row.strip())
-    values = text_numbers("ParametricNodes", kept)
+    values = text_numbers("section $ParametricNodes", kept)
     if len(values) != 4 * total:
         raise InputError(f"section $ParametricNodes promises {total} nodes, and holds {len(values) / 4:g}")
     values = values.reshape(-1, 4)
-    return whole("ParametricNodes", values[:, 0]), values[:, 1:]
+    return whole("section $ParametricNodes", values[:, 0]), values[:, 1:]
 
 
 def _parametric_binary(total: int, data: bytes, order: str) -> list[bytes]:
@@ -83,7 +84,7 @@ def elements_22(section: bytes, form: Format) -> list[Rows]:
 
 def _text_22(data: bytes) -> list[Rows]:
     """Rows of number, type, number of tags, tags and nodes; runs of one length are taken together."""
-    values = whole("Elements", text_numbers("Elements", data))
+    values = whole("section $Elements", text_numbers("section $Elements", data))
     rows, at, run = [], 0, 1
     while at < len(values):
         kind, tags = values[at + 1 : at + 3].tolist() if at + 2 < len(values) else (0, 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import InputError
+from fe2.msh.text_numbers import text_numbers, whole
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -120,10 +120,10 @@ def finish(numbers: Numbers, name: str) -> None:
 class _Text:
     def __init__(self, name: str, section: bytes) -> None:
         self._name, self._at = name, 0
-        self._values = text_numbers(name, section)
+        self._values = text_numbers(f"section ${name}", section)
 
     def ints(self, count: int = 1) -> Ints:
-        return whole(self._name, self.floats(count))
+        return whole(f"section ${self._name}", self.floats(count))
 
     sizes = ints
 
@@ -165,31 +165,3 @@ class _Binary:
 
     def ended(self) -> bool:
         return not self._section[self._at :].strip()
-
-
-def text_numbers(name: str, section: bytes) -> Floats:
-    """All numbers of a text.
-
-    Raises:
-        InputError: Something in it is no number.
-    """
-    if not section.strip():
-        return np.empty(0)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)
-            return np.fromstring(section, sep=" ")
-    except (ValueError, DeprecationWarning) as error:
-        raise InputError(f"section ${name} holds something that is no number") from error
-
-
-def whole(name: str, values: Floats) -> Ints:
-    """Whole numbers of a text.
-
-    Raises:
-        InputError: One of them is not whole, or too large to be told apart from its neighbours.
-    """
-    wrong = ~((values == np.rint(values)) & (np.abs(values) < 2.0**53))
-    if wrong.any():
-        raise InputError(f"section ${name} holds {values[wrong][0]:g} in the place of a whole number")
-    return values.astype(np.int64)

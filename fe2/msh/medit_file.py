@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fe2.errors import InputError
 from fe2.msh.file import NO_GROUP, Elements, MeshFile
-from fe2.msh.gmsh_sections import text_numbers, whole
+from fe2.msh.text_numbers import text_numbers, whole
 
 _TYPES = {
     "Edges": ("line", 1, 2),
