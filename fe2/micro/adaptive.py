@@ -18,6 +18,8 @@ iterations and never accuracy. `docs/speed.md` has the measurements.
 
 from __future__ import annotations
 
+from operator import le, lt
+
 import numpy as np
 import numpy.typing as npt
 
@@ -97,7 +99,7 @@ class AdaptiveIteration:
         if (
             not self._problem.form.history
             or self._problem.depends_on_dt
-            or np.all(self._flux_norms.works(out[tail.increment], change) >= 0.0)
+            or min(self._flux_norms.works(out[tail.increment], change)) >= 0.0
         ):
             return
         self._problem.load(state, dt)
@@ -161,12 +163,14 @@ class AdaptiveIteration:
 
     def _as_predicted(self, flux: Array, before: Array, change: Array) -> bool:
         """Whether a flux is the one before and a change, in each field; round-off aside."""
-        sizes, round_off = self._flux_norms.sizes, self._flux_norms.round_off()
-        scale = np.maximum(np.maximum(sizes(flux), sizes(before)), sizes(change))
-        return bool(np.all(sizes(flux - before - change) <= np.maximum(_LINEAR * scale, round_off)))
+        sizes = self._flux_norms.sizes
+        scales = map(max, sizes(flux), sizes(before), sizes(change))
+        parts = zip(sizes(flux - before - change), scales, self._flux_norms.round_off(), strict=True)
+        return all(miss <= max(_LINEAR * scale, round_off) for miss, scale, round_off in parts)
 
     def _unloads(self, miss: Array, distance: Array) -> bool:
         """Whether an elastic prediction misses by less than a part of its distance from the inelastic one."""
-        misses, limits = self._flux_norms.sizes(miss), _UNLOADING * self._flux_norms.sizes(distance)
-        hits = misses <= np.maximum(limits, self._flux_norms.round_off())
-        return bool(np.all(hits) and np.any(misses < limits))
+        misses = self._flux_norms.sizes(miss)
+        limits = tuple(_UNLOADING * size for size in self._flux_norms.sizes(distance))
+        allowed = map(max, limits, self._flux_norms.round_off())
+        return all(map(le, misses, allowed)) and any(map(lt, misses, limits))

@@ -1,6 +1,6 @@
 r"""Norms of homogenized fluxes: components that load the same field of the unknown together.
 
-The elastic tangent A makes the components of one field comparable, :math:`\\sum_i s_i^2/A_{ii}`. Works of
+The elastic tangent A makes the components of one field comparable, :math:`\sum_i s_i^2/A_{ii}`. Works of
 different fields, as those of stresses and of heat flows, have units of their own and are not added up.
 """
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fe2.micro.field_groups import component_groups
 from fe2.micro.newton import CellNewton
-from fe2.micro.residual_norms import ROUND_OFF, vector_length
+from fe2.micro.residual_norms import ROUND_OFF, Numbers, vector_length
 
 Array = npt.NDArray[np.float64]
 
@@ -31,24 +31,24 @@ class FluxNorms:
         self._weights = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
         self._groups = component_groups(form)
 
-    def sizes(self, flux: Array) -> Array:
-        """Norms of a flux, shape (fields,)."""
+    def sizes(self, flux: Array) -> Numbers:
+        """Norms of a flux, for each field."""
         weighted = self._weights * flux
         if len(self._groups) == 1:
-            return np.array([vector_length(weighted)])
-        return np.array([vector_length(weighted[group]) for group in self._groups])
+            return (vector_length(weighted),)
+        return tuple(vector_length(weighted[group]) for group in self._groups)
 
-    def works(self, gradient: Array, change: Array) -> Array:
-        """Elastic works of two gradients on each other, shape (fields,)."""
+    def works(self, gradient: Array, change: Array) -> Numbers:
+        """Elastic works of two gradients on each other, for each field."""
         if len(self._groups) == 1:
-            return np.array([gradient @ self._elastic @ change])
+            return (float(gradient @ self._elastic @ change),)
         blocks = ((group, self._elastic[np.ix_(group, group)]) for group in self._groups)
-        return np.array([gradient[group] @ block @ change[group] for group, block in blocks])
+        return tuple(float(gradient[group] @ block @ change[group]) for group, block in blocks)
 
-    def round_off(self) -> Array:
-        """Norms that are the round-off of the present field, shape (fields,); zero where there is one."""
+    def round_off(self) -> Numbers:
+        """Norms that are the round-off of the present field, for each field; zero where there is one."""
         if len(self._groups) == 1:
-            return np.zeros(1)
+            return (0.0,)
         problem = self._newton.problem
         magnitudes = np.abs(problem.form.modes).T @ self._newton.measure.summands()
-        return ROUND_OFF * self.sizes(magnitudes / problem.cell.volume)
+        return self.sizes(ROUND_OFF * magnitudes / problem.cell.volume)

@@ -70,6 +70,7 @@ class LinearSolver:
         self.ksp = self._new_ksp()
         self.choice = overridden(self.ksp, setting.choice)
         self._right, self._solution = self.matrix.createVecs()
+        self._image = self._right.duplicate()
         self._dense_pair: tuple[PETSc.Mat, PETSc.Mat] | None = None
 
     def factorize(self) -> None:
@@ -115,8 +116,8 @@ class LinearSolver:
         with phase("solve"), solving():
             self.ksp.solve(self._right, self._solution)
             check_solved(self.ksp)
-            solution = self._solution.array
-            return solution[: self.free].copy(), right - (self._matrix @ solution)[: self.free]
+            self.matrix.mult(self._solution, self._image)
+            return self._solution.array[: self.free].copy(), right - self._image.array[: self.free]
 
     def solve_many(self, right: Array, guess: Array | None = None) -> Array:
         """Solutions for the columns of `right`, shape (n, m).
@@ -207,7 +208,9 @@ def check_residuals(left: Array, right: Array, weights: Array, limit: float, hin
     Raises:
         MicroSolveError: A solution leaves more, or is not finite.
     """
-    residuals, loads = (np.linalg.norm(weights * values.T, axis=-1) for values in (left, right))
+    residuals, loads = _lengths(weights * left.T), _lengths(weights * right.T)
+    if np.all(residuals <= limit * loads):
+        return
     loads = np.maximum(loads, _NO_LOAD * np.max(loads, initial=0.0))
     if not np.all(residuals <= limit * loads):
         worst = np.max(residuals / np.maximum(loads, np.finfo(float).tiny))
@@ -215,6 +218,11 @@ def check_residuals(left: Array, right: Array, weights: Array, limit: float, hin
             f"the linearized cell problem is singular: its solution leaves the residual {worst:.1e} of the "
             f"right-hand side. {hint}".rstrip()
         )
+
+
+def _lengths(rows: Array) -> Array:
+    """Norm of a vector, or of each row; in less time than NumPy's where there are few."""
+    return np.sqrt(np.einsum("...i,...i->...", rows, rows))
 
 
 def overridden(ksp: PETSc.KSP, choice: SolverChoice) -> SolverChoice:

@@ -19,7 +19,7 @@ from fe2.micro.distributed_solver import DistributedSolver, folded_part
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
-from fe2.micro.residual_norms import TINY, Numbers, ResidualNorms, vector_length
+from fe2.micro.residual_norms import TINY, Numbers, ResidualNorms
 from fe2.micro.reused_factorizations import ReusedFactorizations, reuses_factorizations
 from fe2.micro.solver_choice import OPTIONS_PREFIX
 from fe2.profile import phase
@@ -201,7 +201,7 @@ class CellNewton:
                 continue
             after, new_slope = _total(trial.residuals, scales), self._slope(trial, direction, scales)
             self._traced(after)
-            if after <= before or vector_length(new_slope) <= _SUFFICIENT_DECREASE * vector_length(slope):
+            if after <= before or math.hypot(*new_slope) <= _SUFFICIENT_DECREASE * math.hypot(*slope):
                 return self._reached(trial, start.norms)
             length *= float(np.clip(_secant(slope, new_slope), 0.1, 0.7))
         raise MicroSolveError(
@@ -217,9 +217,10 @@ class CellNewton:
             for force, face, error in zip(start.forces, start.faces, start.errors, strict=True)
         )
 
-    def _slope(self, point: Equilibrium, direction: Array, scales: Numbers) -> Array:
+    def _slope(self, point: Equilibrium, direction: Array, scales: Numbers) -> Numbers:
         """Works of the residual on a direction, for each group relative to its scale."""
-        return np.array(self.measure.works(direction, point.residual)) / scales
+        works = self.measure.works(direction, point.residual)
+        return tuple(work / scale for work, scale in zip(works, scales, strict=True))
 
     def _residual_at(self, gradient: Array, fluctuation: Array, forces: Numbers) -> Equilibrium:
         self.problem.set_field(gradient, fluctuation)
@@ -265,10 +266,10 @@ def _total(residuals: Numbers, scales: Numbers) -> float:
     return math.hypot(*(residual / scale for residual, scale in zip(residuals, scales, strict=True)))
 
 
-def _secant(before: Array, after: Array) -> float:
+def _secant(before: Numbers, after: Numbers) -> float:
     """Part of a step at which slopes that change linearly come nearest to zero; a half where they do not."""
-    change = float(before @ (before - after))
-    return float(before @ before) / change if np.isfinite(change) and change else 0.5
+    change = sum(b * (b - a) for b, a in zip(before, after, strict=True))
+    return sum(b * b for b in before) / change if math.isfinite(change) and change else 0.5
 
 
 def _not_converged(point: Equilibrium, wanted: float) -> str:
