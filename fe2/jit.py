@@ -79,7 +79,7 @@ def _compile_into(folder: Path, ufl_object: Any) -> None:
     except ImportError as error:
         raise InputError(
             f"compiled code in {folder} cannot be loaded: {error}; where its file system has noexec, set "
-            " XDG_CACHE_HOME to a folder elsewhere, otherwise remove it"
+            "XDG_CACHE_HOME to a folder elsewhere, otherwise remove it"
         ) from error
     except (FileNotFoundError, cffi.VerificationError) as error:
         check_room(folder)  # a compiler that finds no room for its output says so in many ways

@@ -19,6 +19,11 @@ def shear_modulus(young: float, poisson: float) -> float:
     return young / (2.0 * (1.0 + poisson))
 
 
+def isotropic_eigenvalues(young: float, poisson: float) -> tuple[float, float]:
+    """Eigenvalues of an isotropic stiffness: twice the shear modulus, three times the bulk modulus."""
+    return 2.0 * shear_modulus(young, poisson), 3.0 * bulk_modulus(young, poisson)
+
+
 def nearly_incompressible(bulk: float, shear: float) -> bool:
     """Whether the moduli are those of a Poisson's ratio of 0.49 or more."""
     return bulk >= (1.0 - 1e-9) * bulk_modulus(1.0, 0.49) / shear_modulus(1.0, 0.49) * shear

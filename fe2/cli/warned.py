@@ -25,12 +25,12 @@ def told_warnings(tell: Callable[[str], None]) -> Iterator[list[str]]:
         warnings.simplefilter("always", Fe2Warning)
         others = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if not issubclass(category, Fe2Warning):
-                others(message, category, *place)
+                others(message, category, *place, **more)
             elif str(message) not in told:
                 told.append(str(message))
                 tell(f"warning: {message}")
 
-        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.showwarning = show
         yield told

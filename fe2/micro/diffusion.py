@@ -142,9 +142,8 @@ def _image_rve(
         indices = [cell.names.index(name) for name in conductors]
         conducting, through_faces = np.isin(cell.phase_of_voxel, indices), connection == "faces"
         flowing = flowing_voxels(conducting, list(conductors), through_faces=through_faces)
-        cut_off = np.bincount(cell.phase_of_voxel[~flowing.mask], minlength=len(cell.names))
-        isolated = {name: cut_off[cell.names.index(name)] / cell.phase_of_voxel.size for name in conductors}
-        isolated = {name: float(share) for name, share in isolated.items() if share > 0.0}
+        cut_off = cell.shares(~flowing.mask, conductors)
+        isolated = {name: share for name, share in cut_off.items() if share > 0.0}
         kinematics = with_structure(kinematics, isolated=isolated, percolates=flowing.percolates)
         kinematics = reporting(kinematics, **_voxel_contacts(cell, flowing, conductors).facts())
 
@@ -210,8 +209,7 @@ def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, Diffus
 def _voxel_contacts(cell: ImageCell, flowing: FlowingVoxels, conductors: Collection[str]) -> CornerContacts:
     """Contacts of the voxels without common faces; a warning where much hangs on them."""
     by_faces = connected_voxels(flowing.mask, through_faces=True)
-    counts = np.bincount(cell.phase_of_voxel[by_faces.mask], minlength=len(cell.names))
-    found = {name: float(counts[cell.names.index(name)] / flowing.mask.size) for name in conductors}
+    found = cell.shares(by_faces.mask, conductors)
     contacts = CornerContacts(contacts_of_voxels(flowing.mask), found, by_faces.percolates)
     contacts.warn(flowing.percolates, float(flowing.mask.mean()))
     return contacts

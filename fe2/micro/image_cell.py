@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -91,6 +91,11 @@ class ImageCell(Cell):
     def phases(self) -> dolfinx.mesh.MeshTags:
         """Tags of all mesh cells."""
         return self._meshed.phases
+
+    def shares(self, voxels: npt.NDArray[np.bool_], names: Iterable[str]) -> dict[str, float]:
+        """Shares of the cell's volume that some voxels have, for the phases with these names."""
+        counts = np.bincount(self.phase_of_voxel[voxels], minlength=len(self.names))
+        return {name: float(counts[self.names.index(name)] / voxels.size) for name in names}
 
     @property
     def voxel_size(self) -> Floats:

@@ -145,6 +145,5 @@ def _solid_voxels(
         return None, {}
     numbers = [cell.names.index(name) for name in solids]
     held = flowing_voxels(np.isin(cell.phase_of_voxel, numbers), solids, "carries a load")
-    floating = np.bincount(cell.phase_of_voxel[~held.mask], minlength=len(cell.names))
-    shares = {name: floating[k] / cell.phase_of_voxel.size for name, k in zip(solids, numbers, strict=True)}
-    return held, {name: float(share) for name, share in shares.items() if share > 0.0}
+    floating = cell.shares(~held.mask, solids)
+    return held, {name: share for name, share in floating.items() if share > 0.0}

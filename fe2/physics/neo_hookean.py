@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import fe2.lazy_ufl as ufl
 from fe2.physics.checks import POISSON, POSITIVE, check_fields
 from fe2.physics.hyperelasticity import SplitHyperelasticLaw
-from fe2.stiffness import shear_modulus
+from fe2.stiffness import isotropic_eigenvalues, shear_modulus
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -36,7 +36,7 @@ class NeoHookean(SplitHyperelasticLaw):
 
     def moduli(self) -> tuple[float, ...]:
         """Twice the shear modulus, three times the bulk modulus."""
-        return self.young / (1.0 + self.poisson), self.young / (1.0 - 2.0 * self.poisson)
+        return isotropic_eigenvalues(self.young, self.poisson)
 
     @property
     def volumetric_modulus(self) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import fe2.lazy_ufl as ufl
 from fe2.physics.checks import NOT_NEGATIVE, POISSON, POSITIVE, check_fields
 from fe2.physics.law import ON_YIELD_SURFACE, ExpressionLaw
-from fe2.stiffness import bulk_modulus, shear_modulus
+from fe2.stiffness import bulk_modulus, isotropic_eigenvalues, shear_modulus
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -57,7 +57,7 @@ class J2Plasticity(ExpressionLaw):
 
     def moduli(self) -> tuple[float, ...]:
         """Twice the shear modulus, three times the bulk modulus."""
-        return self.young / (1.0 + self.poisson), self.young / (1.0 - 2.0 * self.poisson)
+        return isotropic_eigenvalues(self.young, self.poisson)
 
     @property
     def isochoric(self) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from fe2.errors import LocalSolveError
 from fe2.physics.checks import NOT_NEGATIVE, POISSON, POSITIVE, check_fields
 from fe2.physics.law import ON_YIELD_SURFACE, Array, PointLaw, PointResponse
-from fe2.stiffness import deviatoric_projector, isotropic_stiffness, shear_modulus
+from fe2.stiffness import deviatoric_projector, isotropic_eigenvalues, isotropic_stiffness, shear_modulus
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RadialReturnLaw(PointLaw):
 
     def moduli(self) -> tuple[float, ...]:
         """Twice the shear modulus, three times the bulk modulus."""
-        return self.young / (1.0 + self.poisson), self.young / (1.0 - 2.0 * self.poisson)
+        return isotropic_eigenvalues(self.young, self.poisson)
 
     @abstractmethod
     def strength(self, accumulated: Array) -> Array:
