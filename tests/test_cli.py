@@ -514,24 +514,17 @@ def test_output_that_nobody_reads_is_no_error() -> None:
     assert result.stderr == ""
 
 
-def test_interrupt_ends_with_a_word(tmp_path: Path) -> None:
-    import signal
+def test_interrupt_ends_with_a_word(fe2: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(file: Path) -> None:
+        raise KeyboardInterrupt
 
-    from mpi import start
-
-    process = start(
-        [sys.executable, "-m", "fe2", "run", str(write(tmp_path, changed(RUN, steps__increments=2000)))]
-    )
-    deadline = time.monotonic() + 60.0
-    while not (tmp_path / "results/history.csv").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.strip() == "fe2: interrupted"
+    monkeypatch.setattr("fe2.case.read.read_case", interrupt)
+    result = fe2("check", write(tmp_path, RUN))
+    assert result.status == 130
+    assert result.err.strip() == "fe2: interrupted"
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_run_that_a_signal_stops_is_resumed(fe2: Command, tmp_path: Path, name: str) -> None:
     import signal
 

@@ -26,7 +26,6 @@ from fe2.hierarchical.linear_range import linear_range
 from fe2.hierarchical.ranged_model import RangedModel
 from fe2.hierarchical.storage import load
 from fe2.io.gmsh_mesh import MarkedMesh
-from fe2.locking import warn_of_locking
 from fe2.macro.law import HomogenizedLaw, check_closed
 from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.model import MicroModel
@@ -36,6 +35,7 @@ from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import ExpressionLaw, isochoric_phases
 from fe2.quadrature import quadrature_points
+from fe2.volumetric_locking import warn_of_locking
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ def command(file: Path, as_json: bool) -> None:
     from fe2.case.cell_case import CellCase
     from fe2.case.cell_tables import ImageCell
     from fe2.case.image_size import image_size, size_in_words
-    from fe2.case.locking import warn_of_locking_in_cell, warn_of_locking_in_run
     from fe2.case.read import read_case
+    from fe2.case.volumetric_locking import warn_of_locking_in_cell, warn_of_locking_in_run
 
     case = read_case(file)
     cells = [case] if isinstance(case, CellCase) else [law.cell for law in case.laws.values() if law.cell]

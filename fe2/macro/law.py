@@ -17,10 +17,10 @@ from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import MicroPool, PointError
 from fe2.errors import InputError, MicroSolveError, place
 from fe2.jit import compile_expression
-from fe2.locking import warn_of_locking
 from fe2.micro.model import EXACT, MicroModel, Request, is_adaptive, virgin_tangent
 from fe2.profile import phase
 from fe2.quadrature import point_dofs, point_weights, quadrature_function, quadrature_points
+from fe2.volumetric_locking import warn_of_locking
 
 Array = npt.NDArray[np.float64]
 

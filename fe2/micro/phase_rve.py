@@ -9,7 +9,6 @@ import numpy as np
 from mpi4py import MPI
 
 from fe2.errors import InputError
-from fe2.locking import warn_of_locking
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
 from fe2.micro.grid_parts import FlowingVoxels, flowing_voxels
@@ -24,6 +23,7 @@ from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
 from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw, isochoric_phases
 from fe2.physics.void import Void
+from fe2.volumetric_locking import warn_of_locking
 
 
 def phase_rve(

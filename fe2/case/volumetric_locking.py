@@ -7,8 +7,8 @@ from fe2.case.cell_tables import GeneratorCell
 from fe2.case.run_case import Law, RunCase
 from fe2.case.run_tables import BoxMesh, GeneratorMesh
 from fe2.case.table import Table
-from fe2.locking import warn_of_locking
 from fe2.physics.law import isochoric_phases
+from fe2.volumetric_locking import warn_of_locking
 
 _SPACE = ("simple_cubic", "random_spheres", "tapered_bar")
 """Generators of meshes in space whatever their parameters."""

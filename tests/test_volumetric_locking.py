@@ -17,8 +17,8 @@ from dolfinx import fem
 from fe2_meshes.square_array import square_array
 
 import fe2
-from fe2.case.locking import warn_of_locking_in_cell, warn_of_locking_in_run
 from fe2.case.read import read_case
+from fe2.case.volumetric_locking import warn_of_locking_in_cell, warn_of_locking_in_run
 from fe2.cli.templates import FILES
 from fe2.errors import Fe2Warning
 from fe2.micro.cell import make_cell
