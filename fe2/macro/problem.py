@@ -46,7 +46,8 @@ class MacroProblem:
 
     Newton's iteration has converged where in each field of the unknown the norm of the residual is at most
     ``snes_rtol`` times the forces of that field, see `forces.py`, or its last change was round-off.
-    The fields of a mixed unknown are named and numbered as in the results: ``u_0``, ``u_1``, ...
+    The fields of a mixed unknown are named after it and numbered, as in the results: those of ``w`` are
+    ``w_0``, ``w_1``, ...
 
     Attributes:
         unknown: The macroscopic unknown u.
@@ -57,7 +58,7 @@ class MacroProblem:
         unknowns: Number of macroscopic degrees of freedom, on all ranks.
         dt: Length of the present step.
         snes: PETSc's nonlinear solver, with the options prefix ``fe2_macro_``.
-        fields: The fields of the unknown.
+        fields: The fields of the unknown, with their names.
         norms: Norms of the residual in the last solve; for an unknown of several fields, whose residuals have
             different units, relative to the forces of the field that is worst.
         before_evaluation: Called on all ranks before the micro models are evaluated; collective. An error
