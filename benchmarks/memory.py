@@ -22,6 +22,8 @@ import numpy as np
 from fe2_meshes.square_array import square_array
 from petsc4py import PETSc
 
+from fe2.hierarchical.paths import cyclic, random_walks
+from fe2.hierarchical.training_memory import training_memory
 from fe2.micro.memory_estimate import cell_size
 from fe2.micro.rve import RVE
 
@@ -70,6 +72,9 @@ KINDS: dict[str, tuple[Callable[[int], RVE], tuple[int, ...]]] = {
 }
 
 
+TRAINING = "reduction along paths"
+
+
 def status(name: str) -> int:
     """A number of bytes out of /proc/self/status."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -98,18 +103,44 @@ def measure(kind: str, m: int) -> None:
     )
 
 
+def measure_training(m: int) -> None:
+    """Reduce a plastic cell of m × m quadrilaterals, and print one line."""
+    matrix = fe2.J2Plasticity(1.0, 0.3, 0.005, 0.1)
+    rve = fe2.small_strain(image(m, m), {"a": matrix, "b": fe2.LinearElastic.isotropic(5.0, 0.3)})
+    rve.initial_state()
+    paths = [
+        *cyclic(rve.kinematics, 0.02, count=6, steps=4),
+        *random_walks(rve.kinematics, 0.02, count=6, steps=4),
+    ]
+    estimate = training_memory(rve, paths, reduces=True)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status("VmRSS")
+    fe2.reduce(rve, paths, tolerance=0.05)
+    peak = status("VmHWM") - before
+    print(
+        f"{TRAINING:27}{m:5} {rve.unknowns:8} unknowns {sum(len(path.steps) for path in paths):10} steps"
+        f"   estimate {estimate / 1e6:6.0f} MB, peak {peak / 1e6:6.0f} MB, ratio {estimate / peak:4.2f}",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Measure one cell, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", nargs="?", choices=KINDS)
+    parser.add_argument("kind", nargs="?", choices=[*KINDS, TRAINING])
     parser.add_argument("elements", nargs="?", type=int, help="elements along an edge")
     given = parser.parse_args()
+    if given.kind == TRAINING:
+        measure_training(given.elements or 40)
+        return
     if given.elements:
         measure(given.kind, given.elements)
         return
     for kind in [given.kind] if given.kind else KINDS:
         for m in KINDS[kind][1]:
             subprocess.run([sys.executable, __file__, kind, str(m)], check=True)
+    if not given.kind:
+        subprocess.run([sys.executable, __file__, TRAINING], check=True)
 
 
 if __name__ == "__main__":

@@ -238,6 +238,39 @@ def test_what_does_not_fit_the_mesh_is_told_once_by_two_ranks(tmp_path: Path) ->
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.mpi
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_what_does_not_fit_into_the_memory_of_two_ranks_is_told_once(
+    options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rehearsal refuses as the run does, before anything is written."""
+    monkeypatch.setenv("FE2_MEMORY", "1e-5")
+    result = in_ranks(2, "run", write(tmp_path, changed(RUN, output__pictures=None)), *options)
+    assert result.returncode == 1
+    assert result.stderr.count("a rank with its share of the states of 32 points") == 1, result.stderr
+    assert result.stderr.count("ends with status 1") == 2
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.glob("results/history*"))
+
+
+def test_paths_that_do_not_fit_into_the_memory_are_refused_before_the_first_is_solved(
+    fe2: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would fit is told, and fits."""
+    file = write(tmp_path, GENERATOR_CELL)
+    monkeypatch.setenv("FE2_MEMORY", "0.02")
+    long = ("--amplitude", 1e-3, "--steps", 1000)
+    for command in (
+        ("sample", file, "-o", "a.h5", "--count", 200),
+        ("reduce", file, "-o", "b.h5", "--paths", 200),
+    ):
+        refused = fe2(*command, *long)
+        assert refused.status == 1
+        assert "a rank with the states of" in refused.err
+        assert "paths of these lengths fit" in refused.err or "fewer steps or a coarser cell" in refused.err
+    assert not list(tmp_path.glob("*.h5*"))
+
+
 # --- material ---
 
 
@@ -390,8 +423,10 @@ def test_dry_run_says_how_large_the_run_is(fe2: Command, tmp_path: Path) -> None
     assert facts["unknowns"] == 2 * 5 * 3
     assert facts["points"] == 8 * 4
     assert facts["steps"] == 2
-    assert facts["bytes_of_states"] > 0
-    assert "quadrature points       32 with a cell each" in well(fe2("run", file, "--dry-run"))
+    assert facts["bytes_of_rank"] > facts["bytes_of_states"] > 0
+    text = well(fe2("run", file, "--dry-run"))
+    assert "quadrature points       32 with a cell each" in text
+    assert "memory of a rank" in text
     assert not (tmp_path / "results").exists()
 
 

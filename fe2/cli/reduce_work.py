@@ -19,6 +19,7 @@ from fe2.hierarchical.paths import cyclic, random_walks
 from fe2.hierarchical.reduction import Reduction, check_reducible, reduce
 from fe2.hierarchical.storage import check_name, save
 from fe2.hierarchical.training import train
+from fe2.hierarchical.training_memory import check_training_memory
 from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank, on_root
 
@@ -78,14 +79,21 @@ def carry_out(
     with stage("making the cell", silent, verbose):
         rve = on_every_rank(comm, lambda: build_rve(case))
 
+    database = training.database
+    wanted = training.new_paths(rve)
+
     def check() -> None:
         with located(case):
             check_reducible(rve)
 
     on_every_rank(comm, check)
-    database = training.database
     known = on_root(comm, lambda: [] if database is None else list(read_database(database, rve).paths)) or []
-    wanted = training.new_paths(rve)
+
+    def check_memory() -> None:
+        with located(case):
+            check_training_memory(rve, [*known, *wanted], reduces=True)
+
+    on_every_rank(comm, check_memory)
     with stage("training", silent, verbose):
         solved = train(rve, wanted, comm) if wanted else []
 

@@ -27,7 +27,7 @@ def rehearsal(model: Model) -> dict[str, Any]:
         model: Mesh, unknown, cells and conditions.
     """
     comm = model.marked.mesh.comm
-    check_run_memory(model.subdomains, model.marked, model.quadrature_degree)
+    memory = check_run_memory(model.subdomains, model.marked, model.quadrature_degree)
     mesh, space = model.marked.mesh, model.unknown.function_space
     laws = {sub.name: _law(model, sub) for sub in model.subdomains}
     steps = len(model.steps.times) - 1
@@ -40,6 +40,7 @@ def rehearsal(model: Model) -> dict[str, Any]:
         "quadrature_degree": model.quadrature_degree,
         "points": sum(law["points"] for law in laws.values()),
         "bytes_of_states": sum(law["bytes_of_states"] for law in laws.values()),
+        "bytes_of_rank": int(memory.rank),
         "steps": steps,
         "laws": laws,
         "micro_solves": steps * (ITERATIONS + 1) * sum(law["points"] for law in laws.values()),
@@ -97,6 +98,7 @@ def rehearsal_text(facts: dict[str, Any]) -> str:
         )
     lines += [
         f"  states                  {_size(facts['bytes_of_states'])} on {_ranks(facts)}",
+        f"  memory of a rank        {_size(facts['bytes_of_rank'])}, for its states, checkpoints and cells",
         f"  load steps              {facts['steps']}",
         f"  time, roughly           {timedelta(seconds=round(facts['seconds']))} for "
         f"{facts['micro_solves']} solves, with {ITERATIONS} iterations a step on {_ranks(facts)}",

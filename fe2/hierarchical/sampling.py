@@ -22,6 +22,7 @@ from fe2.hierarchical.database import (
 )
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.solved_path import SolvedPath, solve_path
+from fe2.hierarchical.training_memory import check_training_memory
 from fe2.io.vtu import naming
 from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank, on_root
@@ -57,12 +58,13 @@ def sample(
         The database, on all ranks; paths that failed are in it up to there, with the reason.
 
     Raises:
-        InputError: On all ranks: there are no paths, or the file was made with another cell.
+        InputError: On all ranks: there are no paths, the file was made with another cell, or the states of
+            all paths do not fit into the memory.
         Fe2Error: On all ranks: a file could not be written.
     """
     file = File(file)
     identity = identity_of(rve)
-    on_every_rank(comm, lambda: _check(paths))
+    on_every_rank(comm, lambda: _check(rve, paths, states))
     names = [digest_of(path, states) for path in paths]
     done = comm.bcast(on_root(comm, lambda: _done(file, identity)))
     missing = [
@@ -81,9 +83,10 @@ def sample(
     return on_every_rank(comm, lambda: read_database(file, rve))
 
 
-def _check(paths: Sequence[Path]) -> None:
+def _check(rve: RVE, paths: Sequence[Path], states: bool) -> None:
     if not paths:
         raise InputError("sampling needs one path at least")
+    check_training_memory(rve, paths, states=states)
 
 
 def _done(file: File, identity: dict[str, object]) -> set[str]:

@@ -9,6 +9,7 @@ from mpi4py import MPI
 from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.solved_path import SolvedPath, solve_path
+from fe2.hierarchical.training_memory import check_training_memory
 from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
 
@@ -28,7 +29,7 @@ def train(rve: RVE, paths: Sequence[Path | SolvedPath], comm: MPI.Comm = MPI.COM
 
     Raises:
         InputError: On all ranks: there is no path, one does not fit the cell, or one was kept without its
-            states.
+            states; or states of all paths do not fit into the memory.
         MicroSolveError: On all ranks: a step failed at 1/64 of its length; the message says which.
     """
     on_every_rank(comm, lambda: _check(rve, paths))
@@ -43,6 +44,7 @@ def train(rve: RVE, paths: Sequence[Path | SolvedPath], comm: MPI.Comm = MPI.COM
 def _check(rve: RVE, paths: Sequence[Path | SolvedPath]) -> None:
     if not paths:
         raise InputError("training needs one path at least")
+    check_training_memory(rve, paths, reduces=True)
     for path in paths:
         if isinstance(path, SolvedPath) and (
             path.states.shape != (len(path.steps) + 1, rve.lasting_size) or not len(path.steps)
