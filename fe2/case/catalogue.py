@@ -27,6 +27,7 @@ class Physics:
         factory: Path of the function that makes an RVE of a cell and a law for each phase, with the
             keywords `boundary`, `degree` and `options`.
         kinematics: Path of the function dimension ↦ kinematics.
+        value_kinematics: The same where cells see the field's value too, or None where they cannot.
         laws: Path of the callable of each law, by the law's name in case files.
         field: Name of the macroscopic unknown.
         vector: True where the unknown is a vector.
@@ -41,6 +42,7 @@ class Physics:
     field: str
     vector: bool
     effective: str
+    value_kinematics: str | None = None
     default_law: str | None = None
     options: tuple[str, ...] = ()
 
@@ -83,6 +85,7 @@ PHYSICS: dict[str, Physics] = {
     "diffusion": Physics(
         factory="fe2.micro.diffusion:diffusion",
         kinematics="fe2.physics.diffusion:diffusion_kinematics",
+        value_kinematics="fe2.physics.diffusion:value_diffusion_kinematics",
         laws={
             "linear_conduction": "fe2.physics.conduction:LinearConduction",
             "melting_conduction": "fe2.physics.melting:MeltingConduction",
@@ -96,6 +99,7 @@ PHYSICS: dict[str, Physics] = {
     "pore_flow": Physics(
         factory="fe2.micro.pore_flow:pore_flow",
         kinematics="fe2.physics.pore_flow:pore_flow_kinematics",
+        value_kinematics="fe2.physics.pore_flow:value_pore_flow_kinematics",
         laws={"newtonian_fluid": "fe2.physics.pore_flow:newtonian_fluid"},
         field="pressure",
         vector=False,

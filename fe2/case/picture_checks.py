@@ -15,12 +15,9 @@ from fe2.case.run_checks import boundary_names, planned_times
 from fe2.case.run_tables import BoundaryTable, PictureTable, RunFile
 from fe2.history_names import history_names
 from fe2.physics.conduction import DiffusionLaw, WithValue
-from fe2.physics.diffusion import value_diffusion_kinematics
 from fe2.physics.kinematics import Kinematics
-from fe2.physics.pore_flow import value_pore_flow_kinematics
 from fe2.records import COUNTS
 
-_WITH_VALUE = {"diffusion": value_diffusion_kinematics, "pore_flow": value_pore_flow_kinematics}
 _OF_REPLACEMENTS = ("estimated_error", "steps_solved_in_full", "range_used")
 """What cells report that something stands for."""
 
@@ -114,9 +111,10 @@ def _local_fields(law: LawWithCell, dim: int) -> list[str]:
 
 
 def _kinematics(cell: CellCase, dim: int) -> Kinematics:
-    plain: Kinematics = resolve(cell.physics.kinematics)(dim)
-    make = _WITH_VALUE.get(cell.cell.physics)
-    return make(dim) if cell.cell.value and make is not None else plain
+    physics = cell.physics
+    path = physics.value_kinematics if cell.cell.value else None
+    kinematics: Kinematics = resolve(path or physics.kinematics)(dim)
+    return kinematics
 
 
 def _history(cell: CellCase, kinematics: Kinematics) -> list[str]:
