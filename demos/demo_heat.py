@@ -120,8 +120,11 @@ class Weather:
     def __init__(self, domain: mesh.Mesh) -> None:
         self.time = 0.0
         self.air, self.sun = fem.Constant(domain, START), fem.Constant(domain, 0.0)
-        sides = 0.0, THICKNESS
-        found = [mesh.locate_entities_boundary(domain, 1, lambda x, a=a: np.isclose(x[0], a)) for a in sides]
+        sides = 0.0, 1.0  # in the wall's thickness
+        found = [
+            mesh.locate_entities_boundary(domain, 1, lambda x, a=a: np.isclose(x[0] / THICKNESS, a))
+            for a in sides
+        ]
         facets = np.concatenate(found)
         tags = np.repeat([OUTSIDE, INSIDE], [len(part) for part in found]).astype(np.int32)
         order = np.argsort(facets)
