@@ -29,6 +29,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if "verify" in getattr(item, "fixturenames", ())]
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m unit`` other modules are not even imported, which takes longer than the unit tests."""
+    if config.option.markexpr != "unit" or collection_path.suffix != ".py":
+        return None
+    return "pytest.mark.unit" not in collection_path.read_text(encoding="utf-8") or None
+
+
 @pytest.fixture(params=STRATEGIES)
 def strategy(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each strategy of cells in turn, for all cells that are made in the test."""

@@ -19,6 +19,8 @@ from fe2.dispatch.assignment import (
     relieved,
 )
 
+pytestmark = pytest.mark.unit
+
 COSTS = st.lists(st.floats(0.0, 100.0), max_size=60).map(np.array)
 GROUPS = st.integers(1, 9)
 

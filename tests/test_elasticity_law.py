@@ -10,6 +10,8 @@ from fe2.errors import InputError
 from fe2.physics.elasticity import LinearElastic
 from fe2.tensors import rotate_stiffness, rotation_from_bunge, rotation_to, stiffness_to_voigt
 
+pytestmark = pytest.mark.unit
+
 TURN = rotation_from_bunge(30.0, 50.0, -20.0)
 CARBON = {  # GPa
     "young_axial": 230.0,

@@ -12,6 +12,8 @@ from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
 from fe2.stiffness import shear_modulus
 
+pytestmark = pytest.mark.unit
+
 YOUNG, POISSON, YIELD = 200e3, 0.3, 400.0
 SHEAR = shear_modulus(YOUNG, POISSON)
 ROOT3 = np.sqrt(3.0)

@@ -16,6 +16,8 @@ from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
 from fe2.tensors import positions_in_full, rotation_from_bunge
 
+pytestmark = pytest.mark.unit
+
 STEEL = {"young": 200e3, "poisson": 0.3}  # MPa
 LAWS: dict[str, PhaseLaw] = {
     "isotropic": LinearElastic.isotropic(**STEEL),

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from fe2.errors import InputError, MicroSolveError, StepSizeError
 from fe2.stepping import LoadSteps, StepControl, ramp
 
+pytestmark = pytest.mark.unit
+
 REASON = MicroSolveError("the RVE at macroscopic cell 7 failed")
 
 

@@ -28,6 +28,8 @@ from fe2.tensors import (
     to_matrix,
 )
 
+pytestmark = pytest.mark.unit
+
 RNG = np.random.default_rng(20)
 BUNGE = (37.0, 64.0, -118.0)
 
