@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from cells import Array, distorted, random_image
+from fe2_meshes.laminate import laminate
 from own_forms import scalar_kinematics
 
 from fe2.errors import Fe2Warning, InputError, MicroSolveError
 from fe2.micro.finite_strain import finite_strain
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, MaterialTestError, material_test
+from fe2.micro.mesh_cell import read_cell
 from fe2.micro.model import MicroModel
 from fe2.micro.small_strain import small_strain
 from fe2.physics.elasticity import LinearElastic
@@ -75,6 +78,19 @@ def test_a_perfectly_plastic_bar_is_not_pulled_beyond_its_yield_stress(
     assert test.times[-1] == pytest.approx(reached[-1] / 1.2, rel=1e-9)
     assert f"stress {component} = {1.2 * limit * unit:.6g}" in message
     assert np.abs(test.gradient).max() < 2e-3
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_trial_with_a_singular_cell_is_halved_like_any_other(unit: float, tmp_path: Path) -> None:
+    """A laminate of equal layers flows as a whole in the first trial beyond its limit of k/√3."""
+    laminate(tmp_path / "cell.msh", fractions=(0.5, 0.5), elements="tensor", size=0.25)
+    layers = {f"layer_{k}": J2Plasticity(70e3 * unit, 0.3, 100.0 * unit) for k in (1, 2)}
+    test, message = failed(small_strain(read_cell(tmp_path / "cell.msh"), layers), 10, flux_xy=[80.0 * unit])
+    reached = test.flux[:, 2] * np.sqrt(3.0) / (100.0 * unit)
+    assert test.flux[:8, 2] == pytest.approx(8.0 * unit * np.arange(8), abs=1e-7 * unit)
+    assert 0.998 < reached[-1] <= 1.0 + 1e-7
+    assert "MUMPS" not in message
+    assert "PETSc" not in message
 
 
 @pytest.mark.parametrize("component", ["xx", "xy"])

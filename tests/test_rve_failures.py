@@ -118,7 +118,7 @@ class Void(ExpressionLaw):
 
 def test_phase_without_stiffness_makes_the_cell_singular() -> None:
     rve = small_strain(CELL, {"a": Void(), "b": Void()})
-    with pytest.raises(MicroSolveError, match="could not be factorized"):
+    with pytest.raises(MicroSolveError, match="is singular: its factorization met a zero pivot"):
         solve(rve, STRAIN)
 
 
@@ -171,6 +171,21 @@ def test_solution_of_a_singular_matrix_is_looked_at(shape: str) -> None:
             newton.linear_solver.solve(unit * forces[:, 0])
         with pytest.raises(MicroSolveError, match=r"singular: its solution leaves the residual .* of the"):
             newton.linear_solver.solve_many(unit * forces)
+
+
+def test_singular_matrix_leaves_a_solver_that_factorizes_the_next_one() -> None:
+    rve = small_strain(distorted("triangle"), {"a": ELASTIC})
+    solver = rve._newton.linear_solver
+    rve._newton.linearize()
+    right = np.random.default_rng(0).normal(size=(rve.unknowns, 1))
+    expected, values = solver.solve_many(right), solver._matrix.data.copy()
+    for _ in range(2):
+        solver._matrix.data[:] = 0.0
+        with pytest.raises(MicroSolveError, match="zero pivot"):
+            solver.factorize()
+        solver._matrix.data[:] = values
+        solver.factorize()
+        assert solver.solve_many(right) == pytest.approx(expected, rel=1e-12)
 
 
 def test_load_that_is_the_round_off_of_others_is_solved_as_well_as_it_can_be() -> None:

@@ -78,7 +78,8 @@ class DistributedSolver:
         self.ksp.setOptionsPrefix(OPTIONS_PREFIX)
         self.ksp.setOperators(self.matrix)
         setting = solver_setting(problem)
-        setting.prepare(self.ksp, self.matrix)
+        self._prepare = setting.prepare
+        self._prepare(self.ksp, self.matrix)
         self._direct = None if given_types() else setting.direct
         set_from_options(self.ksp)
         chosen = overridden(self.ksp, setting.choice)
@@ -95,7 +96,7 @@ class DistributedSolver:
             self.matrix.setValuesCOO(self._folded.data, addv=PETSc.InsertMode.INSERT_VALUES)
             self.ksp.setOperators(self.matrix)
             set_up(self.ksp)
-        check_factorized(self.ksp)
+        check_factorized(self.ksp, self._prepare)
 
     def renew(self) -> None:
         """As :meth:`factorize`; collective."""
@@ -118,7 +119,7 @@ class DistributedSolver:
     def _factorize_instead(self, failure: GaveUpError) -> None:
         self.ksp, choice = direct_instead(self.matrix, self._direct, self.choice, failure)
         self.choice = replace(choice, name=f"{choice.name}, on {self.matrix.comm.size} ranks")
-        self._direct = None
+        self._prepare, self._direct = self._direct or self._prepare, None
 
     def solve_many(self, right: Array, guess: Array | None = None) -> Array:
         """Solutions for the columns of `right`, shape (n, m); collective. The guess is not needed.

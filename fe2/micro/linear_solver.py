@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
@@ -27,6 +29,12 @@ STEP, TANGENT = 1e-3, 1e-6
 """Residuals, relative to the right-hand side, above which a Newton step or a sensitivity is no solution."""
 _NO_LOAD = 1e-10
 """Right-hand side that is the round-off of the others, relative to the largest of them."""
+_FAILED = {
+    1: "is singular: its factorization met a zero pivot",
+    2: "is singular: its factorization met a zero pivot",
+    3: "could not be factorized: there is not enough memory",
+}
+"""What PETSc's reasons mean for which a preconditioner could not be set up."""
 
 
 class LinearSolver:
@@ -84,7 +92,7 @@ class LinearSolver:
             self.matrix.stateIncrease()
             self.ksp.setOperators(self.matrix)
             set_up(self.ksp)
-        check_factorized(self.ksp)
+        check_factorized(self.ksp, self._prepare)
 
     def renew(self) -> None:
         """As :meth:`factorize`, where solutions to a few digits are enough."""
@@ -106,7 +114,7 @@ class LinearSolver:
 
     def _factorize_instead(self, failure: GaveUpError) -> None:
         self.ksp, self.choice = direct_instead(self.matrix, self._direct, self.choice, failure)
-        self.iterations, self._direct = (), None
+        self._prepare, self.iterations, self._direct = self._direct or self._prepare, (), None
 
     def _solve_one(self, right: Array) -> tuple[Array, Array]:
         """Solution for one right-hand side, and what it leaves of it."""
@@ -182,10 +190,19 @@ class LinearSolver:
         return solutions
 
 
-def check_factorized(ksp: PETSc.KSP) -> None:
-    """Raise where a solver could not be set up: the matrix is singular, or there is not enough memory."""
+def check_factorized(ksp: PETSc.KSP, prepare: Callable[[PETSc.KSP, PETSc.Mat], None]) -> None:
+    """Raise where a solver could not be set up: the matrix is singular, or there is not enough memory.
+
+    The solver is prepared anew then: PETSc hands MUMPS no other matrix after one that it did not factorize.
+    """
     if reason := ksp.getPC().getFailedReason():
-        raise MicroSolveError(f"the linearized cell problem could not be factorized (PETSc: {reason})")
+        matrix = ksp.getOperators()[0]
+        ksp.reset()
+        ksp.setOperators(matrix)
+        prepare(ksp, matrix)
+        set_from_options(ksp)
+        text = _FAILED.get(reason, f"could not be factorized (PETSc: {reason})")
+        raise MicroSolveError(f"the linearized cell problem {text}")
 
 
 def check_solved(ksp: PETSc.KSP) -> None:
