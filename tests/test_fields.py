@@ -20,8 +20,12 @@ from fe2.macro.balance import Balance
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro.linear_model import LinearModel
+from fe2.micro.small_strain import small_strain
+from fe2.physics.diffusion import diffusion_kinematics
+from fe2.physics.elasticity import LinearElastic
 from fe2.physics.plasticity import J2Plasticity
 from fe2.physics.small_strain import mandel_strain, small_strain_kinematics
+from fe2.response import Response
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
 
@@ -195,3 +199,87 @@ def test_plastic_hinge_takes_full_steps():
         counts[search] = iterations, problem.take_counts().points
     assert counts["shell"] == counts["basic"]
     assert max(counts["shell"][0]) <= 7
+
+
+class Root:
+    r"""A law from which full steps lead to and fro, and slowly away: :math:`|x|^p` with the sign of x."""
+
+    kinematics = small_strain_kinematics(2)
+    state_size = lasting_size = 3
+    power = 0.48
+
+    def initial_state(self) -> np.ndarray:
+        return np.zeros(3)
+
+    def solve(self, gradient: np.ndarray, state: np.ndarray, dt: float, out: np.ndarray) -> Response:
+        out[:] = gradient
+        x = gradient[0] - 0.01
+        flux = np.array([np.sign(x) * abs(x) ** self.power, gradient[1], gradient[2]])
+        slope = self.power * max(abs(x), 1e-300) ** (self.power - 1.0)
+        return Response(flux, np.diag([slope, 1.0, 1.0]), 1, 0.0)
+
+    def averages(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        return {}
+
+
+def test_iteration_that_goes_to_and_fro_takes_shorter_steps():
+    """No single step makes the residual grow tenfold; the solution is a strain of 0.01."""
+    mesh = two_scale.rectangle(WORLD, (1, 1))
+    space = fem.functionspace(mesh, ("Lagrange", 1, (2,)))
+    u, v = fem.Function(space), ufl.TestFunction(space)
+    law = HomogenizedLaw(mandel_strain(u), Root(), quadrature_degree=2)
+    sides = [
+        fem.dirichletbc(0.0, two_scale.boundary_dofs(space, axis, 0.0, axis), space.sub(axis))
+        for axis in (0, 1)
+    ]
+    problem = MacroProblem(ufl.dot(law.flux, mandel_strain(v)) * law.dx, u, law, bcs=sides)
+    problem.solve()
+    assert u.x.array.max() == pytest.approx(0.02, rel=1e-9)
+
+
+@pytest.mark.parametrize("value", [293.0, 1e-9])
+def test_field_that_another_one_holds_is_no_mechanism(value):
+    """A uniform temperature that a multiplier on the surface prescribes: conduction does not resist it."""
+    mesh = two_scale.rectangle(WORLD)
+    cell = mesh.basix_cell()
+    parts = [basix.ufl.element("Lagrange", cell, degree) for degree in (2, 1)]
+    space = fem.functionspace(mesh, basix.ufl.mixed_element(parts))
+    unknown = fem.Function(space, name="U")
+    (T, multiplier), (q, m) = ufl.split(unknown), ufl.TestFunctions(space)
+    law = HomogenizedLaw(ufl.grad(T), LinearModel(diffusion_kinematics(2), np.eye(2)), quadrature_degree=4)
+    form = ufl.dot(law.flux, ufl.grad(q)) * law.dx + (multiplier * q + m * (T - value)) * ufl.ds
+    own, _ = space.sub(1).collapse()
+    inside = fem.locate_dofs_geometrical(
+        (space.sub(1), own), lambda x: (x[0] > 1e-6) & (x[0] < 2 - 1e-6) & (x[1] > 1e-6) & (x[1] < 1 - 1e-6)
+    )
+    problem = MacroProblem(form, unknown, law, bcs=[fem.dirichletbc(fem.Function(own), inside, space.sub(1))])
+    assert problem.solve() == 1
+    np.testing.assert_allclose(unknown.sub(0).collapse().x.array, value, rtol=1e-9)
+
+
+@pytest.mark.parametrize("pascal", [1e11, 1.0, 1e-6, 1e-9])
+def test_velocity_and_pressure_are_solved_for_in_any_units(pascal):
+    """In mm, MPa and s the viscosity of water is 1e-9: pivots of the two fields are far apart."""
+    mesh = two_scale.rectangle(WORLD, (4, 4), (1.0, 1.0))
+    cell = mesh.basix_cell()
+    parts = [basix.ufl.element("Lagrange", cell, 2, shape=(2,)), basix.ufl.element("Lagrange", cell, 1)]
+    space = fem.functionspace(mesh, basix.ufl.mixed_element(parts))
+    unknown = fem.Function(space, name="U")
+    (u, p), (v, q) = ufl.split(unknown), ufl.TestFunctions(space)
+    laws = {
+        name: LinearElastic.isotropic(young * pascal, 0.0) for name, young in (("matrix", 1), ("fibre", 1e3))
+    }
+    micro = small_strain(two_scale.fibre_cell(), laws).linearized()
+    law = HomogenizedLaw(mandel_strain(u), micro, quadrature_degree=4)
+    form = (ufl.dot(law.flux, mandel_strain(v)) - p * ufl.div(v) - q * ufl.div(u)) * law.dx
+    own, _ = space.sub(0).collapse()
+    inflow = fem.Function(own)
+    inflow.interpolate(lambda x: np.vstack([1e-3 * x[1] * (1 - x[1]), 0 * x[0]]))
+    conditions = []
+    for axis, end, given in ((1, 0.0, fem.Function(own)), (1, 1.0, fem.Function(own)), (0, 0.0, inflow)):
+        dofs = two_scale.boundary_dofs_of((space.sub(0), own), axis, end)
+        conditions.append(fem.dirichletbc(given, dofs, space.sub(0)))
+    problem = MacroProblem(form, unknown, law, bcs=conditions)
+    assert problem.solve() == 1
+    net = fem.assemble_scalar(fem.form(ufl.dot(u, ufl.FacetNormal(mesh)) * ufl.ds))
+    assert abs(net) < 1e-10 * 1e-3 / 6.0  # what flows in flows out

@@ -23,6 +23,8 @@ Array = npt.NDArray[np.float64]
 
 _ROUND_OFF = 1e-13
 """Change of a field in an iteration that is round-off, relative to the field."""
+_GROWTH, _PATIENCE = 10.0, 4
+"""Growth of a residual in an iteration that may lead on, and iterations that may bring nothing."""
 _CANCELLED = 1e-6
 """Forces on a field, relative to the terms of which they are the sum, that count at least."""
 
@@ -50,6 +52,7 @@ class Forces:
         self._constrained = constrained
         self._reactions, self._exerted, self._terms, self._lacking = np.zeros((4, len(self._fields)))
         self._is_round_off = np.zeros(len(self._fields), dtype=np.bool_)
+        self._is_lost = False
 
     def measure(self, internal: Array) -> None:
         """Take note of the reactions among the internal forces; collective."""
@@ -83,17 +86,20 @@ class Forces:
         """Whether every field is balanced, or was changed by round-off only; collective."""
         return bool(np.all(self._is_small(residual, rtol, atol) | self._is_round_off))
 
-    def growth(self, residual: Array, trial: PETSc.Vec, matrix: PETSc.Mat) -> float:
-        """Size of the residual of a trial relative to the last one, in the worst field; collective.
+    def helps(self, residual: Array, trial: PETSc.Vec, matrix: PETSc.Mat) -> bool:
+        """Whether a trial with this residual does not lead away from equilibrium; collective.
 
-        A residual that is small beside the forces may well grow: it is compared with a tenth of them at
-        least, or of the terms of the residual where there are no forces.
+        In its worst field the residual may grow tenfold, and to a size that is small beside the forces, or
+        beside its terms where there are no forces. Once some iterations have brought nothing, it has to fall.
         """
         exerted, terms = self._actions(matrix, trial)
         forces = np.maximum(self._scales(), exerted)
         scales = np.where(forces > _CANCELLED * terms, forces, terms)
         after = worst(self._fields.norms(residual - self._prescribed(residual)), scales)
-        return after / max(worst(self.residuals[-1], scales), 0.1)
+        before = [worst(norms, scales) for norms in self.residuals]
+        earlier, last = before[:-_PATIENCE], before[-_PATIENCE:]
+        self._is_lost = self._is_lost or (bool(earlier) and min(last) >= min(earlier))
+        return after < before[-1] if self._is_lost else after <= _GROWTH * max(before[-1], 0.1)
 
     def error(self) -> float:
         """The last residual relative to the largest forces so far, in the worst field; one at first.

@@ -2,8 +2,7 @@
 
 Plastic structures pass through larger residuals on their way to equilibrium, and every trial evaluates all
 micro models: a search that wants every residual to fall takes several times the evaluations of full steps. So
-a step is halved only where a micro model fails on it, or where the residual grows tenfold, and beyond the
-forces of the problem.
+a step is halved only where a micro model fails on it, or where the residual says that it leads away.
 
 petsc4py binds no line search of one's own: two functions of PETSc's C interface are called.
 """
@@ -20,7 +19,6 @@ from fe2.macro.snes import petsc_library
 TYPE = "shell"
 """PETSc's name for a line search of one's own."""
 
-_GROWTH = 10.0
 _TRIALS = 7
 """Trials after which the iteration is given up: a smaller load step is cheaper than ever shorter ones."""
 _PYTHON_ERROR = 101
@@ -38,18 +36,18 @@ class LineSearch:
     def __init__(
         self,
         snes: PETSc.SNES,
-        growth: Callable[[PETSc.Vec, PETSc.Vec], float],
+        helps: Callable[[PETSc.Vec, PETSc.Vec], bool],
         keep: Callable[[BaseException], None],
     ) -> None:
         """Hand the search to the solver.
 
         Args:
             snes: The solver, whose line search has the type :data:`TYPE`.
-            growth: Evaluates the residual of a trial into its second argument; its size relative to that at
-                which the search began, infinite where it could not be evaluated.
+            helps: Evaluates the residual of a trial into its second argument; False where it leads away, or
+                could not be evaluated.
             keep: Called with an exception, which PETSc would lose.
         """
-        self._snes, self._growth, self._keep = snes, growth, keep
+        self._snes, self._helps, self._keep = snes, helps, keep
         self.failed = False
         self._callback = _Apply(self._apply)
         self._search = ctypes.c_void_p(snes.getLineSearch().handle)
@@ -71,7 +69,7 @@ class LineSearch:
         length, self.failed = 1.0, True
         for _ in range(_TRIALS):
             trial.waxpy(-length, direction, solution)
-            if self._growth(trial, trial_residual) <= _GROWTH:
+            if self._helps(trial, trial_residual):
                 trial.copy(solution)
                 trial_residual.copy(residual)
                 self.failed = False

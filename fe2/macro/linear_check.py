@@ -13,10 +13,13 @@ from fe2.macro.fields import Dofs, Fields
 
 Array = npt.NDArray[np.float64]
 
-_RESISTANCE = 1e-15
+_RESISTANCE = float(np.finfo(np.float64).eps)
 """Forces of a motion, relative to the terms of which they are the sum, that are round-off."""
 _LIMIT = 1e-7
 """Resistance to a motion at a limit load, relative to the least that the body had at first."""
+
+_SPACE = (-8, -9, -13, -19)
+"""MUMPS's codes of too little workspace or memory."""
 
 
 class LinearCheck:
@@ -45,10 +48,15 @@ class LinearCheck:
             text = (
                 f"the macroscopic linear solver gave up (PETSc's KSP reason {reason})" if reason < 0 else ""
             )
+        elif reason < 0 and (code := _mumps_code(ksp)) in _SPACE:
+            text = (
+                f"the macroscopic matrix was not factorized, MUMPS had too little space (INFOG(1) = {code}): "
+                "give it more with the option mat_mumps_icntl_14, in percent, or free memory"
+            )
         elif reason < 0 or not self._is_regular(ksp, solution):
             text = (
                 "the macroscopic matrix is singular to round-off: a limit load is reached, supports are "
-                "missing, or parts of the body form a mechanism"
+                "missing, parts of the body form a mechanism, or slenderness and contrast leave no digit"
             )
         if text:
             error = MacroSolveError(text)
@@ -68,9 +76,10 @@ class LinearCheck:
         return bool(np.all(self._least >= _RESISTANCE) and np.all(resistance >= enough))
 
     def _resistance(self, ksp: PETSc.KSP, motion: PETSc.Vec) -> Array:
-        """Forces of each field's motion on itself, relative to the terms of which they are the sum."""
-        forces, terms = (np.diag(table) for table in self._fields.actions(ksp.getOperators()[0], motion))
-        return np.divide(forces, terms, out=np.ones(len(forces)), where=terms != 0.0)
+        """Forces by each field's motion, relative to their terms, on that field which resists it most."""
+        forces, terms = self._fields.actions(ksp.getOperators()[0], motion)
+        shares: Array = np.divide(forces, terms, out=np.zeros_like(forces), where=terms != 0.0)
+        return np.where(np.any(terms != 0.0, axis=0), shares.max(axis=0), 1.0)
 
     def _least_resistance(self, ksp: PETSc.KSP) -> Array:
         """The least resistance of each field to any motion, be it one that the load does not excite.
@@ -88,3 +97,11 @@ class LinearCheck:
                 ksp.getPC().apply(force, motion)
             least[field] = self._resistance(ksp, motion)[field]
         return least
+
+
+def _mumps_code(ksp: PETSc.KSP) -> int:
+    """What MUMPS says of its last factorization, zero where another package made it."""
+    preconditioner = ksp.getPC()
+    if preconditioner.getFactorSolverType() != PETSc.Mat.SolverType.MUMPS:
+        return 0
+    return int(preconditioner.getFactorMatrix().getMumpsInfog(1))

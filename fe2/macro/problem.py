@@ -108,7 +108,7 @@ class MacroProblem:
         self.norms: list[float] = []
         self.before_evaluation: Callable[[], None] | None = None
         self._failure: BaseException | None = None
-        self._options = SolverOptions(petsc_options or {})
+        self._options = SolverOptions(petsc_options or {}, several_fields=len(self.fields) > 1)
         self._is_set_up = False
         self._set_up()
 
@@ -301,15 +301,13 @@ class MacroProblem:
         keep = weakly(self._keep)
         self.snes.getKSP().setPostSolve(LinearCheck(self.fields, weakly(self._constrained), keep))
         own = self.snes.getLineSearch().getType() == LINE_SEARCH
-        self._search = LineSearch(self.snes, weakly(self._growth), keep) if own else None
+        self._search = LineSearch(self.snes, weakly(self._helps), keep) if own else None
         self._is_set_up = True
 
-    def _growth(self, trial: PETSc.Vec, residual: PETSc.Vec) -> float:
-        """How much larger the residual of a trial is than the last one."""
+    def _helps(self, trial: PETSc.Vec, residual: PETSc.Vec) -> bool:
+        """Whether a trial of the line search leads towards equilibrium."""
         self.snes.computeFunction(trial, residual)
-        if self._failure is not None:
-            return np.inf
-        return self._forces.growth(residual.array, trial, self._matrix)
+        return self._failure is None and self._forces.helps(residual.array, trial, self._matrix)
 
     def _constrained(self) -> npt.NDArray[np.int32]:
         """This rank's own degrees of freedom under boundary conditions."""

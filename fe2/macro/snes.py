@@ -27,17 +27,22 @@ _DEFAULTS: dict[str, Any] = {
     "pc_factor_mat_solver_type": "mumps",
 }
 
+_SEVERAL_FIELDS = {"mat_mumps_icntl_14": 100}
+"""Pivots of different units are put off by MUMPS, which needs space for them, in percent of its estimate."""
+
 
 class SolverOptions:
     """fe2's defaults and the options of a problem; those in PETSc's database win over both."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], *, several_fields: bool = False) -> None:
         """Keep the options.
 
         Args:
             options: PETSc options without their prefix ``fe2_macro_``.
+            several_fields: Whether the unknown has several fields.
         """
-        self._ours = {OPTIONS_PREFIX + name: value for name, value in {**_DEFAULTS, **options}.items()}
+        defaults = _DEFAULTS | (_SEVERAL_FIELDS if several_fields else {})
+        self._ours = {OPTIONS_PREFIX + name: value for name, value in {**defaults, **options}.items()}
         self._unused = set(options)
 
     @contextmanager
