@@ -144,6 +144,149 @@ def test_macroscopic_meshes_are_joined_with_their_boundaries(tmp_path: Path) -> 
     assert read_mesh(path, MPI.COMM_SELF, merge=False).mesh.geometry.x.shape[0] == 24
 
 
+# Curved interfaces whose nodes do not match, and free sides that are meant
+
+
+def rings(
+    kind: str,
+    order: int,
+    around: tuple[int, int],
+    radii: tuple[float, float],
+    scale: float = 1.0,
+    turned: float = 0.0,
+) -> Msh:
+    """A ring from radius 0.1 to radii[0] in one from radii[1] to 0.6, with so many elements around each.
+
+    The inner one is turned by an angle, and in space somewhat shorter.
+    """
+    dim, parts, count = DIMS[kind], [], 0
+    blocks = []
+    for group, (n, low, high) in enumerate(((around[0], 0.1, radii[0]), (around[1], radii[1], 0.6)), 1):
+        points, nodes = grid(
+            kind, order, (n, 2, 2)[:dim], (0.0, low, 0.0)[:dim], (1.0, high - low, 0.3)[:dim]
+        )
+        angle = 2 * np.pi * points[:, 0] + turned * (group == 1)
+        if group == 1:
+            points[:, 2] = 0.9 * points[:, 2] + 0.015 * (dim == 3)
+        points = np.column_stack((points[:, 1] * np.cos(angle), points[:, 1] * np.sin(angle), points[:, 2]))
+        _, first, which = np.unique(points.round(9), axis=0, return_index=True, return_inverse=True)
+        parts.append(points[first])
+        type_ = {"triangle": (2, 9), "quadrilateral": (3, 10), "tetrahedron": (4, 11), "hexahedron": (5, 12)}
+        blocks.append(Block(type_[kind][order - 1], which.ravel()[nodes] + count, group, group, dim))
+        count += len(first)
+    return Msh(scale * np.concatenate(parts), blocks, [(dim, 1, "inner"), (dim, 2, "outer")])
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e3])
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [("triangle", 1), ("quadrilateral", 1), ("triangle", 2), ("tetrahedron", 1), ("hexahedron", 1)],
+)
+def test_a_curved_interface_with_other_nodes_is_refused(
+    kind: str, order: int, scale: float, tmp_path: Path
+) -> None:
+    """19 and 24 sides of one circle without common nodes: the elements overlap by small heights."""
+    path = rings(kind, order, (19, 24), (0.3, 0.3), scale, turned=0.02).write(tmp_path / "cell.msh")
+    reason = r"does not match: \d+ nodes of free sides face .*, node \d+ at .*fragmenting.*merge = false"
+    with pytest.raises(fe2.InputError, match=reason):
+        read_mesh(path, MPI.COMM_SELF)
+    with (
+        pytest.warns(fe2.Fe2Warning, match="merge = true joined nothing"),
+        pytest.raises(fe2.InputError, match=reason),
+    ):
+        read_mesh(path, MPI.COMM_SELF, merge=True)
+    read_mesh(path, MPI.COMM_SELF, merge=False)
+
+
+def test_merging_few_of_the_nodes_of_an_interface_is_refused(tmp_path: Path) -> None:
+    """19 and 24 sides of one circle meet in one node, and near it in no other."""
+    path = rings("quadrilateral", 1, (19, 24), (0.3, 0.3)).write(tmp_path / "cell.msh")
+    with pytest.raises(fe2.InputError, match=r"nodes coincide .* leave it open: fragment the volumes"):
+        read_mesh(path, MPI.COMM_SELF)
+    with (
+        pytest.warns(fe2.Fe2Warning, match=r"1 nodes that coincided with others were joined"),
+        pytest.raises(
+            fe2.InputError, match=r"4\d nodes of free sides, beside 1 places that were joined, face"
+        ),
+    ):
+        read_mesh(path, MPI.COMM_SELF, merge=True)
+
+
+def test_nothing_to_join_is_told(tmp_path: Path) -> None:
+    path = box("triangle", 1).write(tmp_path / "cell.msh")
+    with pytest.warns(fe2.Fe2Warning, match="joined nothing"):
+        read_mesh(path, MPI.COMM_SELF, merge=True)
+
+
+def test_an_interface_joined_in_its_corners_only_is_told(tmp_path: Path) -> None:
+    """Every other node of the outer side meets one of the inner: 12 of 24 are joined."""
+    path = rings("quadrilateral", 1, (12, 24), (0.3, 0.3)).write(tmp_path / "cell.msh")
+    with pytest.raises(fe2.InputError, match=r"12 nodes coincide .* leave it open"):
+        read_mesh(path, MPI.COMM_SELF)
+    with pytest.warns(fe2.Fe2Warning) as told:
+        read_mesh(path, MPI.COMM_SELF, merge=True)
+    assert "12 nodes that coincided" in str(told[0].message)
+    assert "12 nodes of free sides, beside 12 places that were joined" in str(told[1].message)
+
+
+def test_a_slot_far_narrower_than_its_sides_is_told(tmp_path: Path) -> None:
+    path = rings("quadrilateral", 1, (24, 24), (0.29, 0.3)).write(tmp_path / "cell.msh")
+    with pytest.warns(fe2.Fe2Warning, match="interface does not match: 24 nodes"):
+        read_mesh(path, MPI.COMM_SELF)
+
+
+@pytest.mark.parametrize("kind", ["triangle", "quadrilateral", "tetrahedron", "hexahedron"])
+def test_holes_and_thin_ligaments_are_no_interfaces(
+    kind: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A gap as wide as its sides are long; the inner ring thinner than a twentieth of these."""
+    path = rings(kind, 1, (24, 24), (0.104, 0.2)).write(tmp_path / "cell.msh")
+    read_mesh(path, MPI.COMM_SELF)
+    assert not [warning for warning in recwarn if issubclass(warning.category, fe2.Fe2Warning)]
+
+
+def test_a_sharp_notch_is_no_interface(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """A notch of 11 degrees from the middle of a plate to its side."""
+    msh = halves("quadrilateral", 1, (8, 8))
+    line = np.flatnonzero((msh.points[:, 1] == 0.5) & (msh.points[:, 0] > 0.5))
+    twin = np.arange(len(msh.points))
+    twin[line] = len(msh.points) + np.arange(len(line))
+    for block in msh.blocks:
+        above = msh.points[block.nodes].mean(axis=1)[:, 1] > 0.5
+        block.nodes[above] = twin[block.nodes[above]]
+    msh.points = np.concatenate((msh.points, msh.points[line]))
+    opening = 0.1 * (msh.points[line, 0] - 0.5)
+    msh.points[line, 1] -= opening
+    msh.points[twin[line], 1] += opening
+    read_mesh(msh.write(tmp_path / "plate.msh"), MPI.COMM_SELF)
+    assert not [warning for warning in recwarn if issubclass(warning.category, fe2.Fe2Warning)]
+
+
+def island() -> Msh:
+    """A block of 2 × 2 elements in the middle of 6 × 6 that shares no nodes with the others."""
+    msh = box("quadrilateral", 1)
+    points, nodes = grid("quadrilateral", 1, (6, 6), (0.0, 0.0), (1.0, 1.0))
+    within = (np.abs(points[nodes].mean(axis=1)[:, :2] - 0.5) < 1 / 6).all(axis=1)
+    used, inverse = np.unique(nodes[within], return_inverse=True)
+    own = len(points) + inverse.reshape(-1, 4)
+    msh.points, msh.blocks = (
+        np.concatenate((points, points[used])),
+        [Block(3, nodes[~within], 1, 1), Block(3, own, 2, 2)],
+    )
+    msh.names = [(2, 1, "matrix"), (2, 2, "fibre")]
+    return msh
+
+
+def test_a_part_of_a_mesh_that_is_left_out_is_told(tmp_path: Path) -> None:
+    cell = read_cell(island().write(tmp_path / "cell.msh"), merge=False)
+    text = r"100 % of the phase 'fibre' \(0\.111 of the cell\) is isolated.*Fragment"
+    with pytest.warns(fe2.Fe2Warning, match=text):
+        fe2.diffusion(cell, laws(matrix=1.0, fibre=10.0))
+    solid = {name: fe2.LinearElastic.isotropic(1.0, 0.3) for name in cell.names}
+    with pytest.warns(fe2.Fe2Warning, match=text):
+        fe2.small_strain(cell, solid)
+
+
 # Faces
 
 

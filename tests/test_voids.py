@@ -46,9 +46,21 @@ def test_what_floats_in_a_void_is_left_out_and_told() -> None:
     image[2:8, 2:8] = 0
     empty = fe2.small_strain(fe2.image_cell(image, PHASES), VOID).homogenize()
     image[4:6, 4:6] = 1
-    floating = fe2.small_strain(fe2.image_cell(image, PHASES), VOID).homogenize()
+    with pytest.warns(
+        fe2.Fe2Warning, match=r"5\.88 % of the phase 'solid' \(0\.04 of the cell\) is isolated"
+    ):
+        floating = fe2.small_strain(fe2.image_cell(image, PHASES), VOID).homogenize()
     np.testing.assert_allclose(floating.tangent, empty.tangent, rtol=1e-8, atol=1e-3)
     assert floating.properties["isolated"] == pytest.approx({"solid": 0.04})
+
+
+def test_a_grain_of_a_hundredth_of_an_image_is_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    image = np.ones((12, 12), dtype=int)
+    image[4:7, 4:7] = 0
+    image[5, 5] = 1
+    report = fe2.small_strain(fe2.image_cell(image, PHASES), VOID).homogenize()
+    assert report.properties["isolated"] == pytest.approx({"solid": 1 / 144})
+    assert not [warning for warning in recwarn if issubclass(warning.category, fe2.Fe2Warning)]
 
 
 def test_voids_alone_are_refused() -> None:

@@ -139,7 +139,9 @@ def check_elements(geometry: Geometry) -> None:
     if filled > box * (1 + spare):
         raise InputError(
             f"the elements' volumes sum to {filled:.8g}, more than the {box:.8g} of the box around them: "
-            "elements overlap, fold over one another, or are listed twice"
+            "elements overlap, fold over one another, or are listed twice. Volumes that lie in one another, "
+            "such as an inclusion in a whole box, have to be fragmented before they are meshed "
+            "(gmsh: fragment, Coherence)"
         )
 
 

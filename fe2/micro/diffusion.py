@@ -32,6 +32,7 @@ from fe2.micro.form import CellForm
 from fe2.micro.grid_parts import FlowingVoxels, connected_voxels, flowing_voxels
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.image_rve import ImageRVE, answers_on_grid
+from fe2.micro.isolated import warn_of_isolated
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.phases import (
     PhaseTerms,
@@ -40,7 +41,7 @@ from fe2.micro.phases import (
     element_degree,
 )
 from fe2.micro.rve import RVE
-from fe2.micro.subcell import Subcell, flowing_part, pieces_of, shares
+from fe2.micro.subcell import Subcell, flowing_part, in_one_part, pieces_of, shares
 from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
 from fe2.physics.checks import FINITE, checked
 from fe2.physics.conduction import DiffusionLaw, WithValue
@@ -111,6 +112,7 @@ def diffusion(
     _check_memory(cell, diffusion_laws, degree, boundary, value or bool(interfaces))
     part = _conducting_part(cell, diffusion_laws, connection)
     if part is not None:
+        warn_of_isolated(cell, part.isolated, "conducts")
         kinematics = with_structure(
             kinematics, isolated=part.isolated, percolates=part.percolates, resistance=bool(interfaces)
         )
@@ -144,6 +146,7 @@ def _image_rve(
         flowing = flowing_voxels(conducting, list(conductors), through_faces=through_faces)
         cut_off = cell.shares(~flowing.mask, conductors)
         isolated = {name: share for name, share in cut_off.items() if share > 0.0}
+        warn_of_isolated(cell, isolated, "conducts")
         kinematics = with_structure(kinematics, isolated=isolated, percolates=flowing.percolates)
         kinematics = reporting(kinematics, **_voxel_contacts(cell, flowing, conductors).facts())
 
@@ -231,7 +234,8 @@ def _contacts(part: Subcell) -> CornerContacts:
 def _conducting_part(cell: Cell, laws: Mapping[str, DiffusionLaw], connection: Connection) -> Subcell | None:
     """What conducts, where that is not the whole box."""
     insulators = _insulators(cell, laws)
-    if not insulators and sum(cell.volume_fractions.values()) > 1.0 - 1e-9:
+    filled = sum(cell.volume_fractions.values()) > 1.0 - 1e-9
+    if not insulators and filled and (cell.grid is not None or in_one_part(cell)):
         return None
     conductors = [name for name in cell.names if name not in insulators]
     return flowing_part(cell, conductors, through_facets=connection == "faces")

@@ -15,6 +15,7 @@ from fe2.micro.grid_parts import FlowingVoxels, flowing_voxels
 from fe2.micro.held_part import held_part, supported
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.image_rve import ImageRVE, answers_on_grid
+from fe2.micro.isolated import warn_of_isolated
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.phases import check_phases, element_degree, phase_form
 from fe2.micro.rve import RVE
@@ -24,6 +25,8 @@ from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw, isochoric_phases
 from fe2.physics.void import Void
 from fe2.volumetric_locking import warn_of_locking
+
+_CARRIES = "carries a load"
 
 
 def phase_rve(
@@ -53,6 +56,7 @@ def phase_rve(
 
     if isinstance(cell, ImageCell) and answers_on_grid(cell, laws, boundary, degree):
         flowing, isolated = _solid_voxels(cell, laws)
+        warn_of_isolated(cell, isolated, _CARRIES)
         return ImageRVE(
             cell,
             reporting(kinematics, isolated=isolated) if isolated else kinematics,
@@ -109,7 +113,7 @@ def _part_and_form(
     constrained: bool = False,
 ) -> tuple[Cell, CellForm]:
     """What carries a load in a cell, and its form."""
-    solids = _solids(cell, laws)
+    whole, solids = cell, _solids(cell, laws)
     if isinstance(cell, ImageCell):
         symmetric = all(getattr(laws[name], "symmetric", False) for name in solids)
         components = int(np.prod(kinematics.field_shape))
@@ -118,6 +122,7 @@ def _part_and_form(
     if len(solids) < len(cell.names):
         cell = restricted(cell, np.sort(np.concatenate([cell.cells_of(name) for name in solids])))[0]
     part = held_part(cell, boundary)
+    warn_of_isolated(whole, part.isolated, _CARRIES)
     if part.isolated:
         kinematics = reporting(kinematics, isolated=part.isolated)
     made = form(part.cell, kinematics, {name: laws[name] for name in part.cell.names})
@@ -144,6 +149,6 @@ def _solid_voxels(
     if len(solids) == len(cell.names):
         return None, {}
     numbers = [cell.names.index(name) for name in solids]
-    held = flowing_voxels(np.isin(cell.phase_of_voxel, numbers), solids, "carries a load")
+    held = flowing_voxels(np.isin(cell.phase_of_voxel, numbers), solids, _CARRIES)
     floating = cell.shares(~held.mask, solids)
     return held, {name: share for name, share in floating.items() if share > 0.0}

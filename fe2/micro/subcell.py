@@ -134,6 +134,12 @@ def restricted(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Cell, npt.NDAr
     return part, parents
 
 
+def in_one_part(cell: Cell) -> bool:
+    """Whether common nodes, with those on opposite faces, connect all mesh cells."""
+    cells = np.arange(len(cell.phases.values), dtype=np.int32)
+    return len(_parts(cell, cells)[1]) == 1
+
+
 def connected_with_images(cell: Cell, cells: npt.NDArray[np.int32]) -> bool:
     """Whether mesh cells that have common nodes are connected with their own periodic images."""
     return bool(np.any(_parts(cell, cells)[1]))

@@ -53,8 +53,20 @@ def joined_nodes(mesh: Connectivity, points: Floats) -> Ints:
     return masters
 
 
-def refuse_coincident(mesh: Connectivity, points: Floats, masters: Ints) -> None:
+def coincident_nodes(masters: Ints) -> npt.NDArray[np.bool_]:
+    """Nodes that coincide with others, shape (n,)."""
+    again = np.flatnonzero(masters != np.arange(len(masters)))
+    return np.isin(np.arange(len(masters)), np.concatenate((again, masters[again])))
+
+
+def refuse_coincident(mesh: Connectivity, points: Floats, masters: Ints, *, matching: bool) -> None:
     """Refuse nodes that are there twice.
+
+    Args:
+        mesh: The elements.
+        points: Places of all nodes, shape (n, 3).
+        masters: What :func:`joined_nodes` found.
+        matching: Whether most nodes of their interfaces coincide, so that joining them closes these.
 
     Raises:
         InputError: There are some; the message has their number, two of them by number, and their place.
@@ -65,11 +77,18 @@ def refuse_coincident(mesh: Connectivity, points: Floats, masters: Ints) -> None
     apart = np.linalg.norm(points[again] - points[masters[again]], axis=1)
     one, two = mesh.numbers[[masters[again[0]], again[0]]].tolist()
     exactly = f", up to {apart.max():.2g} apart" if apart.max() > 0 else ""
+    cure = (
+        "merge = true joins them, merge = false says that a crack is meant; in gmsh, fragment the volumes "
+        "before they are meshed"
+        if matching
+        else "Other nodes of this interface do not coincide, so that joining would leave it open: fragment "
+        "the volumes before they are meshed (gmsh: fragment, Coherence); merge = false says that a crack "
+        "is meant"
+    )
     raise InputError(
         f"{len(again)} nodes coincide with others{exactly}, between {place(points[again].min(axis=0))} and "
         f"{place(points[again].max(axis=0))}, the nodes {one} and {two} at {place(points[again[0]])} among "
-        "them: the elements on both sides share no nodes and do not hold together. merge = true joins them, "
-        "merge = false says that a crack is meant; in gmsh, fragment the volumes before they are meshed"
+        f"them: the elements on both sides share no nodes and do not hold together. {cure}"
     )
 
 
@@ -144,20 +163,31 @@ def _on_polygon(x: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
         share = np.einsum("ki,ki->k", x - corners[:, 0], along) / np.einsum("ki,ki->k", along, along)
         off = np.linalg.norm(x - corners[:, 0] - share[:, None] * along, axis=1)
         return (off < _ON_SIDE * np.linalg.norm(along, axis=1)) & (share > 0) & (share < 1)
-    # of a quadrilateral all triangles of three corners: their order is not known, and they cover it
-    triangles = [[j for j in range(corners.shape[1]) if j != i] for i in range(corners.shape[1])]
-    if corners.shape[1] == 3:
-        triangles = [[0, 1, 2]]
-    return np.any([_in_triangle(x, corners[:, three]) for three in triangles], axis=0)
+    return np.any([_in_triangle(x, corners[:, three]) for three in triangles(corners)], axis=0)
+
+
+def triangles(corners: Floats) -> list[list[int]]:
+    """Triangles that cover a side with the corners (k, v, 3).
+
+    Of a quadrilateral these are all of three corners: their order is not known.
+    """
+    count = corners.shape[1]
+    return [[0, 1, 2]] if count == 3 else [[j for j in range(count) if j != i] for i in range(count)]
 
 
 def _in_triangle(x: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    normal = np.cross(a, b)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(normal, axis=1)
-    away = x - corners[:, 0]
-    height = np.abs(np.einsum("ki,ki->k", away, normal)) / area
-    s = np.einsum("ki,ki->k", np.cross(away, b), normal) / area**2
-    t = np.einsum("ki,ki->k", np.cross(a, away), normal) / area**2
-    inside = (s > -_ON_SIDE) & (t > -_ON_SIDE) & (s + t < 1 + _ON_SIDE)
-    return inside & (height < _ON_SIDE * np.sqrt(area))
+    height = np.abs(np.einsum("ki,ki->k", x - corners[:, 0], normal)) / area
+    return over_triangle(x, corners) & (height < _ON_SIDE * np.sqrt(area))
+
+
+def over_triangle(x: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
+    """Whether points (k, 3) lie over or under triangles with the corners (k, 3, 3)."""
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    normal, away = np.cross(a, b), x - corners[:, 0]
+    square = np.einsum("ki,ki->k", normal, normal)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing lies over a triangle without an area
+        s = np.einsum("ki,ki->k", np.cross(away, b), normal) / square
+        t = np.einsum("ki,ki->k", np.cross(a, away), normal) / square
+    return (s > -_ON_SIDE) & (t > -_ON_SIDE) & (s + t < 1 + _ON_SIDE)

@@ -14,8 +14,15 @@ from dolfinx import cpp
 from scipy.sparse import csr_array
 
 from fe2.errors import Fe2Warning, InputError, place
+from fe2.msh.facing_sides import facing_sides, refuse_mismatch
 from fe2.msh.file import NO_GROUP, Elements, MeshFile
-from fe2.msh.interfaces import joined_nodes, refuse_coincident, refuse_cracked_faces, refuse_hanging
+from fe2.msh.interfaces import (
+    coincident_nodes,
+    joined_nodes,
+    refuse_coincident,
+    refuse_cracked_faces,
+    refuse_hanging,
+)
 from fe2.msh.resolution import check_resolution, round_off
 from fe2.msh.topology import Connectivity, check_topology
 
@@ -139,15 +146,21 @@ def _checked(mesh: Connectivity, points: Floats, merge: bool | None, periodic: b
     if merge is False:
         refuse_cracked_faces(points[np.unique(mesh.nodes)], points, found)
         return masters
+    facing = facing_sides(mesh, points)
     if merge is None:
-        refuse_coincident(mesh, points, found)
+        coincident = coincident_nodes(found)
+        open_ = np.unique(facing.nodes[~coincident[facing.nodes]])
+        refuse_coincident(mesh, points, found, matching=2 * len(open_) < int(coincident.sum()))
     elif (count := int((found != masters).sum())) > 0:
         warnings.warn(f"{count} nodes that coincided with others were joined", Fe2Warning, stacklevel=2)
-        mesh = replace(mesh, nodes=found[mesh.nodes])
-        check_topology(mesh)
-        masters = found
-    refuse_hanging(mesh, points)
-    return masters
+    else:
+        warnings.warn("merge = true joined nothing: no nodes coincide", Fe2Warning, stacklevel=2)
+    joined = replace(mesh, nodes=found[mesh.nodes])
+    if merge:
+        check_topology(joined)
+    refuse_hanging(joined, points)
+    refuse_mismatch(mesh, points, facing, found)
+    return found
 
 
 def facets_of_file(file: MeshFile, data: MeshData) -> Part:
