@@ -11,11 +11,14 @@ from petsc4py import PETSc
 
 from fe2.errors import Fe2Error, InputError, MicroSolveError
 
+_FACTORIZE = ("mumps", "superlu_dist", "superlu", "suitesparse", "strumpack", "pastix", "mkl_pardiso")
+"""Packages that factorize; umfpack, klu and cholmod are parts of suitesparse."""
+
 
 def reason(error: PETSc.Error) -> str:
     """What PETSc says of an error, without the stack of its functions."""
     lines = [re.sub(r"^\[\d+\] ", "", line).strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not re.match(r"\w+\(\) at ", line)]
+    said = [line for line in lines if line and not re.match(r"\w+\(\) at |See http", line)]
     return ": ".join(said[1:] or said)
 
 
@@ -29,12 +32,19 @@ def set_from_options(solver: PETSc.SNES | PETSc.KSP, *, collective: bool = False
     Raises:
         InputError: PETSc refuses an option; the message names it.
     """
-    try:
+    with _refusing(solver.getOptionsPrefix(), collective):
         solver.setFromOptions()
-    except PETSc.Error as error:
-        refusal = InputError(f"PETSc refuses {_blamed(solver.getOptionsPrefix(), reason(error))}")
-        refusal.collective = collective
-        raise refusal from error
+
+
+def choose_factorization(solver: PETSc.KSP) -> None:
+    """Let a linear solver with a matrix look for the package that factorizes it, if any does; collective.
+
+    Raises:
+        InputError: PETSc has none for these options and this matrix; the message names the options.
+    """
+    has = [name for name in _FACTORIZE if PETSc.Sys.hasExternalPackage(name)]
+    with _refusing(solver.getOptionsPrefix(), True, f" (this PETSc has {', '.join(['petsc', *has])})"):
+        solver.getPC().setFactorSetUpSolverType()
 
 
 def set_up(solver: PETSc.KSP) -> None:
@@ -66,6 +76,16 @@ def solving() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _refusing(prefix: str, collective: bool, hint: str = "") -> Iterator[None]:
+    try:
+        yield
+    except PETSc.Error as error:
+        refusal = InputError(f"PETSc refuses {_blamed(prefix, reason(error))}{hint}")
+        refusal.collective = collective
+        raise refusal from error
+
+
 def _given(prefix: str) -> dict[str, Any]:
     given: dict[str, Any] = PETSc.Options(prefix).getAll()
     return given
@@ -76,5 +96,6 @@ def _blamed(prefix: str, text: str) -> str:
     given = _given(prefix)
     words = set(re.findall(r"[^\s\"',]+", text))
     found = [name for name, value in given.items() if value in words or f"-{prefix}{name}" in text]
+    found = found or [name for name, value in given.items() if value.upper() in words]
     options = " ".join(f"-{prefix}{name} {given[name]}" for name in found or given)
     return f"the option {options}: {text}" if found else f"the options {options}: {text}"

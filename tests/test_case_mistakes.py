@@ -53,6 +53,10 @@ MANY: dict[str, dict[str, Any]] = {
         "laws__composite__cell__size": 5.0,
         "output__watch": [[1.0, 0.5, 0.0]],
     },
+    "a component that the mesh does not have, by which columns are named": {
+        "boundary__1__prescribed": {"z": "0.01 * t"},
+        "output__pictures": [{"file": "a.png", "history": ["grip_prescribed_x", "grip_x"]}],
+    },
     "two parameters of one law, two of one table": {
         "laws__composite__phases__layer_1__young": -1.0,
         "laws__composite__phases__layer_1__poisson": 0.7,
@@ -100,6 +104,7 @@ KEYS: dict[str, set[str]] = {
         "laws.composite.cell.size",
         "output.watch[0]",
     },
+    "a component that the mesh does not have, by which columns are named": {"boundary[1].prescribed"},
     "two parameters of one law, two of one table": {
         "laws.composite.phases.layer_1.young",
         "laws.composite.phases.layer_1.poisson",

@@ -69,7 +69,7 @@ def test_folder_of_results_that_is_a_file_is_refused(tmp_path: Path) -> None:
         ({"field": "enthalpy"}, "pictures[0].field"),
         ({"watch": 0, "local_field": "von_mises"}, "did you mean stress_von_mises?"),
         ({"local_field": "phase"}, "pictures[0].local_field: it needs watch"),
-        ({"watch": 1}, "pictures[0].watch = 1: there are 1 points"),
+        ({"watch": 1}, "pictures[0].watch = 1: there is 1 point in"),
         ({"step": 2}, "pictures[0].step = 2: the run stores 2 steps"),
         ({"step": -3}, "pictures[0].step = -3"),
         ({"history": ["time", "grip_z"]}, 'pictures[0].history[1] = "grip_z": the run has no such column'),

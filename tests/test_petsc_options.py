@@ -11,13 +11,14 @@ import pytest
 import two_scale
 from case_files import RUN, changed, write
 from micro_options import micro_option
+from mpi import mpiexec, succeeded
 from mpi import run as run_process
-from mpi import succeeded
 from mpi4py import MPI
 from petsc4py import PETSc
 
 from fe2.case.petsc_table import MacroSolver
 from fe2.case.read import read_case
+from fe2.cli.main import run as command_line
 from fe2.errors import Fe2Error, Fe2Warning, InputError
 
 WORLD = MPI.COMM_WORLD
@@ -165,13 +166,53 @@ def test_wrong_options_of_the_cells_end_in_one_sentence(name: str, value: str) -
     assert "\n" not in str(refusal.value)
 
 
-def test_package_that_is_not_there_ends_in_one_sentence() -> None:
-    strip = two_scale.clamped(
-        two_scale.rectangle(WORLD), two_scale.elastic_rve(), {"pc_factor_mat_solver_type": "umfpack"}
-    )
-    with pytest.raises(Fe2Error, match="umfpack") as refusal:
+@pytest.mark.parametrize("package", ["umfpack", "superlu", "cholmod", "strumpack"])
+def test_package_that_is_not_there_is_refused_with_those_that_are(package: str) -> None:
+    options = {"pc_factor_mat_solver_type": package}
+    with pytest.raises(InputError) as refusal:
+        two_scale.clamped(two_scale.rectangle(WORLD), two_scale.elastic_rve(), options)
+    text = str(refusal.value)
+    assert text.startswith(f"PETSc refuses the option -fe2_macro_pc_factor_mat_solver_type {package}: ")
+    assert "this PETSc has petsc, mumps" in text
+    assert "\n" not in text
+    assert not PETSc.Options("fe2_macro_").getAll()
+
+
+@pytest.mark.parametrize(("name", "value"), [("pc_type", "hypre"), ("pc_factor_mat_solver_type", "umfpack")])
+def test_check_and_run_refuse_what_petsc_lacks_before_any_work(
+    name: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, changed(RUN, solver__macro={name: value}))
+    for command in ("check", "run"):
+        assert command_line([command, str(file)]) == 1
+        err = capsys.readouterr().err
+        assert f'case.toml: solver.macro.{name} = "{value}": PETSc refuses the option' in err
+        assert "Traceback" not in err
+
+
+def test_default_package_is_for_complete_factorizations_only() -> None:
+    """An incomplete one takes PETSc's own, and leads to the same displacement."""
+    found = []
+    for options in ({}, {"ksp_type": "gmres", "pc_type": "ilu", "ksp_rtol": 1e-12}):
+        strip = two_scale.clamped(
+            two_scale.rectangle(MPI.COMM_SELF), two_scale.elastic_rve(), {"snes_rtol": 1e-10, **options}
+        )
         strip.step((0.01, 0.02))
-    assert "\n" not in str(refusal.value)
+        found.append(strip.problem.unknown.x.array.copy())
+    assert strip.problem.snes.getKSP().getPC().getFactorSolverType() == "petsc"
+    assert np.abs(found[1] - found[0]).max() < 1e-8 * np.abs(found[0]).max()
+
+
+@pytest.mark.mpi
+def test_what_petsc_has_on_one_rank_only_is_refused_on_all_in_one_sentence(tmp_path: Path) -> None:
+    options = {"ksp_type": "gmres", "pc_type": "ilu", "pc_factor_mat_solver_type": "petsc"}
+    file = write(tmp_path, changed(RUN, solver__macro=options))
+    result = mpiexec(2, ["-m", "fe2", "run", str(file)], timeout=100)
+    assert result.returncode != 0
+    assert 'solver.macro.pc_factor_mat_solver_type = "petsc": PETSc refuses' in result.stderr
+    assert "mpiaij" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("fe2: ") == 1
 
 
 def test_options_of_a_factorization_reach_it_and_those_of_nothing_are_told() -> None:

@@ -25,6 +25,7 @@ from fe2.case.run_case import RunCase
 from fe2.case.run_checks import planned_times
 from fe2.case.run_memory import check_run_memory
 from fe2.case.run_tables import StepsTable
+from fe2.case.solver_check import check_solver
 from fe2.case.understood import decisive, understood
 from fe2.code_cache import check_cache
 from fe2.dispatch.options import Parallel
@@ -73,9 +74,10 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
 
     Raises:
         CaseFileError: On all ranks: something does not fit together; the message names file and key.
-        InputError: On all ranks: there is no place for compiled code.
+        InputError: On all ranks: there is no place for compiled code, or PETSc lacks what options name.
     """
     on_every_rank(comm, check_cache)
+    check_solver(case, comm)
     problems = Problems(case.file)
     marked = build_mesh(case, comm)
     table = case.tables.field

@@ -201,6 +201,11 @@ class MacroSolver(Table):
     mat_mumps_cntl_7: Share | None = None
     """MUMPS: precision of factors of low rank."""
 
+    @property
+    def names_a_package(self) -> bool:
+        """Whether something is named that PETSc may have been built without."""
+        return self.pc_type == "hypre" or self.pc_factor_mat_solver_type not in (None, "petsc", "mumps")
+
     def options(self) -> dict[str, Any]:
         """The options that are set, by their name."""
         return self.model_dump(exclude_none=True)

@@ -78,7 +78,8 @@ def _check_picture(picture: PictureTable, tables: RunFile, steps: int, key: Key,
         problems.add((*key, "step"), text, picture.step)
     watched = len(tables.output.watch)
     if picture.watch is not None and picture.watch >= watched and not problems.touches("output", "watch"):
-        text = f"there are {watched} points in output.watch, counted from 0"
+        points = "is 1 point" if watched == 1 else f"are {watched} points"
+        text = f"there {points} in output.watch, counted from 0"
         problems.add((*key, "watch"), text, picture.watch)
     if picture.watch is None and picture.local_field is not None:
         problems.add((*key, "local_field"), "it needs watch, the point whose cell is drawn")

@@ -169,7 +169,10 @@ def _check_together(
     """Check what concerns several tables, as far as they were understood."""
     check_run(tables, physics, laws, problems)
     if parts is not None:
+        count = len(problems.lines)
         check_components(tables, physics, parts.dim, problems)
+        if len(problems.lines) > count:
+            problems.broken.append(("boundary", ""))  # some component, by which columns are named
     check_pictures(tables, physics, laws, (2, 3) if parts is None else (parts.dim,), problems)
 
 

@@ -17,7 +17,9 @@ Examples:
 
 Every mistake is told at once, each with its key, its value and what would be right. Of an image the header
 is read, and its size as it was understood is shown, x × y × z; of a cell's mesh the file is read, and the box
-around it is shown. Whether labels or a mesh fit the rest is found out by `fe2 run --dry-run`."""
+around it is shown. Where a run file names hypre, or a package for factorizations other than MUMPS, PETSc is
+asked whether it is there, which needs MPI. Whether labels or a mesh fit the rest is found out by
+`fe2 run --dry-run`."""
 
 
 @click.command("check", short_help="Check a file, in a moment and without MPI.", epilog=_EPILOG)
@@ -40,6 +42,12 @@ def command(file: Path, as_json: bool) -> None:
         warn_of_locking_in_cell(case)
         facts = {"kind": "cell", "physics": case.cell.physics, "phases": len(case.phases)}
     else:
+        if case.tables.solver.macro.names_a_package:  # PETSc has to be asked, which starts MPI
+            from mpi4py import MPI
+
+            from fe2.case.solver_check import check_solver
+
+            check_solver(case, MPI.COMM_WORLD)
         warn_of_locking_in_run(case)
         facts = {"kind": "run", "physics": case.physics_name, "laws": len(case.laws), "cells": len(cells)}
     for cell in cells:

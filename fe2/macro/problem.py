@@ -143,8 +143,10 @@ class MacroProblem:
             self._restore(before)
             self._is_set_up = False  # not made anew here: other ranks may know nothing of the error
             # perhaps on this rank alone: no failed step, which all ranks would have to give up together
-            text = f"PETSc failed in the macroscopic problem: {petsc_reason(error)}"
-            raise (self._failure or Fe2Error(text)) from error
+            failure = self._failure or error
+            if isinstance(failure, PETSc.Error):
+                failure = Fe2Error(f"PETSc failed in the macroscopic problem: {petsc_reason(failure)}")
+            raise failure from error
         except (MicroSolveError, MacroSolveError):
             self._restore(before)
             raise
@@ -297,7 +299,7 @@ class MacroProblem:
         self.snes.setFunction(weakly(self._assemble_residual), self._vector)
         self.snes.setJacobian(weakly(self._assemble_jacobian), self._matrix)
         self.snes.setConvergenceTest(weakly(self._converged))
-        self._options.configure(self.snes)
+        self._options.configure(self.snes, self._matrix)
         keep = weakly(self._keep)
         self.snes.getKSP().setPostSolve(LinearCheck(self.fields, weakly(self._constrained), keep))
         own = self.snes.getLineSearch().getType() == LINE_SEARCH

@@ -14,19 +14,21 @@ import dolfinx.fem.petsc as fem_petsc
 from petsc4py import PETSc
 
 from fe2.errors import Fe2Warning
-from fe2.petsc_errors import set_from_options
+from fe2.petsc_errors import choose_factorization, set_from_options
 
 OPTIONS_PREFIX = "fe2_macro_"
 
+_PACKAGE = "pc_factor_mat_solver_type"
 _DEFAULTS: dict[str, Any] = {
     "snes_linesearch_type": "shell",
     "snes_rtol": 1e-8,
     "snes_max_it": 25,
     "ksp_type": "preonly",
     "pc_type": "lu",
-    "pc_factor_mat_solver_type": "mumps",
+    _PACKAGE: "mumps",
 }
-
+_COMPLETE = ("lu", "cholesky")
+"""Preconditioners that MUMPS is for; others take the default of PETSc."""
 _SEVERAL_FIELDS = {"mat_mumps_icntl_14": 100}
 """Pivots of different units are put off by MUMPS, which needs space for them, in percent of its estimate."""
 
@@ -43,6 +45,7 @@ class SolverOptions:
         """
         defaults = _DEFAULTS | (_SEVERAL_FIELDS if several_fields else {})
         self._ours = {OPTIONS_PREFIX + name: value for name, value in {**defaults, **options}.items()}
+        self._has_package = _PACKAGE in options
         self._unused = set(options)
 
     @contextmanager
@@ -50,6 +53,11 @@ class SolverOptions:
         """Inside, PETSc's database holds the options; factorizations ask for theirs at their first use."""
         database = PETSc.Options()
         missing = {name: value for name, value in self._ours.items() if not database.hasName(name)}
+        preconditioner = missing.get(f"{OPTIONS_PREFIX}pc_type") or database.getString(
+            f"{OPTIONS_PREFIX}pc_type"
+        )
+        if not self._has_package and preconditioner not in _COMPLETE:
+            missing.pop(OPTIONS_PREFIX + _PACKAGE, None)
         for name, value in missing.items():
             database.setValue(name, value)
         try:
@@ -59,15 +67,21 @@ class SolverOptions:
             for name in missing:
                 database.delValue(name)
 
-    def configure(self, snes: PETSc.SNES) -> None:
-        """Give a solver the options.
+    def configure(self, snes: PETSc.SNES, matrix: PETSc.Mat) -> None:
+        """Give a solver the options; collective.
+
+        Args:
+            snes: The solver.
+            matrix: The matrix that it will have, or one of its type.
 
         Raises:
-            InputError: PETSc refuses one; the message names it.
+            InputError: PETSc refuses one, or has no such factorization; the message names it.
         """
         snes.setOptionsPrefix(OPTIONS_PREFIX)
         with self.in_database():
             set_from_options(snes, collective=True)
+            snes.getKSP().setOperators(matrix)
+            choose_factorization(snes.getKSP())
 
     def tell_unused(self) -> None:
         """Warn, once, of options that nothing has asked for in a whole solve."""
