@@ -145,6 +145,22 @@ def test_solution_of_a_singular_matrix_is_looked_at_on_all_ranks():
     assert WORLD.allreduce(1) == WORLD.size
 
 
+def test_matrix_after_a_singular_one_is_factorized_on_all_ranks():
+    part = cell("constant tangents").distributed(WORLD)
+    newton, right = part._newton, np.random.default_rng(0).normal(size=(part.unknowns, 1))
+    newton.linearize()
+    solver, values = newton.linear_solver, newton._folded.data.copy()
+    expected = solver.solve_many(right)
+    newton._folded.data[:] = 0.0
+    with pytest.raises(fe2.MicroSolveError, match="is singular: its factorization met a zero pivot"):
+        solver.factorize()
+    newton._folded.data[:] = values
+    solver.factorize()
+    np.testing.assert_allclose(
+        solver.solve_many(right), expected, rtol=0.0, atol=1e-10 * np.abs(expected).max()
+    )
+
+
 def test_iterations_that_fail_are_replaced_by_a_factorization_on_all_ranks(monkeypatch):
     whole = cell("constant tangents")
     expected = whole.homogenize().tangent
