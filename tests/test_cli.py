@@ -54,7 +54,7 @@ def well(result: Result) -> str:
 
 
 def in_ranks(ranks: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return mpiexec(ranks, ["-m", "fe2", *map(str, arguments)], timeout=200)
+    return mpiexec(ranks, ["-m", "fe2", *map(str, arguments)], timeout=200, statuses=True)
 
 
 def own_process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

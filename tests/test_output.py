@@ -418,7 +418,7 @@ def test_results_do_not_depend_on_the_number_of_ranks(tmp_path, ranks, elements)
 @pytest.mark.mpi
 def test_all_ranks_refuse_a_folder_with_results(tmp_path):
     (tmp_path / "history.csv").write_text("")
-    result = mpi.mpiexec(2, [__file__, str(tmp_path), "2", "1"], timeout=60)
+    result = mpi.mpiexec(2, [__file__, str(tmp_path), "2", "1"], timeout=60, statuses=True)
     assert result.stderr.count("ends with status 1") == 2, result.stderr
     assert result.stderr.count("InputError: ") == 1
     assert "holds the results of an earlier run, history.csv among them" in result.stderr

@@ -129,7 +129,7 @@ def accepted_times(folder: Path) -> list[float]:
 
 
 def test_run_that_fails_at_its_smallest_step_ends_all_ranks(tmp_path):
-    result = mpiexec(2, [str(PROGRAMS / "ending.py"), "step", str(tmp_path)])
+    result = mpiexec(2, [str(PROGRAMS / "ending.py"), "step", str(tmp_path)], statuses=True)
     assert result.returncode != 0
     for rank in range(2):
         status = re.search(rf"rank {rank} ends with status (\d+)", result.stderr)

@@ -87,7 +87,7 @@ def test_second_run_of_the_command_ends_before_any_long_work_on_all_ranks(tmp_pa
     case = write(tmp_path, RUN)
     with another_run(tmp_path / "results"):
         for option in ("--force", "--resume"):
-            ended = mpiexec(2, ["-m", "fe2", "run", str(case), option], timeout=100.0)
+            ended = mpiexec(2, ["-m", "fe2", "run", str(case), option], timeout=100.0, statuses=True)
             assert ended.returncode != 0
             assert ended.stderr.count("is in use by another run (process") == 1
             assert ended.stderr.count("ends with status 1") == 2
