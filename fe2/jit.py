@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import ufl
 from dolfinx import fem
+from dolfinx.mesh import EntityMap
 from mpi4py import MPI
 from ufl.core.expr import Expr
 
@@ -32,15 +33,24 @@ from fe2.parallel import together
 _COMPILER_FLAGS = ["-O3", "-march=native", "-ffast-math", "-g0"]
 
 
-def compile_form(form: ufl.Form, comm: MPI.Comm) -> fem.Form:
-    """Compile a form; collective over `comm`.
+type Forms = ufl.Form | Sequence[ufl.Form] | Sequence[Sequence[ufl.Form]]
+
+
+def compile_form(form: Forms, comm: MPI.Comm, entity_maps: Sequence[EntityMap] | None = None) -> Any:
+    """Compile a form, or the blocks of one; collective over `comm`.
+
+    Args:
+        form: The form, or its blocks in a list or in rows.
+        comm: Communicator of the ranks that call.
+        entity_maps: For forms that hold functions on several meshes, as DOLFINx has them.
 
     Raises:
         MissingDependencyError: On all ranks, where the C compiler or its headers are missing on any.
         InputError: On all ranks, where the folder of compiled code cannot be used on any.
     """
-    _compile(form, comm)
-    return fem.form(form, jit_options=_options())
+    for block in _flat(form):
+        _compile(block, comm)
+    return fem.form(form, jit_options=_options(), entity_maps=entity_maps)
 
 
 def compile_expression(expression: Expr, points: npt.NDArray[np.float64], comm: MPI.Comm) -> fem.Expression:
@@ -48,6 +58,14 @@ def compile_expression(expression: Expr, points: npt.NDArray[np.float64], comm: 
     _compile((expression, points), comm)
     # with its own guess of the type, DOLFINx would compile functions and constants anew, outside of the lock
     return fem.Expression(expression, points, comm=comm, dtype=np.float64, jit_options=_options())
+
+
+def _flat(form: Forms) -> Iterator[ufl.Form]:
+    if isinstance(form, ufl.Form):
+        yield form
+    elif not isinstance(form, ufl.ZeroBaseForm):
+        for part in form:
+            yield from _flat(part)
 
 
 def try_compiler(folder: Path) -> None:

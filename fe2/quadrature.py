@@ -38,6 +38,22 @@ def quadrature_points(mesh: dmesh.Mesh, degree: int) -> tuple[Array, Array]:
     return basix.make_quadrature(mesh.basix_cell(), degree)
 
 
+def full_degree(mesh: dmesh.Mesh, degree: int, order: int = 1) -> int:
+    r"""Lowest degree with which no straight element loses stiffness where the tangent is constant.
+
+    The stiffness is an integral of products of two derivatives. Those of order k of a polynomial of degree p
+    have the degree :math:`2(p - k)` on simplices; on quadrilaterals and hexahedra a derivative along one axis
+    is still of degree p along the others, so that p + 1 points are needed in each direction, degree 2p.
+
+    Args:
+        mesh: The mesh.
+        degree: Degree p of the element.
+        order: Order k of the derivatives, 0 for the values themselves.
+    """
+    simplex = mesh.topology.cell_name() in ("interval", "triangle", "tetrahedron")
+    return max(1, 2 * (degree - order) if simplex else 2 * degree)
+
+
 class PointEvaluator:
     """Evaluates a UFL expression at the quadrature points of a set of mesh cells.
 

@@ -118,9 +118,10 @@ class Simulation:
         self._position: dict[str, Any] | None = None
         if self._saving is not None and resume and self._saving.exists():
             self._position = self._saving.look()
+            columns = {"loads": list(self._loads), "reactions": list(self._reactions_by_column())}
             with together(problem.comm):
                 StepControl(steps).restore(self._position["control"])
-                self._check_columns(self._position["records"])
+                _check_columns(self._position["records"], columns)
         self._before = 0.0
         self._results: ResultsFolder | None = None
         if output is not None:
@@ -194,13 +195,6 @@ class Simulation:
         if self._results is not None:
             self._results.go_on(float(self.steps.times[0]), self.records)
         self._progress.resumed(control.number, control.time)
-
-    def _check_columns(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse to go on with a history of other columns."""
-        for what, own in (("loads", self._loads), ("reactions", self._reactions)):
-            if records and sorted(records[0][what]) != sorted(own):
-                there, here = (", ".join(sorted(names)) or "none" for names in (records[0][what], own))
-                raise InputError(f"the run to go on with recorded other {what}: {there}, and here {here}")
 
     def _take_steps(self, control: StepControl) -> None:
         """Take all steps, with checkpoints in between and at the end, whatever the end is."""
@@ -349,3 +343,11 @@ class Simulation:
 
 def _load_value(load: Load) -> Any:
     return np.array(load.value if isinstance(load, fem.Constant) else load(), dtype=np.float64)
+
+
+def _check_columns(records: Sequence[Mapping[str, Any]], columns: Mapping[str, Sequence[str]]) -> None:
+    """Refuse to go on with a history of other columns."""
+    for what, own in columns.items():
+        if records and sorted(records[0][what]) != sorted(own):
+            there, here = (", ".join(sorted(names)) or "none" for names in (records[0][what], own))
+            raise InputError(f"the run to go on with recorded other {what}: {there}, and here {here}")

@@ -46,14 +46,18 @@ def exact_heat_flow() -> float:
 @dataclass
 class Strip:
     problem: MacroProblem
+    forms: list[ufl.Form]
     cold: fem.DirichletBC
     hot: fem.DirichletBC
     clamp: fem.DirichletBC
     grip: fem.DirichletBC
 
 
-def strip(comm: MPI.Comm, pascal: float) -> Strip:
-    """Displaced by 0.02 at its hot end; `pascal` is one pascal in the unit of stress."""
+def strip(comm: MPI.Comm, pascal: float, *, separate: bool = False) -> Strip:
+    """Displaced by 0.02 at its hot end; `pascal` is one pascal in the unit of stress.
+
+    Displacement and temperature are one mixed unknown, or two `separate` ones.
+    """
     laws = {
         "matrix": LinearElastic.isotropic(70e9 * pascal, 0.3),
         "fibre": LinearElastic.isotropic(400e9 * pascal, 0.2),
@@ -62,30 +66,40 @@ def strip(comm: MPI.Comm, pascal: float) -> Strip:
     mesh = two_scale.rectangle(comm)
     cell = mesh.basix_cell()
     parts = [basix.ufl.element("Lagrange", cell, 1, shape=(2,)), basix.ufl.element("Lagrange", cell, 1)]
-    space = fem.functionspace(mesh, basix.ufl.mixed_element(parts))
-    unknown = fem.Function(space, name="U")
-    (u, T), (v, q) = ufl.split(unknown), ufl.TestFunctions(space)
+    if separate:
+        spaces = [fem.functionspace(mesh, part) for part in parts]
+        places = [(space, space) for space in spaces]
+        unknown = fields = [fem.Function(space, name=name) for space, name in zip(spaces, "uT", strict=True)]
+        tests = [ufl.TestFunction(space) for space in spaces]
+    else:
+        space = fem.functionspace(mesh, basix.ufl.mixed_element(parts))
+        places = [(space.sub(part), space.sub(part).collapse()[0]) for part in (0, 1)]
+        unknown = fem.Function(space, name="U")
+        fields, tests = ufl.split(unknown), ufl.TestFunctions(space)
+    (u, T), (v, q) = fields, tests
     stress = HomogenizedLaw(mandel_strain(u), solid, quadrature_degree=2)
     heat = HomogenizedLaw(value_and_gradient(T), conductor(), quadrature_degree=2)
-    form = (
-        ufl.dot(stress.flux, mandel_strain(v)) * stress.dx
-        + ufl.dot(heat.flux, value_and_gradient(q)) * heat.dx
-    )
+    forms = [
+        ufl.dot(stress.flux, mandel_strain(v)) * stress.dx,
+        ufl.dot(heat.flux, value_and_gradient(q)) * heat.dx,
+    ]
 
     def held(part: int, end: float, value: float) -> fem.DirichletBC:
-        own, _ = space.sub(part).collapse()
+        space, own = places[part]
         prescribed = fem.Function(own)
         prescribed.x.array[:: own.dofmap.bs] = value
-        dofs = two_scale.boundary_dofs_of((space.sub(part), own), 0, end)
-        return fem.dirichletbc(prescribed, dofs, space.sub(part))
+        if separate:
+            return fem.dirichletbc(prescribed, two_scale.boundary_dofs(own, 0, end))
+        return fem.dirichletbc(prescribed, two_scale.boundary_dofs_of((space, own), 0, end), space)
 
     conditions = held(1, 0.0, 0.0), held(1, 2.0, HOT), held(0, 0.0, 0.0), held(0, 2.0, 0.02)
-    return Strip(MacroProblem(form, unknown, [stress, heat], bcs=conditions), *conditions)
+    problem = MacroProblem(forms if separate else sum(forms), unknown, [stress, heat], bcs=conditions)
+    return Strip(problem, forms, *conditions)
 
 
-def solved(comm: MPI.Comm, pascal: float) -> dict[str, object]:
+def solved(comm: MPI.Comm, pascal: float, *, separate: bool = False) -> dict[str, object]:
     """Newton iterations, and what the supports exert, in newtons."""
-    found = strip(comm, pascal)
+    found = strip(comm, pascal, separate=separate)
     iterations = found.problem.solve()
     return {
         "iterations": iterations,

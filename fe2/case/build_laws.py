@@ -181,15 +181,6 @@ def _check_cover(
                 problems.add(("laws",), f"no law holds in the subdomain {name!r} of the mesh")
 
 
-def default_quadrature_degree(marked: MarkedMesh, degree: int) -> int:
-    """Lowest degree with which no straight element loses stiffness where the tangent is constant.
-
-    2 (p - 1), at least 1, on simplices; p + 1 points in each direction on quadrilaterals and hexahedra.
-    """
-    simplex = marked.mesh.topology.cell_name() in ("triangle", "tetrahedron")
-    return max(1, 2 * (degree - 1)) if simplex else 2 * degree
-
-
 def formula_work(
     subdomain: Subdomain,
     case: RunCase,

@@ -13,7 +13,6 @@ from fe2.case.build_conditions import Conditions, ConditionsBuilder
 from fe2.case.build_laws import (
     Subdomain,
     build_subdomains,
-    default_quadrature_degree,
     formula_work,
     homogenized_law,
 )
@@ -38,6 +37,7 @@ from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
+from fe2.quadrature import full_degree
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
 
@@ -92,7 +92,7 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
     _check_dimensions(subdomains, kinematics, problems)
     on_every_rank(comm, problems.raise_if_any)
     degree = table.quadrature_degree
-    quadrature = default_quadrature_degree(marked, table.degree) if degree is None else degree
+    quadrature = full_degree(marked.mesh, table.degree) if degree is None else degree
     return Model(
         case=case,
         marked=marked,

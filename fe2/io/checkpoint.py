@@ -79,10 +79,12 @@ class CheckpointFolder:
         """
         self.folder = folder
         self._comm, self._laws = problem.comm, problem.laws
-        self._mesh = problem.unknown.function_space.mesh
+        self._mesh = problem.functions[0].function_space.mesh
         functions = {name: f for name, f in remembered.items() if isinstance(f, fem.Function)}
         self._constants = {name: c for name, c in remembered.items() if isinstance(c, fem.Constant)}
-        self._functions = {"unknown": problem.unknown, **functions}
+        unknowns = problem.functions
+        names = ["unknown"] if len(unknowns) == 1 else [f"unknown {function.name}" for function in unknowns]
+        self._functions = {**dict(zip(names, unknowns, strict=True)), **functions}
         for name, function in self._functions.items():
             check_element(name, function)
             if function.function_space.mesh is not self._mesh:

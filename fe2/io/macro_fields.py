@@ -76,7 +76,7 @@ class Law(Protocol):
 class Problem(Protocol):
     """What output needs of a macroscopic problem."""
 
-    unknown: fem.Function[Any]
+    functions: tuple[fem.Function[Any], ...]
     comm: MPI.Comm
 
     @property
@@ -91,32 +91,31 @@ def fluxes(law: Law) -> Array:
 
 
 class NodalFields:
-    """The unknown on a grid of Lagrange cells of its own degree.
+    """The unknowns on a grid of Lagrange cells of their own degree.
 
-    A mixed unknown becomes one field for each part, all with the degree of the highest.
+    A mixed unknown becomes one field for each part. All fields have the degree of the highest; an unknown on
+    another mesh than the first, such as a multiplier on a surface, is left out.
 
     Attributes:
         grid: This rank's own cells with their nodes.
         components: Number of components of each field, by name.
     """
 
-    def __init__(self, unknown: fem.Function[Any]) -> None:
+    def __init__(self, unknowns: Sequence[fem.Function[Any]]) -> None:
         """Choose the nodes; collective.
 
         Args:
-            unknown: The macroscopic unknown.
+            unknowns: The macroscopic unknowns.
         """
-        space = unknown.function_space
-        parts = space.ufl_element().sub_elements if space.ufl_element().is_mixed else []
-        self._sources = [unknown.sub(i) for i in range(len(parts))] or [unknown]
-        names = [f"{unknown.name}_{i}" for i in range(len(parts))] or [unknown.name]
-        elements = list(parts) or [space.ufl_element()]
+        mesh = unknowns[0].function_space.mesh
+        self._sources = [part for u in unknowns if u.function_space.mesh is mesh for part in _parts(u)]
+        elements = [source.function_space.ufl_element() for source, _ in self._sources]
         degree = max(1, *(element.degree for element in elements))
         self._fields = {
             name: fem.Function(
-                fem.functionspace(space.mesh, ("Lagrange", degree, element.reference_value_shape)), name=name
+                fem.functionspace(mesh, ("Lagrange", degree, element.reference_value_shape)), name=name
             )
-            for name, element in zip(names, elements, strict=True)
+            for (_, name), element in zip(self._sources, elements, strict=True)
         }
         space = next(iter(self._fields.values())).function_space
         connectivity, types, points = plot.vtk_mesh(space)
@@ -128,10 +127,18 @@ class NodalFields:
     def values(self) -> dict[str, Array]:
         """Present values at the nodes of the grid, by name, each of shape (nodes, components)."""
         result = {}
-        for source, (name, field) in zip(self._sources, self._fields.items(), strict=True):
+        for source, name in self._sources:
+            field = self._fields[name]
             field.interpolate(source)
             result[name] = field.x.array.reshape(-1, self.components[name])[self._nodes]
         return result
+
+
+def _parts(unknown: fem.Function[Any]) -> list[tuple[fem.Function[Any], str]]:
+    """The parts of a mixed unknown with their names, or any other one as it is."""
+    if not unknown.function_space.ufl_element().is_mixed:
+        return [(unknown, unknown.name)]
+    return [(unknown.sub(k), f"{unknown.name}_{k}") for k in range(unknown.function_space.num_sub_spaces)]
 
 
 class CellFields:

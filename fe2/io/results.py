@@ -103,8 +103,8 @@ class ResultsFolder:
             if self._comm.rank == 0:
                 _prepare(folder, overwrite, resume, begin_again)
                 write_units(folder / HISTORY, units)
-        self._nodal = NodalFields(problem.unknown)
-        self._cells = CellFields(problem.unknown.function_space.mesh, problem.laws)
+        self._nodal = NodalFields(problem.functions)
+        self._cells = CellFields(problem.functions[0].function_space.mesh, problem.laws)
         with together(self._comm):
             self._places = find_places(problem.laws, self._comm, watch)
         cells = self._comm.allgather(len(self._nodal.grid.cells))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -17,31 +18,39 @@ Dofs = npt.NDArray[np.int32]
 
 
 class Fields:
-    """The parts of a mixed unknown, such as displacement and temperature; any other unknown is one field.
+    """The parts of the unknowns, such as displacement and temperature: those of a mixed one, or it itself.
 
     Attributes:
-        names: Name of each field: that of the unknown, numbered in a mixed one, as in the results.
+        names: Name of each field: that of its unknown, numbered in a mixed one, as in the results.
         sizes: Number of components of each field.
     """
 
-    def __init__(self, unknown: fem.Function) -> None:
+    def __init__(self, unknowns: Sequence[fem.Function]) -> None:
         """Find this rank's own degrees of freedom of each field.
 
         Args:
-            unknown: The macroscopic unknown.
+            unknowns: The macroscopic unknowns, whose entries stand one after the other.
         """
-        space = unknown.function_space
-        self._comm = space.mesh.comm
-        self._owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
-        found = list(_leaves(space, unknown.name))
+        spaces = [unknown.function_space for unknown in unknowns]
+        counts = [space.dofmap.index_map.size_local * space.dofmap.index_map_bs for space in spaces]
+        self._comm = spaces[0].mesh.comm
+        self._spaces, self._starts = spaces, np.cumsum([0, *counts[:-1]]).tolist()
+        if any(space == other for space, other in itertools.combinations(spaces, 2)):
+            # a boundary condition would be of both
+            raise InputError("two unknowns share a function space: give each its own, e.g. V.clone()")
+        found = [
+            (name, dofs[dofs < count] + start, np.arange(len(dofs))[dofs < count] % size, size)
+            for unknown, space, start, count in zip(unknowns, spaces, self._starts, counts, strict=True)
+            for name, dofs, size in _leaves(space, unknown.name)
+        ]
         self.names = tuple(name for name, *_ in found)
-        self.sizes = tuple(components for *_, components in found)
+        self.sizes = tuple(size for *_, size in found)
+        if len(set(self.names)) < len(found):
+            raise InputError(f"the unknowns need different names, not {', '.join(self.names)}")
         # field and component of every own degree of freedom
-        self._field, self._component = np.zeros((2, self._owned), dtype=np.int32)
-        for number, (_, dofs, components) in enumerate(found):
-            own = dofs < self._owned
-            self._field[dofs[own]] = number
-            self._component[dofs[own]] = (np.arange(len(dofs)) % components)[own]
+        self._field, self._component = np.zeros((2, sum(counts)), dtype=np.int32)
+        for number, (_, dofs, components, _) in enumerate(found):
+            self._field[dofs], self._component[dofs] = number, components
 
     def __len__(self) -> int:
         """Number of fields."""
@@ -87,6 +96,29 @@ class Fields:
             raise InputError(f"field = {field!r} is not one of the unknown's: {', '.join(self.names)}")
         return choices.index(field)
 
+    def constrained(self, bcs: Sequence[fem.DirichletBC]) -> Dofs:
+        """This rank's own degrees of freedom under boundary conditions, each once.
+
+        Raises:
+            InputError: A boundary condition is of none of the unknowns.
+        """
+        found = [np.zeros(0, dtype=np.int32)]
+        for bc in bcs:
+            holds = [space._cpp_object.contains(bc.function_space) for space in self._spaces]
+            if not any(holds):
+                raise InputError("a boundary condition is of none of the unknowns")
+            dofs, owned = bc.dof_indices()
+            found.append((dofs[:owned] + self._starts[holds.index(True)]).astype(np.int32))
+        return np.unique(np.concatenate(found))
+
+    def index_sets(self) -> list[tuple[str, PETSc.IS]]:
+        """Name and global degrees of freedom of each field, as PETSc's field split takes them; collective."""
+        own = len(self._field)
+        start = self._comm.scan(own) - own
+        rows = [(start + np.flatnonzero(self._field == k)).astype(PETSc.IntType) for k in range(len(self))]
+        sets = [PETSc.IS().createGeneral(own, comm=self._comm) for own in rows]
+        return list(zip(self.names, sets, strict=True))
+
     def actions(self, matrix: PETSc.Mat, change: PETSc.Vec) -> tuple[Array, Array]:
         r"""Forces on each field by the change of each, and the terms of which they are the sum; collective.
 
@@ -125,9 +157,3 @@ def _leaves(space: fem.FunctionSpace, name: str) -> Iterator[tuple[str, Dofs, in
         part, dofs = subspace(space, number)
         for inner, own, components in _leaves(part, f"{name}_{number}"):
             yield inner, dofs.astype(np.int32)[own], components
-
-
-def constrained_dofs(bcs: Sequence[fem.DirichletBC]) -> Dofs:
-    """This rank's own degrees of freedom under boundary conditions, each once."""
-    constrained = [dofs[:owned] for dofs, owned in (bc.dof_indices() for bc in bcs)]
-    return np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *constrained]))

@@ -50,7 +50,9 @@ class Forces:
         self.residuals: list[Array] = []
         self._start = self._before = solution
         self._constrained = constrained
-        self._reactions, self._exerted, self._terms, self._lacking = np.zeros((4, len(self._fields)))
+        self._reactions, self._exerted, self._terms, self._lacking, self._lacks = np.zeros(
+            (5, len(self._fields))
+        )
         self._is_round_off = np.zeros(len(self._fields), dtype=np.bool_)
         self._is_lost = False
 
@@ -72,19 +74,25 @@ class Forces:
             changes = self._fields.norms(values - self._before)
             self._is_round_off = changes <= _ROUND_OFF * self._fields.norms(values)
             self._exerted, self._terms = self._actions(matrix, solution)
+        self._lacks, norms = self._parts(residual)
         if not self.residuals:
-            self._lacking = self._fields.norms(self._prescribed(residual))
+            self._lacking = self._lacks
         self._before = values.copy()
         self._size = self._fields.norms(values)
-        self.residuals.append(self._fields.norms(residual - self._prescribed(residual)))
+        self.residuals.append(norms)
 
     def balances(self, residual: Array, rtol: float, atol: float) -> bool:
         """Whether a residual is small enough in every field; collective."""
-        return bool(np.all(self._is_small(residual, rtol, atol)))
+        return bool(np.all(self._is_small(*self._parts(residual), rtol, atol)))
 
-    def is_settled(self, residual: Array, rtol: float, atol: float) -> bool:
-        """Whether every field is balanced, or was changed by round-off only; collective."""
-        return bool(np.all(self._is_small(residual, rtol, atol) | self._is_round_off))
+    def is_balanced(self, rtol: float, atol: float) -> bool:
+        """Whether the last residual that was appended is small enough in every field."""
+        return bool(np.all(self._is_small(self._lacks, self.residuals[-1], rtol, atol)))
+
+    def is_settled(self, rtol: float, atol: float) -> bool:
+        """Whether every field is balanced, or was changed by round-off only."""
+        small = self._is_small(self._lacks, self.residuals[-1], rtol, atol)
+        return bool(np.all(small | self._is_round_off))
 
     def helps(self, residual: Array, trial: PETSc.Vec, matrix: PETSc.Mat) -> bool:
         """Whether a trial with this residual does not lead away from equilibrium; collective.
@@ -95,7 +103,7 @@ class Forces:
         exerted, terms = self._actions(matrix, trial)
         forces = np.maximum(self._scales(), exerted)
         scales = np.where(forces > _CANCELLED * terms, forces, terms)
-        after = worst(self._fields.norms(residual - self._prescribed(residual)), scales)
+        after = worst(self._parts(residual)[1], scales)
         before = [worst(norms, scales) for norms in self.residuals]
         earlier, last = before[:-_PATIENCE], before[-_PATIENCE:]
         self._is_lost = self._is_lost or (bool(earlier) and min(last) >= min(earlier))
@@ -126,11 +134,14 @@ class Forces:
         acting = np.maximum(np.maximum(self.residuals[0], self._reactions), self._exerted)
         return np.maximum(acting, _CANCELLED * self._terms)
 
-    def _is_small(self, residual: Array, rtol: float, atol: float) -> npt.NDArray[np.bool_]:
-        lacking = self._fields.norms(self._prescribed(residual))
-        forces = self._fields.norms(residual - self._prescribed(residual))
+    def _is_small(self, lacking: Array, norms: Array, rtol: float, atol: float) -> npt.NDArray[np.bool_]:
         prescribed = lacking <= np.maximum(rtol * self._lacking, _ROUND_OFF * self._size)
-        return prescribed & (forces <= np.maximum(atol, rtol * self._scales()))
+        return prescribed & (norms <= np.maximum(atol, rtol * self._scales()))
+
+    def _parts(self, residual: Array) -> tuple[Array, Array]:
+        """Norms of what a residual lacks of prescribed values, and of its forces; collective."""
+        prescribed = self._prescribed(residual)
+        return self._fields.norms(prescribed), self._fields.norms(residual - prescribed)
 
     def _prescribed(self, values: Array) -> Array:
         """The entries of constrained degrees of freedom, with zeros elsewhere."""

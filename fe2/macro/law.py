@@ -19,7 +19,7 @@ from fe2.errors import InputError, MicroSolveError, place
 from fe2.jit import compile_expression
 from fe2.micro.model import EXACT, MicroModel, Request, is_adaptive, virgin_tangent
 from fe2.profile import phase
-from fe2.quadrature import point_dofs, point_weights, quadrature_function, quadrature_points
+from fe2.quadrature import full_degree, point_dofs, point_weights, quadrature_function, quadrature_points
 from fe2.volumetric_locking import warn_of_locking
 
 Array = npt.NDArray[np.float64]
@@ -81,7 +81,7 @@ class HomogenizedLaw:
         gradient: Expr,
         micro: MicroModel,
         *,
-        quadrature_degree: int,
+        quadrature_degree: int | None = None,
         subdomains: dmesh.MeshTags | None = None,
         subdomain: int | None = None,
         parallel: Parallel | None = None,
@@ -92,7 +92,9 @@ class HomogenizedLaw:
         Args:
             gradient: The macroscopic gradient in the components of `micro`, a UFL vector.
             micro: The micro model of all points: an RVE, its linearization, a reduced model, ...
-            quadrature_degree: Degree of the quadrature rule of the macroscopic mesh.
+            quadrature_degree: Degree of the quadrature rule of the macroscopic mesh: by default the lowest
+                that integrates the stiffness of straight elements fully, 2(p - 1) on simplices for gradients
+                of an element of degree p, 2p for values, and 2p on quadrilaterals and hexahedra.
             subdomains: Tags of the mesh cells, where the law holds in one subdomain only.
             subdomain: Tag of that subdomain.
             parallel: How the micro models are spread over the ranks.
@@ -105,6 +107,8 @@ class HomogenizedLaw:
                 gradient, or the subdomain has no cells.
         """
         self._mesh = _mesh_of(gradient)
+        if quadrature_degree is None:
+            quadrature_degree = _default_degree(self._mesh, gradient)
         self.gradient, self._degree = gradient, quadrature_degree
         _check_components(gradient, micro)
         check_closed(micro, closed)
@@ -242,6 +246,14 @@ def _mesh_of(gradient: Expr) -> dmesh.Mesh:
     if not meshes:
         raise InputError("the gradient of a homogenized law has to be an expression of a DOLFINx function")
     return meshes[0]
+
+
+def _default_degree(mesh: dmesh.Mesh, gradient: Expr) -> int:
+    """Degree of the quadrature rule where none is given."""
+    degree = max(c.ufl_element().degree for c in ufl.algorithms.extract_coefficients(gradient))
+    lowered = ufl.algorithms.expand_derivatives(gradient)
+    is_derivative = ufl.algorithms.estimate_total_polynomial_degree(lowered) < degree
+    return full_degree(mesh, degree, 1 if is_derivative else 0)
 
 
 def _warn_of_locking(mesh: dmesh.Mesh, gradient: Expr, micro: MicroModel) -> None:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import dolfinx.fem.petsc as fem_petsc
 import numpy as np
 import numpy.typing as npt
-import ufl
 from dolfinx import fem
+from dolfinx import mesh as dmesh
 from petsc4py import PETSc
 
 from fe2.dispatch.traffic import Traffic
-from fe2.errors import Fe2Error, MacroSolveError, MicroSolveError
-from fe2.jit import compile_form
-from fe2.macro.fields import Fields, constrained_dofs
+from fe2.errors import Fe2Error, InputError, MacroSolveError, MicroSolveError
+from fe2.macro.fields import Fields
 from fe2.macro.forces import Forces
 from fe2.macro.law import Evaluation, HomogenizedLaw
 from fe2.macro.line_search import TYPE as LINE_SEARCH
 from fe2.macro.line_search import LineSearch
 from fe2.macro.linear_check import LinearCheck
 from fe2.macro.rate import Rate
-from fe2.macro.snes import SolverOptions, set_domain_error, weakly
+from fe2.macro.snes import OPTIONS_PREFIX, SolverOptions, set_domain_error, weakly
+from fe2.macro.system import Jacobian, Residual, System, Unknown
 from fe2.micro.model import EXACT, Request, choices, report
 from fe2.petsc_errors import reason as petsc_reason
 from fe2.profile import phase
@@ -46,18 +46,19 @@ class MacroProblem:
 
     Newton's iteration has converged where in each field of the unknown the norm of the residual is at most
     ``snes_rtol`` times the forces of that field, see `forces.py`, or its last change was round-off.
-    The fields of a mixed unknown are named after it and numbered, as in the results: those of ``w`` are
-    ``w_0``, ``w_1``, ...
+    Several unknowns are named as their functions are. The fields of a mixed unknown are named after it and
+    numbered, as in the results: those of ``w`` are ``w_0``, ``w_1``, ...
 
     Attributes:
-        unknown: The macroscopic unknown u.
+        unknown: The macroscopic unknown u, or several.
+        functions: The same as a tuple.
         laws: The homogenized laws in the form.
         bcs: Dirichlet boundary conditions.
         comm: Communicator of the macroscopic mesh.
         points: Number of quadrature points with a micro model, on all ranks.
         unknowns: Number of macroscopic degrees of freedom, on all ranks.
         dt: Length of the present step.
-        snes: PETSc's nonlinear solver, with the options prefix ``fe2_macro_``.
+        snes: PETSc's nonlinear solver.
         fields: The fields of the unknown, with their names.
         norms: Norms of the residual in the last solve; for an unknown of several fields, whose residuals have
             different units, relative to the forces of the field that is worst.
@@ -67,59 +68,105 @@ class MacroProblem:
 
     def __init__(
         self,
-        residual: ufl.Form,
-        unknown: fem.Function,
+        F: Residual,
+        unknown: Unknown,
         laws: HomogenizedLaw | Sequence[HomogenizedLaw],
         *,
         bcs: Sequence[fem.DirichletBC] = (),
-        rate: Rate | None = None,
+        J: Jacobian | None = None,
+        P: Jacobian | None = None,
+        rate: Rate | Sequence[Rate] | None = None,
         petsc_options: dict[str, Any] | None = None,
+        petsc_options_prefix: str = OPTIONS_PREFIX,
+        entity_maps: Sequence[dmesh.EntityMap] | None = None,
     ) -> None:
-        """Derive the Jacobian, compile, and set up the solver; collective.
+        r"""Derive the Jacobian, compile, and set up the solver; collective.
+
+        What DOLFINx's `NonlinearProblem` takes has the same name and the same meaning here. Matrices of the
+        kind "nest" and options of the compilers are not offered.
 
         Args:
-            residual: The form F, linear in its test function.
-            unknown: The function u.
+            F: The form, linear in its test function; for several unknowns a form for each.
+            unknown: The function u, or several; a mixed function counts as one.
             laws: The homogenized law or laws whose fluxes stand in F.
             bcs: Dirichlet boundary conditions.
-            rate: The rate of the unknown that stands in F, if one does.
+            J: What stands in the place of :math:`\partial_u F`, the derivative at constant fluxes, as
+                ``ufl.derivative(F, u)`` gives it; for several unknowns rows of forms, None for zero. What
+                the laws contribute is always added.
+            P: The form of the matrix from which preconditioners are made, as J. Nothing is added to it:
+                ``law.derivative(F, u, du)`` is what a law contributes.
+            rate: The rate of an unknown that stands in F, or several.
             petsc_options: PETSc options without their prefix. Options that are set in PETSc's
-                database under ``fe2_macro_`` come last and win.
+                database under the prefix come last and win.
+            petsc_options_prefix: Prefix of this problem's options; problems whose options differ in the
+                database, or on the command line, need different ones.
+            entity_maps: For forms with functions on several meshes.
+
+        Raises:
+            InputError: F, J or P do not have a form for each unknown, or PETSc refuses an option.
         """
         self.unknown, self.bcs = unknown, list(bcs)
         self.laws = [laws] if isinstance(laws, HomogenizedLaw) else list(laws)
-        self.comm = unknown.function_space.mesh.comm
-        self._rate = rate
-        direction = ufl.TrialFunction(unknown.function_space)
-        jacobian = ufl.derivative(residual, unknown, direction)
-        for law in self.laws:
-            jacobian += law.derivative(residual, unknown, direction)
-        self._residual_form = compile_form(residual, self.comm)
-        self._jacobian_form = compile_form(jacobian, self.comm)
-        self._matrix = fem_petsc.create_matrix(self._jacobian_form)
-        self._vector = fem_petsc.create_vector(unknown.function_space)
-        self._internal = fem_petsc.create_vector(unknown.function_space)
+        self._rates = [rate] if isinstance(rate, Rate) else list(rate or ())
+        self._system = System(F, unknown, self.laws, self.bcs, J, P, entity_maps)
+        self.functions = self._system.functions
+        self.comm = self.functions[0].function_space.mesh.comm
         self.points = self.comm.allreduce(sum(len(law.cells) * law.points_per_cell for law in self.laws))
-        self.unknowns = int(self._vector.size)
+        self.unknowns = int(self._system.residual.size)
         self._counts = Evaluation(0, 0, 0.0)
-        self.dt = 0.0
-        self.fields = Fields(unknown)
+        self.dt, self._is_within_step = 0.0, False
+        self.fields = Fields(self.functions)
         self._forces = Forces(self.fields)
         self.norms: list[float] = []
         self.before_evaluation: Callable[[], None] | None = None
         self._failure: BaseException | None = None
-        self._options = SolverOptions(petsc_options or {}, several_fields=len(self.fields) > 1)
+        self._options = SolverOptions(
+            petsc_options or {}, petsc_options_prefix, several_fields=len(self.fields) > 1
+        )
         self._is_set_up = False
         self._set_up()
 
-    def solve(self, dt: float = 1.0) -> int:
-        """Solve for the unknown at the end of a time step; collective.
+    @contextmanager
+    def step(self, dt: float = 1.0) -> Iterator[None]:
+        """A time step: what is done inside is committed at the end, and rolled back by an exception.
 
-        The states of the micro models are trial states afterwards: call :meth:`commit` to accept
-        the step or :meth:`rollback` to give it up. The unknown is left as it is on failure.
+        .. code-block:: python
+
+            load.value = 1.0
+            with problem.step(0.1):
+                problem.solve()
+
+        An exception that leaves it finds the unknowns and the states of the micro models as they were before.
+        Inside, :meth:`solve` may be called more than once, as staggered schemes do: rates keep to the
+        beginning of the step.
 
         Args:
             dt: Length of the step, handed to the micro models.
+        """
+        before = self._values()
+        self._begin_step(dt)
+        self._is_within_step = True
+        try:
+            yield
+        except BaseException:
+            self._restore(before)
+            self.rollback()
+            raise
+        else:
+            self.commit()
+        finally:
+            self._is_within_step = False
+
+    def solve(self, dt: float | None = None) -> int:
+        """Solve for the unknowns at the end of a time step; collective.
+
+        Outside of :meth:`step` the states of the micro models are trial states afterwards: call
+        :meth:`commit` to accept the step or :meth:`rollback` to give it up. The unknowns are left as they are
+        on failure.
+
+        Args:
+            dt: Length of the step, handed to the micro models: that of :meth:`step` inside of one, and
+                otherwise 1 by default.
 
         Returns:
             Number of Newton iterations.
@@ -127,15 +174,18 @@ class MacroProblem:
         Raises:
             MicroSolveError: A micro model failed and the line search could not avoid it.
             MacroSolveError: Newton's iteration did not converge.
+            InputError: Another length than that of the step that it is called in.
             Fe2Error: PETSc failed on this rank, perhaps on no other.
         """
         if not self._is_set_up:
             self._set_up()
-        if self._rate is not None:
-            self._rate.begin(dt)
-        before = self.unknown.x.array.copy()
-        fem_petsc.assign(self.unknown, self._solution)
-        self._begin(dt)
+        if not self._is_within_step:
+            self._begin_step(1.0 if dt is None else dt)
+        elif dt not in (None, self.dt):
+            raise InputError(f"solve(dt={dt}) within a step of the length {self.dt}: leave dt out")
+        before = self._values()
+        self._system.give(self._solution)
+        self._begin_iteration()
         try:
             with phase("macro solve"):
                 return self._iterate()
@@ -228,13 +278,18 @@ class MacroProblem:
 
     def reactions(self, support: fem.DirichletBC | Sequence[fem.DirichletBC]) -> dict[str, Array]:
         """As :meth:`reaction`, by the name of each field that the support constrains; collective."""
-        dofs = constrained_dofs([support] if isinstance(support, fem.DirichletBC) else support)
-        sums = self.fields.sums(self._internal.array, dofs)
+        dofs = self.fields.constrained([support] if isinstance(support, fem.DirichletBC) else support)
+        sums = self.fields.sums(self._system.internal.array, dofs)
         return {self.fields.names[k]: sums[k] for k in self.fields.among(dofs)}
 
-    def _begin(self, dt: float) -> None:
-        self.dt, self.norms, self._failure = dt, [], None
-        self._forces.begin(self._solution.array.copy(), constrained_dofs(self.bcs))
+    def _begin_step(self, dt: float) -> None:
+        self.dt = dt
+        for rate in self._rates:
+            rate.begin(dt)
+
+    def _begin_iteration(self) -> None:
+        self.norms, self._failure = [], None
+        self._forces.begin(self._solution.array.copy(), self._constrained())
         if self._search is not None:
             self._search.failed = False
         self._starts = True
@@ -250,7 +305,7 @@ class MacroProblem:
             iterations += int(self.snes.getIterationNumber())
             if iterations and self.comm.rank == 0:
                 self._options.tell_unused()
-            self._copy_to_unknown(self._solution)
+            self._system.take(self._solution)
             is_round_off = reason == PETSc.SNES.ConvergedReason.CONVERGED_SNORM_RELATIVE
             if not self._polish() or is_round_off or self._is_balanced():
                 return iterations
@@ -264,9 +319,9 @@ class MacroProblem:
         return bool(adaptive)
 
     def _is_balanced(self) -> bool:
-        self._assemble(self.snes, self._solution, self._vector)
+        self._assemble(self.snes, self._solution, self._system.residual)
         rtol, atol, _, _ = self.snes.getTolerances()
-        return self._forces.balances(self._vector.array, rtol, atol)
+        return self._forces.balances(self._system.residual.array, rtol, atol)
 
     def _request(self, law: HomogenizedLaw) -> Request:
         """What a law's cells have to deliver: no more digits than the macroscopic residual warrants."""
@@ -280,26 +335,27 @@ class MacroProblem:
         if not self._starts or not adaptive:
             return
         self._starts = False
-        self._assemble_jacobian(snes, x, self._matrix, self._matrix)
+        self._assemble_jacobian()
         step, ksp = b.duplicate(), snes.getKSP()
-        ksp.setOperators(self._matrix)
+        ksp.setOperators(self._system.matrix, self._system.preconditioner)
         ksp.solve(b, step)
         if ksp.getConvergedReason() > 0:
             step.aypx(-1.0, x)
-            self._copy_to_unknown(step)
+            self._system.take(step)
             for law in adaptive:
                 self._counts += law.evaluate(self.dt, Request("anticipate"))
-            self._copy_to_unknown(x)
+            self._system.take(x)
             self._assemble(snes, x, b)
 
     def _set_up(self) -> None:
         """Make solver and vector anew: an error within PETSc leaves vectors locked."""
-        self._solution = fem_petsc.create_vector(self.unknown.function_space)
+        system = self._system
+        self._solution = system.create_vector()
         self.snes = PETSc.SNES().create(self.comm)
-        self.snes.setFunction(weakly(self._assemble_residual), self._vector)
-        self.snes.setJacobian(weakly(self._assemble_jacobian), self._matrix)
+        self.snes.setFunction(weakly(self._assemble_residual), system.residual)
+        self.snes.setJacobian(weakly(self._assemble_jacobian), system.matrix, system.preconditioner)
         self.snes.setConvergenceTest(weakly(self._converged))
-        self._options.configure(self.snes, self._matrix)
+        self._options.configure(self.snes, system.matrix, system.preconditioner, self.fields)
         keep = weakly(self._keep)
         self.snes.getKSP().setPostSolve(LinearCheck(self.fields, weakly(self._constrained), keep))
         own = self.snes.getLineSearch().getType() == LINE_SEARCH
@@ -309,18 +365,18 @@ class MacroProblem:
     def _helps(self, trial: PETSc.Vec, residual: PETSc.Vec) -> bool:
         """Whether a trial of the line search leads towards equilibrium."""
         self.snes.computeFunction(trial, residual)
-        return self._failure is None and self._forces.helps(residual.array, trial, self._matrix)
+        return self._failure is None and self._forces.helps(residual.array, trial, self._system.matrix)
 
     def _constrained(self) -> npt.NDArray[np.int32]:
         """This rank's own degrees of freedom under boundary conditions."""
-        return constrained_dofs(self.bcs)
+        return self.fields.constrained(self.bcs)
 
     def _keep(self, error: BaseException) -> None:
         self._failure = self._failure or error
 
     def _assemble_residual(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
         try:
-            self._copy_to_unknown(x)
+            self._system.take(x)
             if self.before_evaluation is not None:
                 self.before_evaluation()
             for law in self.laws:
@@ -342,24 +398,12 @@ class MacroProblem:
     def _assemble(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
         """Residual for present fluxes and tangents: lifting uses these where x violates the conditions."""
         with phase("macro assembly"):
-            fem_petsc.assemble_residual(
-                snes, x, b, self.unknown, self._residual_form, self._jacobian_form, self.bcs
-            )
-            self._measure_forces()
+            self._system.assemble_residual(snes, x, b)
+            self._forces.measure(self._system.internal.array)
 
-    def _measure_forces(self) -> None:
-        """Assemble the residual without boundary conditions: its constrained entries are the reactions."""
-        with self._internal.localForm() as local:
-            local.set(0.0)
-        fem_petsc.assemble_vector(self._internal, self._residual_form)
-        self._internal.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
-        self._forces.measure(self._internal.array)
-
-    def _assemble_jacobian(self, snes: PETSc.SNES, x: PETSc.Vec, J: PETSc.Mat, P: PETSc.Mat) -> None:
+    def _assemble_jacobian(self, *arguments: PETSc.Object) -> None:
         with phase("macro assembly"):
-            J.zeroEntries()
-            fem_petsc.assemble_matrix(J, self._jacobian_form, bcs=self.bcs)
-            J.assemble()
+            self._system.assemble_jacobian()
 
     def _converged(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
         reasons = PETSc.SNES.ConvergedReason
@@ -368,21 +412,22 @@ class MacroProblem:
             return int(reasons.DIVERGED_FNORM_NAN)
         if self._search is not None and self._search.failed:
             return int(reasons.DIVERGED_LINE_SEARCH)
-        self._forces.append(self._vector.array, self._solution, self._matrix if iteration else None)
+        matrix = self._system.matrix if iteration else None
+        self._forces.append(self._system.residual.array, self._solution, matrix)
         self.norms.append(self._forces.size())
-        if self._forces.balances(self._vector.array, rtol, atol):
+        if self._forces.is_balanced(rtol, atol):
             return int(reasons.CONVERGED_FNORM_RELATIVE)
-        if self._forces.is_settled(self._vector.array, rtol, atol):
+        if self._forces.is_settled(rtol, atol):
             # where nothing acts any more there is no force to compare with, and the residual is round-off
             return int(reasons.CONVERGED_SNORM_RELATIVE)
         return int(reasons.DIVERGED_MAX_IT) if iteration >= max_iterations else 0
 
-    def _copy_to_unknown(self, x: PETSc.Vec) -> None:
-        x.ghostUpdate(addv=PETSc.InsertMode.INSERT, mode=PETSc.ScatterMode.FORWARD)
-        fem_petsc.assign(x, self.unknown)
+    def _values(self) -> list[Array]:
+        return [function.x.array.copy() for function in self.functions]
 
-    def _restore(self, values: Array) -> None:
-        self.unknown.x.array[:] = values
+    def _restore(self, values: list[Array]) -> None:
+        for function, before in zip(self.functions, values, strict=True):
+            function.x.array[:] = before
 
     def _diverged(self, reason: int) -> Fe2Error:
         text = (

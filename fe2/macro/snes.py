@@ -13,7 +13,8 @@ from typing import Any
 import dolfinx.fem.petsc as fem_petsc
 from petsc4py import PETSc
 
-from fe2.errors import Fe2Warning
+from fe2.errors import Fe2Warning, InputError
+from fe2.macro.fields import Fields
 from fe2.petsc_errors import choose_factorization, set_from_options
 
 OPTIONS_PREFIX = "fe2_macro_"
@@ -36,15 +37,21 @@ _SEVERAL_FIELDS = {"mat_mumps_icntl_14": 100}
 class SolverOptions:
     """fe2's defaults and the options of a problem; those in PETSc's database win over both."""
 
-    def __init__(self, options: Mapping[str, Any], *, several_fields: bool = False) -> None:
+    def __init__(
+        self, options: Mapping[str, Any], prefix: str = OPTIONS_PREFIX, *, several_fields: bool = False
+    ) -> None:
         """Keep the options.
 
         Args:
-            options: PETSc options without their prefix ``fe2_macro_``.
+            options: PETSc options without their prefix.
+            prefix: The prefix, not empty.
             several_fields: Whether the unknown has several fields.
         """
         defaults = _DEFAULTS | (_SEVERAL_FIELDS if several_fields else {})
-        self._ours = {OPTIONS_PREFIX + name: value for name, value in {**defaults, **options}.items()}
+        if not prefix:
+            raise InputError("petsc_options_prefix: PETSc's options need a prefix, e.g. 'heat_'")
+        self._prefix = prefix
+        self._ours = {prefix + name: value for name, value in {**defaults, **options}.items()}
         self._has_package = _PACKAGE in options
         self._unused = set(options)
 
@@ -53,11 +60,10 @@ class SolverOptions:
         """Inside, PETSc's database holds the options; factorizations ask for theirs at their first use."""
         database = PETSc.Options()
         missing = {name: value for name, value in self._ours.items() if not database.hasName(name)}
-        preconditioner = missing.get(f"{OPTIONS_PREFIX}pc_type") or database.getString(
-            f"{OPTIONS_PREFIX}pc_type"
-        )
+        key = f"{self._prefix}pc_type"
+        preconditioner = missing.get(key) or database.getString(key)
         if not self._has_package and preconditioner not in _COMPLETE:
-            missing.pop(OPTIONS_PREFIX + _PACKAGE, None)
+            missing.pop(self._prefix + _PACKAGE, None)
         for name, value in missing.items():
             database.setValue(name, value)
         try:
@@ -67,20 +73,30 @@ class SolverOptions:
             for name in missing:
                 database.delValue(name)
 
-    def configure(self, snes: PETSc.SNES, matrix: PETSc.Mat) -> None:
+    def configure(
+        self,
+        snes: PETSc.SNES,
+        matrix: PETSc.Mat,
+        preconditioner: PETSc.Mat | None = None,
+        fields: Fields | None = None,
+    ) -> None:
         """Give a solver the options; collective.
 
         Args:
             snes: The solver.
             matrix: The matrix that it will have, or one of its type.
+            preconditioner: Likewise of its preconditioner, where it is another one.
+            fields: Fields of the unknowns, for preconditioners that split them: ``fieldsplit_u_pc_type``.
 
         Raises:
             InputError: PETSc refuses one, or has no such factorization; the message names it.
         """
-        snes.setOptionsPrefix(OPTIONS_PREFIX)
+        snes.setOptionsPrefix(self._prefix)
         with self.in_database():
             set_from_options(snes, collective=True)
-            snes.getKSP().setOperators(matrix)
+            snes.getKSP().setOperators(matrix, preconditioner or matrix)
+            if fields is not None and snes.getKSP().getPC().getType() == PETSc.PC.Type.FIELDSPLIT:
+                snes.getKSP().getPC().setFieldSplitIS(*fields.index_sets())
             choose_factorization(snes.getKSP())
 
     def tell_unused(self) -> None:
@@ -91,9 +107,8 @@ class SolverOptions:
             warnings.warn(text, Fe2Warning, stacklevel=2)
         self._unused = set()
 
-    @staticmethod
-    def _is_used(database: PETSc.Options, name: str) -> bool:
-        return bool(database.used(OPTIONS_PREFIX + name))
+    def _is_used(self, database: PETSc.Options, name: str) -> bool:
+        return bool(database.used(self._prefix + name))
 
 
 def weakly[**P, R](method: Callable[P, R]) -> Callable[P, R]:
