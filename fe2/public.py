@@ -69,7 +69,7 @@ from fe2.physics.ellipticity import smallest_acoustic_determinant, smallest_acou
 from fe2.physics.finite_strain import deformation_gradient, displacement_gradient
 from fe2.physics.holzapfel_gasser_ogden import HolzapfelGasserOgden
 from fe2.physics.hyperelasticity import Hyperelastic, HyperelasticLaw, SplitHyperelasticLaw
-from fe2.physics.kinematics import Kinematics
+from fe2.physics.kinematics import Block, Kinematics
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw, PointResponse
 from fe2.physics.melting import MeltingConduction
 from fe2.physics.mooney_rivlin import MooneyRivlin
@@ -87,6 +87,7 @@ from fe2.stepping import LoadSteps, ramp
 __all__ = [
     "RVE",
     "Balance",
+    "Block",
     "Cell",
     "CellForm",
     "Checkpoints",

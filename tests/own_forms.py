@@ -16,7 +16,7 @@ from fe2.micro.cell import Cell, make_cell
 from fe2.micro.form import CellForm, HistoryVariable, PhaseFlux
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
-from fe2.physics.kinematics import Kinematics
+from fe2.physics.kinematics import Block, Kinematics
 
 Array = npt.NDArray[np.float64]
 
@@ -27,15 +27,17 @@ def scalar_kinematics(name: str, components: tuple[str, ...], gradient: str, flu
     return Kinematics(
         name=name,
         dim=dim,
-        field_shape=(),
-        components=components,
-        gradient_name=gradient,
-        flux_name=flux,
-        gradient=ufl.grad,
-        modes=lambda x: x[:, None, :],
-        embedding=np.eye(dim),
-        local_components=components,
-        scale=np.ones(dim),
+        fields={"field": ()},
+        blocks=(
+            Block(
+                name=gradient,
+                dual=flux,
+                components=components,
+                field="field",
+                operator=ufl.grad,
+                modes=lambda x: x[:, None, :],
+            ),
+        ),
     )
 
 

@@ -132,7 +132,9 @@ def test_path_of_values_without_flux_follows_the_enthalpy() -> None:
     rve = diffusion(random_image(2, 5), {"a": WAX, "b": METAL}, value=True, initial_value=-1.0)
     times = np.linspace(0.0, 1.0, 6)
     values = -1.0 + 2.0 * times
-    test = rve.drive(MaterialPath(times, gradient={"value": values, "x": 0.0 * times, "y": 0.0 * times}))
+    test = rve.drive(
+        MaterialPath(times, gradient={"value": values, "gradient_x": 0.0 * times, "gradient_y": 0.0 * times})
+    )
     stored = np.sum(test.flux[1:, 0] * np.diff(times))
     change = np.diff(rve.averages(np.array([rve.initial_state(), test.state]))["enthalpy"][:, 0])
     assert stored == pytest.approx(change[0], rel=ROUND_OFF)
@@ -180,7 +182,9 @@ def test_laws_that_cannot_be_are_refused_by_name() -> None:
     with pytest.raises(InputError, match="initial_value = nan"):
         diffusion(laminate("triangle", 0), {"a": NONLINEAR, "b": METAL}, value=True, initial_value=np.nan)
     rve = diffusion(laminate("triangle", 0), {"a": NONLINEAR, "b": METAL}, value=True)
-    with pytest.raises(InputError, match=r"shape \(2,\); this RVE takes 3 components: value, x, y"):
+    with pytest.raises(
+        InputError, match=r"shape \(2,\); this RVE takes 3 components: value, gradient_x, gradient_y"
+    ):
         solved(rve, [1.0, 0.0], rve.initial_state(), 0.0)
 
 

@@ -83,7 +83,7 @@ def balance_columns(
     """Columns of the balance, where it is wanted; collective."""
     if not case.tables.output.balance:
         return {}
-    by_cells = [law.flux[0] * law.dx for law in problem.laws if law.micro.kinematics.components[0] == VALUE]
+    by_cells = [law.flux[0] * law.dx for law in problem.laws if law.micro.kinematics.blocks[0].name == VALUE]
     stored = [*storage.integrals, *by_cells]
     supports = {name: bc for (name, _), bc in conditions.supports.items()}
     whole = sum(stored[1:], stored[0]) if stored else None

@@ -91,8 +91,8 @@ def _macro_fields(law: LawWithCell, dim: int) -> list[str]:
     indicators = kinematics.indicators(np.zeros((0, kinematics.size, kinematics.size)))
     others = () if law.mode == "concurrent" else _OF_REPLACEMENTS
     return [
-        *(f"{kinematics.flux_name}_{name}" for name in kinematics.components),
-        *(f"{kinematics.gradient_name}_{name}" for name in kinematics.components),
+        *kinematics.flux_names,
+        *kinematics.gradient_names,
         *_history(law.cell, kinematics),
         *indicators,
         *others,

@@ -36,12 +36,9 @@ def draw(
         InputError: There is no such column.
         PictureError: The picture could not be written.
     """
-    ranges = {
-        name: float(np.ptp(columns[f"{kinematics.flux_name}_{name}"])) for name in kinematics.components
-    }
-    strongest = max(ranges, key=lambda name: ranges[name])
-    x = axes[0] or f"{kinematics.gradient_name}_{strongest}"
-    y = axes[1] or f"{kinematics.flux_name}_{strongest}"
+    strongest = int(np.argmax([np.ptp(columns[name]) for name in kinematics.flux_names]))
+    x = axes[0] or kinematics.gradient_names[strongest]
+    y = axes[1] or kinematics.flux_names[strongest]
     for name in (x, y):
         if name not in columns:
             raise InputError(f"column {name!r}: {suggestion(name, list(columns))}")

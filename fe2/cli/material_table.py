@@ -30,8 +30,8 @@ def read_path(file: Path, kinematics: Kinematics, increments: int) -> MaterialPa
         CaseFileError: The table cannot be read; the message lists all mistakes with line and column.
     """
     header, rows = _rows(file)
-    names = {f"{kinematics.gradient_name}_{name}": name for name in kinematics.components}
-    fluxes = {f"{kinematics.flux_name}_{name}": name for name in kinematics.components}
+    names = dict(zip(kinematics.gradient_names, kinematics.components, strict=True))
+    fluxes = dict(zip(kinematics.flux_names, kinematics.components, strict=True))
     values, mistakes = _values(header, rows)
     mistakes = [*_header_mistakes(header, [*names, *fluxes]), *mistakes] or _time_mistakes(values[:, 0])
     columns = dict(zip(header, values.T, strict=True))
@@ -49,8 +49,8 @@ def read_path(file: Path, kinematics: Kinematics, increments: int) -> MaterialPa
 def response_columns(kinematics: Kinematics, test: MaterialTest) -> dict[str, Array]:
     """Columns of the response by name: time, gradient, flux, averages of the history, iterations."""
     columns: dict[str, Array] = {"time": test.times}
-    for kind, values in ((kinematics.gradient_name, test.gradient), (kinematics.flux_name, test.flux)):
-        columns |= {f"{kind}_{name}": values[:, k] for k, name in enumerate(test.components)}
+    for names, values in ((kinematics.gradient_names, test.gradient), (kinematics.flux_names, test.flux)):
+        columns |= dict(zip(names, values.T, strict=True))
     return columns | test.history | {"iterations": test.iterations.astype(np.float64)}
 
 

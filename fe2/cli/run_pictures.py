@@ -21,8 +21,8 @@ from fe2.physics.kinematics import Kinematics
 
 def default_fields(kinematics: Kinematics) -> tuple[str, str]:
     """Macroscopic and local field that are drawn where none is named."""
-    first = f"{kinematics.flux_name}_{kinematics.components[0]}"
-    mandel = kinematics.local_size > 3 and bool(np.any(kinematics.scale != 1.0))
+    first = kinematics.flux_names[0]
+    mandel = len(kinematics.local_components) > 3 and bool(np.any(kinematics.scale != 1.0))
     return first, f"{kinematics.flux_name}_von_mises" if mandel else first
 
 

@@ -183,8 +183,8 @@ class _LawMeans:
         kinematics = law.micro.kinematics
         virgin = law.micro.averages(law.micro.initial_state()[None, :])
         self.names = [
-            *(f"{kinematics.gradient_name}_{name}" for name in kinematics.components),
-            *(f"{kinematics.flux_name}_{name}" for name in kinematics.components),
+            *kinematics.gradient_names,
+            *kinematics.flux_names,
         ]
         self.names += list(history_columns(virgin, kinematics.local_components))
         self._means = len(self.names)

@@ -13,7 +13,7 @@ moment of the storage, which would couple storage and gradient, is of the order 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -272,17 +272,17 @@ class _Builder:
         fields, tests = (list(ufl.split(f)) if mixed else [f] for f in (unknown, test))
         terms = PhaseTerms(
             cell=cell,
-            kinematics=replace(self.kinematics, gradient=_cell_gradient(value, mixed)),
+            kinematics=self.kinematics,
             unknown=unknown,
-            field=unknown,
-            test=test,
+            gradient=_cell_gradient(unknown, value, mixed),
+            test_gradient=_cell_gradient(test, value, mixed),
             quadrature=self.quadrature,
         )
         for phase in cell.names:
             law = self.laws[phase]
             terms.add(phase, WithValue.of(law) if value else law)
         modes, fixed, copies = self._algebra(space, value, mixed, part)
-        form = replace(terms.form(modes, fixed), kinematics=self.kinematics, copies=copies)
+        form = replace(terms.form(modes, fixed), copies=copies)
         if self.copies is None:
             return form
         resistance = contact_term(cell, self.contact, self.copies, fields, tests, 2 * self.degree)
@@ -314,17 +314,13 @@ class _Builder:
         return modes, fixed if fixed.any() else None, copies
 
 
-def _cell_gradient(value: bool, mixed: bool) -> Callable[[Expr], Expr]:
-    """Unknown of the cell ↦ gradient that the laws see."""
-
-    def gradient(unknown: Expr) -> Expr:
-        slope = ufl.grad(unknown[0] if mixed else unknown)
-        if not value:
-            return slope
-        theta = unknown[unknown.ufl_shape[0] - 1]
-        return ufl.as_vector([theta, *(slope[i] for i in range(slope.ufl_shape[0]))])
-
-    return gradient
+def _cell_gradient(unknown: Expr, value: bool, mixed: bool) -> Expr:
+    """Gradient of the cell's unknown that the laws see."""
+    slope = ufl.grad(unknown[0] if mixed else unknown)
+    if not value:
+        return slope
+    theta = unknown[unknown.ufl_shape[0] - 1]
+    return ufl.as_vector([theta, *(slope[i] for i in range(slope.ufl_shape[0]))])
 
 
 def _pins(cell: Cell, field: fem.FunctionSpace, part: Subcell) -> npt.NDArray[np.int64]:

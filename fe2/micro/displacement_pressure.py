@@ -66,8 +66,8 @@ def displacement_pressure_form(
         cell=cell,
         kinematics=kinematics,
         unknown=unknown,
-        field=field,
-        test=test,
+        gradient=kinematics.local_gradient(field),
+        test_gradient=kinematics.local_gradient(test),
         quadrature=quadrature_degree or default_quadrature_degree(cell, degree),
     )
     for phase in cell.names:

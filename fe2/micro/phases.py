@@ -52,8 +52,8 @@ def phase_form(
         cell=cell,
         kinematics=kinematics,
         unknown=unknown,
-        field=unknown,
-        test=ufl.TestFunction(space),
+        gradient=kinematics.local_gradient(unknown),
+        test_gradient=kinematics.local_gradient(ufl.TestFunction(space)),
         quadrature=quadrature_degree or default_quadrature_degree(cell, degree),
     )
     for phase in cell.names:
@@ -112,21 +112,19 @@ class PhaseTerms:
 
     Attributes:
         cell: The geometry.
-        kinematics: The operator field ↦ gradient.
+        kinematics: Blocks of gradient and flux.
         unknown: The unknown of the cell problem.
-        field: The field that the kinematics acts on: the unknown or a part of it.
-        test: Its test function.
+        gradient: Local gradient, as the phase laws see it.
+        test_gradient: Local gradient of the test function.
         quadrature: Degree of the quadrature rule.
         dt: Time step.
-        gradient: Local gradient.
-        test_gradient: Local gradient of the test function.
     """
 
     cell: Cell
     kinematics: Kinematics
     unknown: fem.Function
-    field: Expr
-    test: Expr
+    gradient: Expr
+    test_gradient: Expr
     quadrature: int
 
     def __post_init__(self) -> None:
@@ -139,8 +137,6 @@ class PhaseTerms:
         self._conditions: list[Condition] = []
         self._symmetric = True
         self._laws: dict[str, object] = {}
-        self.gradient = self.kinematics.local_gradient(self.field)
-        self.test_gradient = self.kinematics.local_gradient(self.test)
         self._dx = ufl.Measure(
             "dx",
             domain=mesh,

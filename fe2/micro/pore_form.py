@@ -81,10 +81,10 @@ class PoreForm:
         cell, v, w = self.part.cell, self._fields[0], self._tests[0]
         terms = PhaseTerms(
             cell=cell,
-            kinematics=replace(self.kinematics, gradient=self._gradient),
+            kinematics=self.kinematics,
             unknown=self._unknown,
-            field=self._fields[1],
-            test=self._tests[1],
+            gradient=self._gradient(self._fields[1]),
+            test_gradient=self._gradient(self._tests[1]),
             quadrature=self.quadrature,
         )
         nothing = [ufl.as_ufl(0.0)] * len(self._fields[2:])
@@ -101,7 +101,6 @@ class PoreForm:
             residual += self._hourglass()
         return replace(
             form,
-            kinematics=self.kinematics,
             laws=dict.fromkeys(cell.names, self.fluid),
             residual=residual,
             copies=self._dofs.copies,

@@ -22,7 +22,7 @@ from fe2.physics.bounds import (
     warn_outside_of_bounds,
     warn_outside_of_means,
 )
-from fe2.physics.kinematics import Directions, Kinematics, closed_axes
+from fe2.physics.kinematics import Block, Kinematics, closed_axes, scalar_value
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 VALUE = "value"
-"""Name of the component that is the field itself."""
+"""Name of the block that is the field itself."""
+_FIELD = "temperature"
 
 
 def gradient(field: Expr) -> Expr:
@@ -44,66 +45,33 @@ def value_and_gradient(field: Expr) -> Expr:
     return ufl.as_vector([field, *(slope[i] for i in range(slope.ufl_shape[0]))])
 
 
-def scalar_gradient_kinematics(name: str, gradient_name: str, dim: int) -> Kinematics:
-    """The cell receives the gradient of a scalar field.
+def slope(name: str, dual: str, field: str, dim: int) -> Block:
+    """The block that is the gradient of a scalar field.
 
     Args:
-        name: Name of the physics.
-        gradient_name: What the gradient is called in it.
+        name: What the gradient is called.
+        dual: What is conjugate to it.
+        field: Name of the field.
         dim: Geometric dimension.
     """
-    names = tuple("xyz"[:dim])
-    return Kinematics(
+    return Block(
         name=name,
-        dim=dim,
-        field_shape=(),
-        components=names,
-        gradient_name=gradient_name,
-        flux_name="flux",
-        gradient=gradient,
+        dual=dual,
+        components=tuple("xyz"[:dim]),
+        field=field,
+        operator=gradient,
         modes=lambda x: x[:, None, :],
-        embedding=np.eye(dim),
-        local_components=names,
-        scale=np.ones(dim),
     )
 
 
 def diffusion_kinematics(dim: int) -> Kinematics:
     """The cell receives the gradient of the field."""
-    kinematics = scalar_gradient_kinematics("diffusion", "gradient", dim)
-    return replace(kinematics, characterize=characterize_diffusion)
-
-
-def value_and_gradient_kinematics(
-    name: str, gradient_name: str, flux_name: str, dim: int, initial_value: float
-) -> Kinematics:
-    """The cell receives a scalar field itself and its gradient.
-
-    The modes are those of a field of two parts, as the cell sees it: the gradient's affine fields, and a
-    uniform value.
-
-    Args:
-        name: Name of the physics.
-        gradient_name: What value and gradient are called in it.
-        flux_name: What their conjugates are called.
-        dim: Geometric dimension.
-        initial_value: Value of the field in a virgin cell.
-    """
-    names = (VALUE, *"xyz"[:dim])
     return Kinematics(
-        name=name,
+        name="diffusion",
         dim=dim,
-        field_shape=(),
-        components=names,
-        gradient_name=gradient_name,
-        flux_name=flux_name,
-        gradient=value_and_gradient,
-        modes=lambda x: np.concatenate([np.ones((len(x), 1, 1)), x[:, None, :]], axis=2),
-        embedding=np.eye(dim + 1),
-        local_components=names,
-        scale=np.ones(dim + 1),
-        virgin_gradient=np.array([initial_value, *dim * [0.0]]),
-        resisted=Directions(names[1:], np.eye(dim + 1)[:, 1:], np.ones(dim)),
+        fields={_FIELD: ()},
+        blocks=(slope("gradient", "flux", _FIELD, dim),),
+        characterize=characterize_diffusion,
     )
 
 
@@ -116,10 +84,16 @@ def value_diffusion_kinematics(dim: int, initial_value: float = 0.0) -> Kinemati
         dim: Geometric dimension.
         initial_value: Value of the field in a virgin cell.
     """
-    kinematics = value_and_gradient_kinematics(
-        "diffusion_with_value", "value_and_gradient", "storage_and_flux", dim, initial_value
+    return Kinematics(
+        name="diffusion_with_value",
+        dim=dim,
+        fields={_FIELD: ()},
+        blocks=(
+            scalar_value(VALUE, "storage", _FIELD, initial_value),
+            slope("gradient", "flux", _FIELD, dim),
+        ),
+        characterize=_characterize_gradient_part,
     )
-    return replace(kinematics, characterize=_characterize_gradient_part)
 
 
 def with_structure(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
 from fe2.physics.ellipticity import smallest_acoustic_determinant, smallest_acoustic_eigenvalue
-from fe2.physics.kinematics import Directions, Kinematics
+from fe2.physics.kinematics import Block, Directions, Kinematics
 from fe2.physics.small_strain import small_strain_kinematics
 from fe2.tensors import to_matrix
 
@@ -49,15 +49,19 @@ def finite_strain_kinematics(dim: int) -> Kinematics:
     return Kinematics(
         name="finite_strain",
         dim=dim,
-        field_shape=(dim,),
-        components=names,
-        gradient_name="displacement_gradient",
-        flux_name="first_piola_kirchhoff_stress",
-        gradient=displacement_gradient,
-        modes=_affine_displacements,
-        embedding=np.array([[float(a == b) for b in names] for a in local]),
-        local_components=local,
-        scale=np.ones(len(names)),
+        fields={"displacement": (dim,)},
+        blocks=(
+            Block(
+                name="displacement_gradient",
+                dual="first_piola_kirchhoff_stress",
+                components=names,
+                field="displacement",
+                operator=displacement_gradient,
+                modes=_affine_displacements,
+                embedding=np.array([[float(a == b) for b in names] for a in local]),
+                local_components=local,
+            ),
+        ),
         characterize=_characterize,
         indicators=_indicators,
         origin_size=1.0,

@@ -1,15 +1,15 @@
-r"""Kinematics: the operator field ↦ gradient, with the names and sizes of gradient and flux.
+r"""Kinematics: what goes from scale to scale, in named blocks, and the operator field ↦ gradient.
 
-The same object serves both scales: on the macroscopic scale it turns the unknown into the
-gradient that the cells receive, in the cell it turns the micro field into the gradient that the
-phase laws receive.
+A macroscopic point hands a cell a vector g of m components: a strain, a temperature and its gradient, ...
+The cell answers with as many components of what is conjugate to them: a stress, an entropy, a heat flux.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ufl.core.expr import Expr
 
 Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+type Kind = Literal["gradient", "value", "second gradient", "jump"]
 
 
 def _nothing(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
@@ -46,81 +48,202 @@ class Directions:
     scale: Array
 
 
-@dataclass(frozen=True, eq=False)
-class Kinematics:
-    r"""What the macroscopic scale hands down and gets back.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Block:
+    """One quantity that the macroscopic scale hands down, and what is conjugate to it.
 
     Attributes:
-        name: Name of the physics.
-        dim: Geometric dimension.
-        field_shape: Shape of the unknown field: () for a scalar, (dim,) for a vector.
-        components: Names of the m components of the macroscopic gradient and flux.
-        gradient_name: What the gradient is, e.g. "strain".
-        flux_name: What the flux is, e.g. "stress".
-        gradient: Field ↦ gradient, a UFL vector of m components.
-        modes: Coordinates (n, dim) ↦ macroscopic modes (n, field size, m): the fields whose
-            gradient is one in one component and zero in the others.
-        embedding: Matrix E of shape (k, m): the phase laws see the gradient E g and return a flux t
-            of k components, of which :math:`E^T t` works on the field.
-        local_components: Names of the k components that the phase laws see.
-        scale: Shape (m,). What is reported to people is g · scale and s / scale: engineering shear
-            strains and plain shear stresses where the internal components are Mandel's.
-        characterize: (effective tangent, tangents of the phases, volume fractions), all in internal
-            components, ↦ bounds and other numbers by name that describe the effective tangent.
-        indicators: Tangents of points, shape (n, m, m) ↦ what they announce, by name, each of shape
-            (n,): small values are the critical ones. Written with the macroscopic fields.
-        origin_size: Size of what the phase laws add to the gradient, 1 where they see F = 1 + H. The
-            round-off of their flux is relative to it, however small the gradient is.
-        virgin_gradient: Gradient of a virgin cell, shape (m,); zero where it is None.
-        tangent_factor: The effective tangent is reported times this: in pore flow the viscosity, so
-            that it is the permeability.
-        closed: Names of components of the flux that vanish whatever the gradient: what conducts is not
-            connected along these axes.
-        resisted: Gradients that a flux has to resist, or a macroscopic problem is singular: not rotations,
-            nor a value; all of them where it is None.
-        isochoric: Phases of a cell that keep their volume or nearly so, see
-            :attr:`~fe2.physics.law.PhaseLaw.isochoric`.
+        name: What it is, e.g. "strain".
+        dual: What comes back for it, e.g. "stress".
+        components: Names of its components; a single one is not named in results.
+        field: Name of the field of which it is made, e.g. "displacement".
+        operator: Field ↦ its components, a UFL vector, or a scalar where there is one. It serves both
+            scales: the macroscopic unknown, and the fields of a cell.
+        modes: Coordinates (n, dim) ↦ fields (n, field size, size) for which one component is one and all
+            others are zero; None of a value, which moves no field of a cell.
+        kind: "gradient": it moves the fields of a cell. "value": a parameter of the cell, uniform in it,
+            such as a temperature. "second gradient", "jump": as a gradient, of other orders.
+        scale: What is reported to people is a component times this, and a component of the dual divided by
+            it: engineering shear strains and plain shear stresses where the internal ones are Mandel's.
+            Ones where it is None.
+        initial: Components in a virgin cell, zeros where it is None.
+        embedding: Matrix E of shape (k, size): phase laws see k components E g, and return a flux t, of which
+            :math:`E^T t` works on the field; so in plane strain, with xx, yy, zz, xy. The identity where it
+            is None.
+        local_components: Names of the k components that the phase laws see; those above where none are given.
     """
 
     name: str
-    dim: int
-    field_shape: tuple[int, ...]
+    dual: str
     components: tuple[str, ...]
-    gradient_name: str
-    flux_name: str
-    gradient: Callable[[Expr], Expr]
-    modes: Callable[[Array], Array]
-    embedding: Array
-    local_components: tuple[str, ...]
-    scale: Array
-    characterize: Callable[[Array, list[Array], list[float]], dict[str, Any]] = _nothing
-    indicators: Callable[[Array], dict[str, Array]] = _no_indicators
-    origin_size: float = 0.0
-    virgin_gradient: Array | None = None
-    tangent_factor: float = 1.0
-    closed: tuple[str, ...] = ()
-    resisted: Directions | None = None
-    isochoric: tuple[str, ...] = ()
+    field: str
+    operator: Callable[[Expr], Expr]
+    modes: Callable[[Array], Array] | None = None
+    kind: Kind = "gradient"
+    scale: Array = None  # type: ignore[assignment]  # filled in
+    initial: Array = None  # type: ignore[assignment]  # filled in
+    embedding: Array = None  # type: ignore[assignment]  # filled in
+    local_components: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        defaults = {
+            "scale": np.ones(self.size),
+            "initial": np.zeros(self.size),
+            "embedding": np.eye(self.size),
+        }
+        for name, default in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
+        if not self.local_components:
+            object.__setattr__(self, "local_components", self.components)
 
     @property
     def size(self) -> int:
-        """Number m of components of the macroscopic gradient."""
+        """Number of components."""
         return len(self.components)
-
-    @property
-    def origin(self) -> Array:
-        """Gradient of a virgin cell, shape (m,)."""
-        return np.zeros(self.size) if self.virgin_gradient is None else self.virgin_gradient
 
     @property
     def local_size(self) -> int:
         """Number k of components that the phase laws see."""
         return len(self.local_components)
 
+    def local(self, field: Expr) -> Expr:
+        """What the phase laws see of a field, a UFL vector of k components."""
+        gradient = ufl.as_vector(_parts(self.operator(field)))
+        return ufl.as_vector([_combine(row, gradient) for row in self.embedding])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the components are called in results: "strain_xx", or "temperature" of a scalar."""
+        return _columns(self.name, self.components)
+
+    @property
+    def dual_names(self) -> tuple[str, ...]:
+        """What those of the dual are called: "stress_xx", or "entropy"."""
+        return _columns(self.dual, self.components)
+
+
+def scalar_value(name: str, dual: str, field: str, initial: float = 0.0) -> Block:
+    """A block that is the value of a scalar field, e.g. "temperature" with "entropy".
+
+    Args:
+        name: What it is.
+        dual: What is conjugate to it.
+        field: Name of the field.
+        initial: Value in a virgin cell.
+    """
+    return Block(
+        name=name,
+        dual=dual,
+        components=(name,),
+        field=field,
+        operator=lambda value: value,
+        kind="value",
+        initial=np.array([initial]),
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Kinematics:
+    r"""What the macroscopic scale hands down and gets back: blocks, whose components stand in one vector.
+
+    Attributes:
+        name: Name of the physics.
+        dim: Geometric dimension.
+        fields: Shapes of the macroscopic fields by name: () for a scalar, (dim,) for a vector.
+        blocks: The blocks, in the order in which they stand in a gradient of m components.
+        characterize: (effective tangent, tangents of the phases, volume fractions), all in internal
+            components, ↦ bounds and other numbers by name that describe the effective tangent.
+        indicators: Tangents of points, shape (n, m, m) ↦ what they announce, by name, each of shape
+            (n,): small values are the critical ones. Written with the macroscopic fields.
+        origin_size: Size of what the phase laws add to the gradient, 1 where they see F = 1 + H. The
+            round-off of their flux is relative to it, however small the gradient is.
+        tangent_factor: The effective tangent is reported times this: in pore flow the viscosity, so
+            that it is the permeability.
+        closed: Names of components of the flux that vanish whatever the gradient: what conducts is not
+            connected along these axes.
+        resisted: Gradients that a flux has to resist, or a macroscopic problem is singular: not rotations;
+            all components but those of values where it is None.
+        isochoric: Phases of a cell that keep their volume or nearly so, see
+            :attr:`~fe2.physics.law.PhaseLaw.isochoric`.
+    """
+
+    name: str
+    dim: int
+    fields: Mapping[str, tuple[int, ...]]
+    blocks: tuple[Block, ...]
+    characterize: Callable[[Array, list[Array], list[float]], dict[str, Any]] = _nothing
+    indicators: Callable[[Array], dict[str, Array]] = _no_indicators
+    origin_size: float = 0.0
+    tangent_factor: float = 1.0
+    closed: tuple[str, ...] = ()
+    resisted: Directions | None = None
+    isochoric: tuple[str, ...] = ()
+
+    @cached_property
+    def size(self) -> int:
+        """Number m of components of all blocks together."""
+        return sum(block.size for block in self.blocks)
+
+    @cached_property
+    def components(self) -> tuple[str, ...]:
+        """Names of all components; those of several blocks have the name of their block before them."""
+        if len(self.blocks) == 1:
+            return self.blocks[0].components
+        return self.gradient_names
+
+    @cached_property
+    def gradient_names(self) -> tuple[str, ...]:
+        """What the components are called in results, e.g. "strain_xx"."""
+        return tuple(name for block in self.blocks for name in block.names)
+
+    @cached_property
+    def flux_names(self) -> tuple[str, ...]:
+        """What the components of the flux are called in results, e.g. "stress_xx"."""
+        return tuple(name for block in self.blocks for name in block.dual_names)
+
+    @property
+    def gradient_name(self) -> str:
+        """What the gradient is called, e.g. "strain"."""
+        return "_and_".join(block.name for block in self.blocks)
+
+    @property
+    def flux_name(self) -> str:
+        """What the flux is called, e.g. "stress"."""
+        return "_and_".join(block.dual for block in self.blocks)
+
+    @cached_property
+    def scale(self) -> Array:
+        """What is reported to people is g · scale and s / scale, shape (m,)."""
+        return np.concatenate([block.scale for block in self.blocks])
+
+    @cached_property
+    def origin(self) -> Array:
+        """Gradient of a virgin cell, shape (m,)."""
+        return np.concatenate([block.initial for block in self.blocks])
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        """Where each block stands in a gradient, by its name."""
+        ends = np.cumsum([0, *(block.size for block in self.blocks)]).tolist()
+        return {block.name: slice(a, b) for block, a, b in zip(self.blocks, ends, ends[1:], strict=False)}
+
+    @cached_property
+    def values(self) -> Indices:
+        """Numbers of the components that are values."""
+        kinds = [block.kind for block in self.blocks for _ in block.components]
+        return np.array([k for k, kind in enumerate(kinds) if kind == "value"], dtype=np.int64)
+
     @property
     def directions(self) -> Directions:
         """Gradients that a flux has to resist."""
-        return self.resisted or Directions(self.components, np.eye(self.size), self.scale)
+        if self.resisted is not None:
+            return self.resisted
+        kept = np.setdiff1d(np.arange(self.size), self.values)
+        gradients = [block for block in self.blocks if block.kind != "value"]
+        several = len(gradients) > 1
+        names = tuple(n for block in gradients for n in (block.names if several else block.components))
+        return Directions(names, np.eye(self.size)[:, kept], self.scale[kept])
 
     def singular_directions(self, tangent: Array) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
         """Names of the directions that nothing resists, e.g. "yy" or "xx - yy", and the components of each.
@@ -135,17 +258,60 @@ class Kinematics:
         null = null_directions(resisted.basis.T @ tangent @ resisted.basis)
         return tuple(named_direction(row * resisted.scale, resisted.names) for row in null), null != 0.0
 
-    def local_gradient(self, field: Expr) -> Expr:
-        """Gradient of a field as the phase laws see it, a UFL vector of k components."""
-        gradient = self.gradient(field)
-        return ufl.as_vector([_combine(row, gradient) for row in self.embedding])
-
     def reported_tangent(self, tangent: Array) -> Array:
         """Tangent between reported components, e.g. a stiffness with engineering shear strains."""
         return self.tangent_factor * tangent / np.outer(self.scale, self.scale)
 
+    @property
+    def field_shape(self) -> tuple[int, ...]:
+        """Shape of the field, where there is only one."""
+        (shape,) = self.fields.values()
+        return shape
 
-def reporting(kinematics: Kinematics, **facts: Any) -> Kinematics:
+    @property
+    def local_components(self) -> tuple[str, ...]:
+        """Names of the components that phase laws see, of all blocks."""
+        return tuple(name for block in self.blocks for name in block.local_components)
+
+    @property
+    def local_size(self) -> int:
+        """Number of components that phase laws see."""
+        return len(self.local_components)
+
+    @cached_property
+    def embedding(self) -> Array:
+        """What turns a gradient into what phase laws see."""
+        matrix, row = np.zeros((self.local_size, self.size)), 0
+        for block in self.blocks:
+            matrix[row : row + block.local_size, self.slices[block.name]] = block.embedding
+            row += block.local_size
+        return matrix
+
+    def local_gradient(self, field: Expr) -> Expr:
+        """Gradient of the one field as the phase laws see it."""
+        return ufl.as_vector([part for block in self.blocks for part in _parts(block.local(field))])
+
+    def gradient(self, field: Expr) -> Expr:
+        """Gradient that is made of one field, a UFL vector of m components."""
+        if len(self.blocks) == 1:
+            return self.blocks[0].operator(field)
+        return ufl.as_vector([part for block in self.blocks for part in _parts(block.operator(field))])
+
+    def modes(self, x: Array) -> Array:
+        """Macroscopic modes of the one field at coordinates (n, dim), shape (n, field size, m)."""
+        size = int(np.prod(self.field_shape))
+        parts = [b.modes(x) if b.modes else np.zeros((len(x), size, b.size)) for b in self.blocks]
+        return np.concatenate(parts, axis=2)
+
+    def by_block(self, matrix: Array) -> dict[str, dict[str, Array]]:
+        """The parts of a tangent (m, m): by the dual of their rows and the block of their columns."""
+        return {
+            block.dual: {name: matrix[self.slices[block.name], part] for name, part in self.slices.items()}
+            for block in self.blocks
+        }
+
+
+def reporting[K: Kinematics](kinematics: K, **facts: Any) -> K:
     """The same kinematics, which says these facts, by name, of every cell that it describes."""
     describe = kinematics.characterize
 
@@ -163,3 +329,12 @@ def closed_axes(percolates: Sequence[bool]) -> tuple[str, ...]:
 def _combine(row: Array, vector: Expr) -> Expr:
     terms = [float(weight) * vector[j] for j, weight in enumerate(row) if weight != 0.0]
     return sum(terms[1:], terms[0]) if terms else ufl.as_ufl(0.0)
+
+
+def _columns(name: str, components: tuple[str, ...]) -> tuple[str, ...]:
+    return (name,) if len(components) == 1 else tuple(f"{name}_{component}" for component in components)
+
+
+def _parts(expression: Expr) -> list[Expr]:
+    """Components of a UFL vector, or a scalar alone."""
+    return [expression[i] for i in range(expression.ufl_shape[0])] if expression.ufl_shape else [expression]

@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.physics.checks import NOT_NEGATIVE, POSITIVE, Admissible, check_fields
-from fe2.physics.diffusion import scalar_gradient_kinematics, value_and_gradient_kinematics
-from fe2.physics.kinematics import Kinematics, closed_axes
+from fe2.physics.diffusion import slope
+from fe2.physics.kinematics import Block, Kinematics, closed_axes, scalar_value
 from fe2.physics.law import PhaseLaw
 
 Array = npt.NDArray[np.float64]
+
+_FIELD = "pressure"
 
 ACCOMMODATION = Admissible("positive and at most 1", lambda value: 0.0 < value <= 1.0)
 
@@ -108,7 +110,7 @@ def newtonian_fluid(
 
 def pore_flow_kinematics(dim: int) -> Kinematics:
     """The cell receives the gradient of the macroscopic pressure."""
-    return scalar_gradient_kinematics("pore_flow", "pressure_gradient", dim)
+    return Kinematics(name="pore_flow", dim=dim, fields={_FIELD: ()}, blocks=(_slope(dim),))
 
 
 def value_pore_flow_kinematics(dim: int, initial_value: float = 0.0) -> Kinematics:
@@ -120,9 +122,14 @@ def value_pore_flow_kinematics(dim: int, initial_value: float = 0.0) -> Kinemati
         dim: Geometric dimension.
         initial_value: Pressure in a virgin cell.
     """
-    return value_and_gradient_kinematics(
-        "pore_flow_with_value", "pressure_and_gradient", "nothing_and_flux", dim, initial_value
+    pressure = scalar_value("pressure", "nothing", _FIELD, initial_value)
+    return Kinematics(
+        name="pore_flow_with_value", dim=dim, fields={_FIELD: ()}, blocks=(pressure, _slope(dim))
     )
+
+
+def _slope(dim: int) -> Block:
+    return slope("pressure_gradient", "flux", _FIELD, dim)
 
 
 def with_pore_space(

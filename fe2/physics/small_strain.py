@@ -15,7 +15,7 @@ from fe2.physics.bounds import (
     warn_outside_of_bounds,
     warn_outside_of_means,
 )
-from fe2.physics.kinematics import Kinematics
+from fe2.physics.kinematics import Block, Kinematics
 from fe2.singular import null_directions
 from fe2.stiffness import closest_isotropic, is_isotropic, universal_anisotropy
 from fe2.tensors import component_indices, component_names, shear_factors, stiffness_to_voigt
@@ -56,15 +56,20 @@ def small_strain_kinematics(dim: int) -> Kinematics:
     return Kinematics(
         name="small_strain",
         dim=dim,
-        field_shape=(dim,),
-        components=names,
-        gradient_name="strain",
-        flux_name="stress",
-        gradient=mandel_strain,
-        modes=_affine_displacements,
-        embedding=np.array([[float(a == b) for b in names] for a in local]),
-        local_components=local,
-        scale=shear_factors(_SIZE[dim]),
+        fields={"displacement": (dim,)},
+        blocks=(
+            Block(
+                name="strain",
+                dual="stress",
+                components=names,
+                field="displacement",
+                operator=mandel_strain,
+                modes=_affine_displacements,
+                scale=shear_factors(_SIZE[dim]),
+                embedding=np.array([[float(a == b) for b in names] for a in local]),
+                local_components=local,
+            ),
+        ),
         characterize=_characterize,
     )
 
