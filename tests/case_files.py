@@ -55,7 +55,7 @@ RUN: Table = {
     "units": "mm, MPa",
     "mesh": {"box": [[0.0, 2.0], [0.0, 1.0]], "cells": [4, 2], "element": "quadrilateral"},
     "field": {"degree": 1, "quadrature_degree": 2},
-    "laws": {"composite": {**GENERATOR_CELL, "mode": "concurrent", "subdomain": "box"}},
+    "laws": {"composite": {**GENERATOR_CELL, "model": "rve", "subdomain": "box"}},
     "boundary": [
         {"on": "left", "fixed": ["x", "y"]},
         {"on": "right", "name": "grip", "fixed": ["y"], "prescribed": {"x": "0.004 * t"}},

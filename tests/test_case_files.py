@@ -17,7 +17,7 @@ from mpi4py import MPI
 
 from fe2.case.build_cell import build_rve
 from fe2.case.build_run import Model, build_model, build_problem, build_simulation
-from fe2.case.catalogue import PHYSICS, law_model
+from fe2.case.catalogue import law_model
 from fe2.case.cell_case import read_cell_case
 from fe2.case.cell_tables import GeneratorCell
 from fe2.case.generated_mesh import generated_mesh
@@ -31,6 +31,7 @@ from fe2.case.understood import read_understood, understood
 from fe2.errors import InputError
 from fe2.io.history import read_history
 from fe2.micro.mesh_cell import read_cell
+from fe2.physics.physics_table import PHYSICS, laws_of
 
 ROOT = Path(__file__).parents[1]
 CAST_IRON = ROOT / "../shared/data/cast_iron_ggg40_100.raw"
@@ -78,7 +79,7 @@ CELL_MISTAKES = {
     "a law with a slip": ({"phases__matrix__law": "linear_elastc"}, "did you mean linear_elastic?"),
     "no law": (
         {"phases__matrix__law": None},
-        "phases.matrix.law: is missing; the laws of small_strain are linear_elastic",
+        "phases.matrix.law: is missing; the laws of small_strain are cubic_elastic",
     ),
     "no rotation": (
         {"phases__fibre__orientation": [[1, 0, 0], [0, 1, 0], [0, 1, 0]]},
@@ -91,7 +92,7 @@ CELL_MISTAKES = {
     "no label in an image": ({"phases__fibre__label": None}, "phases.fibre.label: is missing"),
     "a physics with a slip": (
         {"cell__physics": "small_strian"},
-        'cell.physics = "small_strian": this physics is not known; did you mean small_strain?',
+        'cell.physics = "small_strian": this physics is not installed; did you mean small_strain?',
     ),
     "a boundary condition with a slip": ({"cell__boundary": "perodic"}, "did you mean 'periodic'?"),
     "two sources": (
@@ -161,7 +162,18 @@ RUN_MISTAKES = {
         {"laws": {"a": {"cell": "x.toml"}}},
         'laws.a.cell = "x.toml": there is no such file',
     ),
-    "another physics": ({"physics": "diffusion"}, 'physics = "diffusion": this physics is not known'),
+    "another physics": (
+        {"physics": "diffusion"},
+        "its physics is small_strain, but that of the run is diffusion",
+    ),
+    "a micro model with a slip": (
+        {"laws__composite__model": "linearised"},
+        'laws.composite.model = "linearised": this micro model is not installed; did you mean linearized?',
+    ),
+    "a key of another micro model": (
+        {"laws__composite__database": "cell.h5"},
+        'database = "cell.h5": model = "rve" has no such key; it belongs to model = "database"',
+    ),
     "a mistake in an inline cell": (
         {"laws__composite__phases__layer_1__young": -1.0},
         "laws.composite.phases.layer_1.young = -1.0: is not admissible",
@@ -174,8 +186,6 @@ def test_mistakes_in_run_files_are_told_with_key_value_and_what_is_right(
     mistake: str, tmp_path: Path
 ) -> None:
     changes, message = RUN_MISTAKES[mistake]
-    if "diffusion" in PHYSICS and changes == {"physics": "diffusion"}:
-        message = "its physics is small_strain, but that of the run is diffusion"
     assert message in refusal(tmp_path, changed(RUN, **changes))
 
 
@@ -341,8 +351,8 @@ def test_body_force_is_carried_by_the_support(tmp_path: Path) -> None:
     assert run(tmp_path, table)["left_x"][-1] == pytest.approx(8.0, rel=1e-10)
 
 
-@pytest.mark.parametrize("mode", ["concurrent", "linearized"])
-def test_cell_of_one_material_is_the_formula(mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["rve", "linearized"])
+def test_cell_of_one_material_is_the_formula(model: str, tmp_path: Path) -> None:
     cell = changed(GENERATOR_CELL, phases={"layer_1": ELASTIC, "layer_2": ELASTIC})
     clamped = [
         {"on": "left", "fixed": True},
@@ -350,7 +360,7 @@ def test_cell_of_one_material_is_the_formula(mode: str, tmp_path: Path) -> None:
     ]
     table = changed(TENSION, boundary=clamped, output={"reactions": ["grip"]}, field={"quadrature_degree": 2})
     formula = run(tmp_path, table)["grip_x"]
-    with_cells = run(tmp_path, changed(table, laws={"steel": {**cell, "mode": mode}}))["grip_x"]
+    with_cells = run(tmp_path, changed(table, laws={"steel": {**cell, "model": model}}))["grip_x"]
     np.testing.assert_allclose(with_cells, formula, rtol=1e-9)
 
 
@@ -385,9 +395,9 @@ def test_law_with_history_cannot_be_a_formula(tmp_path: Path) -> None:
         build_problem(model)
 
 
-@pytest.mark.parametrize("physics", PHYSICS)
+@pytest.mark.parametrize("physics", list(PHYSICS))
 def test_every_key_of_every_law_is_described(physics: str) -> None:
-    for law in PHYSICS[physics].laws:
+    for law in laws_of(physics):
         model = law_model(physics, law)
         assert model.__doc__
         for name, field in model.model_fields.items():

@@ -611,13 +611,13 @@ def test_cell_that_was_made_beforehand_is_not_replayed(fe2: Command, tmp_path: P
     small = {"largest": 1e-3, "outside": "raise", "directions": 2}
     left = changed(RUN, output__pictures=None, steps__smallest=0.5)
     (law,) = left["laws"].values()
-    law |= {"mode": "linearized", "linear_range": small}
+    law |= {"model": "linearized", **small}
     ended = fe2("run", write(tmp_path, left), "-q").err
     assert "of the range in which" in ended
     assert "fe2 replay" not in ended
     again = fe2("replay", "results/failure.h5")
     assert again.status == 1
-    assert 'the law that failed has mode = "linearized"' in again.err
+    assert 'the law that failed has model = "linearized"' in again.err
 
 
 def test_show_draws_a_run_from_its_folder_alone(fe2: Command, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from case_files import write
 from mpi import ROOT
+from plugins import install
 
 from fe2.case.build_cell import build_rve
-from fe2.case.catalogue import PHYSICS, Physics
 from fe2.case.cell_case import read_cell_case
 
 PAGE = ROOT / "docs" / "adding_a_physics.md"
@@ -42,15 +42,15 @@ def tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 
 
 def test_every_code_block_of_the_page_is_a_file() -> None:
-    assert PAGE.read_text().count("```python") == len(FILES) == 3
+    assert PAGE.read_text().count("```python") == len(FILES) == 4
 
 
 def test_entry_of_the_page_makes_the_physics_known_to_cell_files(
     tests: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = re.search(r"# PHYSICS\[\"antiplane\"\].*?\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert entry is not None
-    monkeypatch.setitem(PHYSICS, "antiplane", Physics(**tomllib.loads(entry[1])))
+    (entry_points,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    install(tmp_path, "antiplane", tomllib.loads(entry_points)["project"]["entry-points"])
+    monkeypatch.syspath_prepend(tmp_path)
     law = {"law": "softening_shear", "reference": 0.3}
     phases = {"a": {"label": 0, "shear": 1.0, **law}, "b": {"label": 1, "shear": 5.0, **law}}
     table = {"cell": {"image": "labels.npy", "physics": "antiplane"}, "phases": phases}

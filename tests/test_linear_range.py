@@ -226,8 +226,9 @@ def test_run_that_leaves_the_range_ends_where_that_is_refused(tmp_path: Path):
 
 CASE = changed(
     RUN,
-    laws__composite__mode="linearized",
-    laws__composite__linear_range={"largest": 0.01, "directions": 2},
+    laws__composite__model="linearized",
+    laws__composite__largest=0.01,
+    laws__composite__directions=2,
     output={"folder": "results"},
 )
 
@@ -253,9 +254,9 @@ def test_case_file_with_a_range_gives_the_same_lines_on_any_number_of_ranks(tmp_
 
 
 def test_a_range_is_for_linearized_cells_only(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    case = changed(RUN, laws__composite__linear_range={"largest": 0.01})
+    case = changed(RUN, laws__composite__largest=0.01)
     assert run(["check", str(write(tmp_path, case))]) == 1
-    assert 'it belongs to a cell with mode = "linearized"' in capfd.readouterr().err
+    assert 'model = "rve" has no such key; it belongs to model = "linearized"' in capfd.readouterr().err
 
 
 def test_command_tells_the_range_of_each_component(tmp_path: Path, capfd: pytest.CaptureFixture[str]):

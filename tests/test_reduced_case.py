@@ -1,4 +1,4 @@
-"""Reduced cells without Python: `fe2 reduce`, and `mode = "reduced"` in run files."""
+"""Reduced cells without Python: `fe2 reduce`, and `model = "reduced"` in run files."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
 
 REDUCED = changed(
     RUN,
-    laws__composite__mode="reduced",
-    laws__composite__reduction={"file": "cell.h5", "error": 0.02},
+    laws__composite__model="reduced",
+    laws__composite__reduction="cell.h5",
+    laws__composite__error=0.02,
     output={"folder": "reduced", "reactions": ["grip"]},
 )
 SMALL = ("--amplitude", "0.01", "--paths", "4", "--steps", "3")
@@ -131,15 +132,15 @@ def test_a_fallback_is_refused_where_no_cell_is_solved_at_first(
 ):
     case = changed(REDUCED, laws__composite__on_failure="keep last good response")
     assert run(["check", str(write(tmp_path, case))]) == 1
-    assert 'on_failure = "keep last good response": it belongs to a cell' in capfd.readouterr().err
+    assert 'model = "reduced" has no such key; it belongs to model = "rve"' in capfd.readouterr().err
 
 
 def test_a_reduced_law_needs_its_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     assert run(["check", str(write(tmp_path, REDUCED))]) == 1
-    assert 'laws.composite.reduction.file = "cell.h5": there is no such file' in capfd.readouterr().err
-    case = changed(RUN, laws__composite__mode="reduced")
+    assert 'laws.composite.reduction = "cell.h5": there is no such file' in capfd.readouterr().err
+    case = changed(RUN, laws__composite__model="reduced")
     assert run(["check", str(write(tmp_path, case))]) == 1
-    assert 'laws.composite.reduction: this table and mode = "reduced"' in capfd.readouterr().err
+    assert "laws.composite.reduction: is missing: File that fe2 reduce wrote" in capfd.readouterr().err
 
 
 def test_names_of_files_are_refused_before_the_training(tmp_path: Path, capfd: pytest.CaptureFixture[str]):

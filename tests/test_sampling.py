@@ -321,20 +321,20 @@ def test_case_file_with_an_interpolated_cell(tmp_path: Path, capfd: pytest.Captu
         {"on": "right", "name": "grip", "fixed": ["y"], "prescribed": {"x": "0.1 * t"}},
     ]
     reactions = {}
-    for mode in ("concurrent", "interpolated"):
-        database = {"interpolation": {"database": "cell.h5"}} if mode == "interpolated" else {}
-        law = {"cell": "cell.toml", "mode": mode, **database}
-        output = {"folder": mode, "reactions": ["grip"]}
+    for model in ("rve", "database"):
+        database = {"database": "cell.h5"} if model == "database" else {}
+        law = {"cell": "cell.toml", "model": model, **database}
+        output = {"folder": model, "reactions": ["grip"]}
         case = changed(RUN, laws={"rubber": law}, boundary=boundary, body=[], output=output, solver={})
-        assert run(["run", str(write(tmp_path, case, f"{mode}.toml")), "-q"]) == 0
-        reactions[mode] = read_history(tmp_path / mode)["grip_x"]
-    np.testing.assert_allclose(reactions["interpolated"], reactions["concurrent"], rtol=0.01)
-    text = (tmp_path / "interpolated" / "summary.txt").read_text()
+        assert run(["run", str(write(tmp_path, case, f"{model}.toml")), "-q"]) == 0
+        reactions[model] = read_history(tmp_path / model)["grip_x"]
+    np.testing.assert_allclose(reactions["database"], reactions["rve"], rtol=0.01)
+    text = (tmp_path / "database" / "summary.txt").read_text()
     assert "evaluations of models with a range:" in text
 
     write(tmp_path, changed(cell, phases__fibre__young=20.0), "cell.toml")
-    assert run(["run", str(tmp_path / "interpolated.toml"), "-q", "--force"]) == 1
-    assert "laws.rubber.interpolation" in (error := capfd.readouterr().err)
+    assert run(["run", str(tmp_path / "database.toml"), "-q", "--force"]) == 1
+    assert "laws.rubber.database" in (error := capfd.readouterr().err)
     assert "laws.fibre.young was 10.0 and is 20.0" in error
 
 

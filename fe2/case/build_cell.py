@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mpi4py import MPI
 
@@ -48,33 +47,15 @@ def build_cell_and_rve(case: CellCase, options: NewtonOptions | None = None) -> 
     with located(case):
         cell = build_cell(case)
         laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
-        rve: RVE = resolve(case.physics.factory)(
+        rve: RVE = resolve(type(case.physics).factory)(
             cell,
             laws,
             boundary=case.cell.boundary,
             degree=case.cell.degree,
             options=options,
-            **factory_options(case, cell.names),
+            **case.physics.keywords(cell.names),
         )
     return cell, rve
-
-
-def factory_options(case: CellCase, phases: Collection[str]) -> dict[str, Any]:
-    """Keywords of the factory that only this physics has.
-
-    Args:
-        case: The cell file.
-        phases: Phases that the cell has: what is said of others is left out.
-    """
-    table = case.cell
-    found: dict[str, Any] = {name: getattr(table, name) for name in case.physics.options}
-    if "incompressible" in found:
-        found["incompressible"] = [name for name in table.incompressible if name in phases]
-    if "contact" in found:
-        found["contact"] = {
-            pair.between: pair.resistance for pair in table.contact if set(pair.between) <= set(phases)
-        }
-    return found
 
 
 def build_cell(case: CellCase) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,19 +17,12 @@ from fe2.case.build_cell import build_rve, located
 from fe2.case.build_mesh import group_number
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
-from fe2.case.run_tables import ReductionTable
 from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
-from fe2.hierarchical.database import read_database
-from fe2.hierarchical.error_control import error_controlled
-from fe2.hierarchical.interpolation import InterpolatedModel
-from fe2.hierarchical.linear_range import linear_range
-from fe2.hierarchical.ranged_model import RangedModel
-from fe2.hierarchical.storage import load
 from fe2.io.gmsh_mesh import MarkedMesh
 from fe2.macro.law import HomogenizedLaw, check_closed
-from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.model import MicroModel
+from fe2.micro.model_table import ModelTable, Setting, check_answers
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
@@ -47,6 +41,7 @@ class Subdomain:
         law: The law, as the file has it.
         group: Number of the physical group, or None for the whole mesh.
         rve: The representative volume element, where the law has a cell.
+        kinematics: What the macroscopic problem hands down.
         comm: Ranks of the run.
         file: The run file, for messages.
     """
@@ -55,6 +50,7 @@ class Subdomain:
     law: Law
     group: int | None
     rve: RVE | None
+    kinematics: Kinematics
     comm: MPI.Comm
     file: Path
 
@@ -63,60 +59,24 @@ class Subdomain:
         """The micro model of all points of the subdomain; collective.
 
         Raises:
-            CaseFileError: On all ranks: the tangent of the cell holds in no range, or the database is of
-                another cell.
+            CaseFileError: On all ranks: the model cannot be made, or does not fit; the message names the key.
         """
-        if self.rve is not None and self.law.on_failure != "fail" and self.law.mode == "concurrent":
-            return KeepsLastGood(self.rve)
-        if self.rve is None or self.law.mode == "concurrent":
-            return self.rve
-        if self.law.reduction is not None:
-            return on_every_rank(self.comm, partial(self._reduced, self.rve, self.law.reduction))
-        try:
-            return self._interpolated(self.rve) if self.law.interpolation else self._linearized(self.rve)
-        except InputError as error:
-            problems = Problems(self.file)
-            table = "interpolation" if self.law.interpolation else "linear_range"
-            problems.add(("laws", self.name, table), str(error))
-            on_every_rank(self.comm, problems.raise_if_any)
-            raise
+        if self.law.model is None:
+            return None
+        return on_every_rank(self.comm, partial(self._made, self.law.model))
 
-    def _linearized(self, rve: RVE) -> MicroModel:
-        table = self.law.linear_range
-        if table is None:
-            return rve.linearized()
-        found = linear_range(
-            rve,
-            table.largest,
-            tolerance=table.tolerance,
-            directions=table.directions,
-            dt=table.dt,
-            comm=self.comm,
-        )
-        return RangedModel(found.model, found.hull, outside=table.outside)
-
-    def _reduced(self, rve: RVE, table: ReductionTable) -> MicroModel:
+    def _made(self, model: ModelTable) -> MicroModel:
+        kinematics = self.kinematics if self.rve is None else self.rve.kinematics
+        problems = Problems(self.file)
         try:
-            reduction = load(self.file.parent / table.file, rve)
-            return error_controlled(
-                reduction, tolerance=table.error, outside=table.outside, capacity=table.capacity
-            )
+            made = model.build(Setting(kinematics, self.file.parent, self.comm, self.rve))
+            check_answers(made, kinematics, self.law.kind)
         except InputError as error:
-            problems = Problems(self.file)
-            problems.add(("laws", self.name, "reduction"), str(error))
+            key = ("laws", self.name)
+            problems.add_refused(key, error, type(model).model_fields, model.model_dump())
             problems.raise_if_any()
             raise
-
-    def _interpolated(self, rve: RVE) -> MicroModel:
-        table = self.law.interpolation
-        assert table is not None
-
-        def interpolate() -> InterpolatedModel:
-            return InterpolatedModel.of(read_database(self.file.parent / table.database), rve)
-
-        model = on_every_rank(self.comm, interpolate)
-        full = rve if table.outside == "full" else None
-        return RangedModel(model, model.hull, outside=table.outside, full=full)
+        return made
 
     def points(self, marked: MarkedMesh, quadrature_degree: int) -> int:
         """Number of its quadrature points on all ranks; collective."""
@@ -127,7 +87,9 @@ class Subdomain:
         return mesh.comm.allreduce(int(cells)) * len(points)
 
 
-def build_subdomains(case: RunCase, marked: MarkedMesh, problems: Problems) -> list[Subdomain]:
+def build_subdomains(
+    case: RunCase, marked: MarkedMesh, kinematics: Kinematics, problems: Problems
+) -> list[Subdomain]:
     """The laws with their subdomains and their cells; collective.
 
     Raises:
@@ -147,7 +109,15 @@ def build_subdomains(case: RunCase, marked: MarkedMesh, problems: Problems) -> l
     options = NewtonOptions(**solver.model_dump())
     comm = marked.mesh.comm
     return [
-        Subdomain(name, law, groups[name], on_every_rank(comm, partial(_rve, law, options)), comm, case.file)
+        Subdomain(
+            name,
+            law,
+            groups[name],
+            on_every_rank(comm, partial(_rve, law, options)),
+            kinematics,
+            comm,
+            case.file,
+        )
         for name, law in case.laws.items()
     ]
 
@@ -226,8 +196,7 @@ def homogenized_law(
     """The law of a subdomain whose points have a micro model; collective."""
     micro = subdomain.micro
     assert micro is not None
-    assert subdomain.law.cell is not None
-    with located(subdomain.law.cell):
+    with located(subdomain.law.cell) if subdomain.law.cell is not None else nullcontext():
         law = HomogenizedLaw(
             micro.kinematics.gradient(unknown),
             micro,

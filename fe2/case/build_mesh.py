@@ -9,13 +9,14 @@ from mpi4py import MPI
 
 from fe2.case.generated_mesh import generated_mesh
 from fe2.case.generators import generator_parameters
-from fe2.case.problems import Key, Problems, suggestion
+from fe2.case.problems import Key, Problems
 from fe2.case.run_case import RunCase
 from fe2.case.run_tables import SIDES, BoxMesh, FileMesh, GeneratorMesh
 from fe2.errors import InputError
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
 from fe2.msh.partition import cells_on_first_ranks
 from fe2.parallel import on_every_rank
+from fe2.registry import suggestion
 
 
 def build_mesh(case: RunCase, comm: MPI.Comm) -> MarkedMesh:

@@ -18,7 +18,6 @@ from fe2.case.build_laws import (
 )
 from fe2.case.build_mesh import build_mesh
 from fe2.case.build_storage import Storage, balance_columns, initial_value, measure, starts_elsewhere
-from fe2.case.catalogue import resolve
 from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase
 from fe2.case.run_checks import planned_times
@@ -29,8 +28,6 @@ from fe2.case.understood import decisive, understood
 from fe2.code_cache import check_cache
 from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
-from fe2.hierarchical.budget import FullSolves
-from fe2.hierarchical.error_control import ErrorControlledRVE
 from fe2.io.checkpoint_schedule import Checkpoints
 from fe2.io.gmsh_mesh import MarkedMesh
 from fe2.macro.law import HomogenizedLaw
@@ -81,13 +78,13 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
     problems = Problems(case.file)
     marked = build_mesh(case, comm)
     table = case.tables.field
-    kinematics: Kinematics = resolve(case.physics.kinematics)(marked.mesh.geometry.dim)
+    kinematics = case.physics.kinematics(marked.mesh.geometry.dim)
     space = fem.functionspace(marked.mesh, ("Lagrange", table.degree, kinematics.field_shape))
     unknown = fem.Function(space, name=case.physics.field)
     conditions = ConditionsBuilder(case, marked, unknown, problems).build()
     _check_watched(case, marked, problems)
     on_every_rank(comm, problems.raise_if_any)
-    subdomains = build_subdomains(case, marked, problems)
+    subdomains = build_subdomains(case, marked, kinematics, problems)
     unknown.x.array[:] = initial_value(case)
     _check_dimensions(subdomains, kinematics, problems)
     on_every_rank(comm, problems.raise_if_any)
@@ -119,18 +116,11 @@ def _in_turn(*actions: Callable[[float], None]) -> Callable[[float], None]:
     return all_of_them
 
 
-def _full_solves(model: Model, problem: MacroProblem) -> list[FullSolves]:
-    """What grants full solves before every step, for laws with a budget of them."""
-    budgets = [
-        None if subdomain.law.reduction is None else subdomain.law.reduction.budget
-        for subdomain in model.subdomains
-        if subdomain.rve is not None
-    ]
-    return [
-        FullSolves(law, law.micro, budget, problem.comm)
-        for law, budget in zip(problem.laws, budgets, strict=True)
-        if budget is not None and isinstance(law.micro, ErrorControlledRVE)
-    ]
+def _before_steps(model: Model, problem: MacroProblem) -> list[Callable[[float], None]]:
+    """What micro models want to be done before every step."""
+    tables = [sub.law.model for sub in model.subdomains if sub.law.model is not None]
+    wanted = [table.before_steps(law, problem.comm) for table, law in zip(tables, problem.laws, strict=True)]
+    return [action for action in wanted if action is not None]
 
 
 def _naming_time(apply: Callable[[float], None]) -> Callable[[float], None]:
@@ -158,9 +148,9 @@ def build_problem(model: Model) -> MacroProblem:
     laws: list[HomogenizedLaw] = []
     terms: list[ufl.Form] = []
     test = ufl.TestFunction(unknown.function_space)
-    plain: Kinematics = resolve(case.physics.kinematics)(model.marked.mesh.geometry.dim)
+    plain = case.physics.kinematics(model.marked.mesh.geometry.dim)
     for subdomain in model.subdomains:
-        if subdomain.rve is None:
+        if subdomain.law.model is None:
             work = formula_work(
                 subdomain,
                 case,
@@ -211,7 +201,7 @@ def build_simulation(
     balance = balance_columns(case, model.storage, model.conditions, problem)
     return Simulation(
         problem,
-        replace(model.steps, apply=_in_turn(*_full_solves(model, problem), model.steps.apply)),
+        replace(model.steps, apply=_in_turn(*_before_steps(model, problem), model.steps.apply)),
         output=case.path(output.folder),
         loads={**constants, **_reactions(model, problem), **balance},
         watch=output.watch,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fe2.case.build_cell import build_rve, factory_options, located
+from fe2.case.build_cell import build_rve, located
 from fe2.case.catalogue import resolve
 from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell, ImageCell
@@ -89,12 +89,12 @@ def _windows(case: CellCase, table: ImageCell, sizes: list[int], samples: int, s
         present = {name: label for name, label in labels.items() if (image == label).any()}
         edges = np.asarray(table.voxel_size, dtype=np.float64) * table.coarsen
         with located(case):
-            rve: RVE = resolve(case.physics.factory)(
+            rve: RVE = resolve(type(case.physics).factory)(
                 image_cell(image, present, voxel_size=edges.tolist()),
                 {name: laws[name] for name in present},
                 boundary=table.boundary,
                 degree=table.degree,
-                **factory_options(case, present),
+                **case.physics.keywords(present),
             )
         return rve
 

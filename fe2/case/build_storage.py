@@ -67,14 +67,18 @@ def initial_value(case: RunCase) -> float:
     """Initial value of a scalar unknown: what the file says, or that of the cells that receive it."""
     if case.tables.field.initial is not None:
         return case.tables.field.initial
-    cells = (law.cell.cell for law in case.laws.values() if law.cell is not None and law.cell.cell.value)
-    return next((cell.initial_value for cell in cells), 0.0)
+    return next(iter(_initial_values(case)), 0.0)
 
 
 def starts_elsewhere(case: RunCase) -> bool:
     """Whether cells that remember the value have to learn that the run starts from another one."""
-    cells = [law.cell.cell for law in case.laws.values() if law.cell is not None and law.cell.cell.value]
-    return any(cell.initial_value != initial_value(case) for cell in cells)
+    return any(value != initial_value(case) for value in _initial_values(case))
+
+
+def _initial_values(case: RunCase) -> list[float]:
+    """Values in the virgin cells that receive one."""
+    cells = [law.cell for law in case.laws.values() if law.cell is not None and law.cell.receives_value]
+    return [float(getattr(cell.cell, "initial_value", 0.0)) for cell in cells]
 
 
 def balance_columns(

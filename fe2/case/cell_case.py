@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from fe2.case.catalogue import PHYSICS, Physics, law_model, meant_physics, resolve
+from fe2.case.catalogue import cell_model, law_model, make_law, meant_physics
 from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
 from fe2.case.generators import CELL_GENERATORS, check_parameters, generated_phases, generator_model
 from fe2.case.image_size import image_size
-from fe2.case.problems import Key, Problems, suggestion, unknown_key
+from fe2.case.problems import Key, Problems, unknown_key
 from fe2.case.repair import refusals, repaired
-from fe2.case.table import Table
 from fe2.case.toml_file import read_toml
 from fe2.errors import InputError
+from fe2.physics.physics_table import PHYSICS, Physics, laws_of, own_keys
+from fe2.registry import suggestion
+from fe2.table import Table
 
 SOURCES: dict[str, type[CellTable]] = {"image": ImageCell, "mesh": MeshCell, "generator": GeneratorCell}
 
@@ -35,7 +37,7 @@ class Material:
         Raises:
             InputError: The law refuses its parameters.
         """
-        return resolve(PHYSICS[physics].laws[self.law])(**self.parameters)
+        return make_law(physics, self.law, dict(self.parameters))
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,15 @@ class CellCase:
 
     @property
     def physics(self) -> Physics:
-        """The cell's physics."""
-        return PHYSICS[self.cell.physics]
+        """The cell's physics, with its keys."""
+        physics: object = self.cell
+        assert isinstance(physics, Physics)
+        return physics
+
+    @property
+    def receives_value(self) -> bool:
+        """Whether the cell receives a value of the field besides its gradient."""
+        return bool(getattr(self.cell, "value", False))
 
     def path(self, name: str) -> Path:
         """A path of the file, relative to the file's folder."""
@@ -120,7 +129,7 @@ def understand_cell(table: dict[str, Any], problems: Problems, key: Key = ()) ->
     if isinstance(cell, GeneratorCell):
         _check_generated(cell, table.get("phases"), phases, problems, key)
     if cell is not None:
-        _check_options(cell, phases, problems, (*key, "cell"))
+        _check_named(cell, phases, problems, (*key, "cell"))
     if whole is None or cell is None:
         return None
     found = {phase: content for phase, content in phases.items() if content is not None}
@@ -134,7 +143,7 @@ def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> 
         found = f"not of {' and '.join(given)} at once" if given else "and none is given"
         problems.add(key, f"a cell is made of one of image, mesh and generator, {found}")
         return None
-    model: type[Table] = SOURCES[given[0]]
+    model: Any = SOURCES[given[0]]
     if given[0] == "generator":
         name = table["generator"]
         if name not in CELL_GENERATORS:
@@ -142,14 +151,45 @@ def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> 
             return None
         model = generator_model(name, GeneratorCell)
     meant = meant_physics(table.get("physics"))
-    cell = repaired(model, table, problems, key, {} if meant is None else {"physics": meant})
+    if meant is not None:
+        model = cell_model(model, PHYSICS[meant])
+        others = {other: own_keys(found) for other, found in PHYSICS.sound().items()}
+        table = without_keys_of_others(table, model, meant, others, problems, key)
+    cell: CellTable | None = repaired(
+        model, table, problems, key, {} if meant is None else {"physics": meant}
+    )
     if cell is None:
         return None
-    assert isinstance(cell, CellTable)
     _check_files(cell, problems, key)
     if isinstance(cell, GeneratorCell):
         check_parameters(cell.generator, cell, problems, key)
     return cell
+
+
+def without_keys_of_others(
+    table: dict[str, Any],
+    model: type[Table],
+    own: str,
+    others: Mapping[str, Collection[str]],
+    problems: Problems,
+    key: Key,
+) -> dict[str, Any]:
+    """A table without keys that only others of its kind have.
+
+    Args:
+        table: What the file holds.
+        model: Model of the table.
+        own: Name of what it is a table of.
+        others: Keys of all of that kind, by name.
+        problems: Receives what is wrong.
+        key: Where the table stands.
+    """
+    kept = dict(table)
+    for name in table.keys() - model.model_fields.keys():
+        if owners := [other for other, keys in others.items() if name in keys]:
+            text = f"{own} has no such key; it belongs to {' and '.join(owners)}"
+            problems.add((*key, name), text, kept.pop(name))
+    return kept
 
 
 def _check_files(cell: CellTable, problems: Problems, key: Key) -> None:
@@ -206,19 +246,10 @@ def understand_phase(table: object, physics: str, problems: Problems, key: Key, 
     return None if own is None or material is None else Phase(own.label, material)
 
 
-def _check_options(cell: CellTable, phases: Mapping[str, object], problems: Problems, key: Key) -> None:
-    """Keys that only some physics have, and the phases that they name."""
-    for name in sorted({option for physics in PHYSICS.values() for option in physics.options}):
-        value = getattr(cell, name)
-        if value != CellTable.model_fields[name].default and name not in PHYSICS[cell.physics].options:
-            owners = [other for other, physics in PHYSICS.items() if name in physics.options]
-            text = f"{cell.physics} has no such key; it belongs to {' and '.join(owners)}"
-            problems.add((*key, name), text, value if isinstance(value, bool | float | str) else list(value))
-    named: list[tuple[Key, str]] = [
-        *((("incompressible", i), name) for i, name in enumerate(cell.incompressible)),
-        *((("contact", i, "between"), name) for i, pair in enumerate(cell.contact) for name in pair.between),
-    ]
-    for place, name in named:
+def _check_named(cell: CellTable, phases: Mapping[str, object], problems: Problems, key: Key) -> None:
+    """The phases that keys of the physics name."""
+    physics: object = cell
+    for place, name in physics.named_phases().items() if isinstance(physics, Physics) else ():
         if name not in phases:
             problems.add((*key, *place), f"no phase has this name; {suggestion(name, list(phases))}", name)
 
@@ -270,15 +301,19 @@ def understand_material(
         key: Where the table stands.
         beside: Other keys of the table, for messages.
     """
-    laws = PHYSICS[physics].laws
+    laws = laws_of(physics)
     law = table.get("law", PHYSICS[physics].default_law)
     if law is None:
         problems.add((*key, "law"), f"is missing; the laws of {physics} are {', '.join(laws)}")
         return None
     if not isinstance(law, str) or law not in laws:
-        problems.add((*key, "law"), f"{physics} has no such law; {suggestion(str(law), list(laws))}", law)
+        problems.add((*key, "law"), f"{physics} has no such law; {suggestion(str(law), laws)}", law)
         return None
-    model = law_model(physics, law)
+    try:
+        model = law_model(physics, law)
+    except InputError as broken:
+        problems.add((*key, "law"), str(broken), law)
+        return None
     unknown = [name for name in table if name not in model.model_fields]
     for name in unknown:
         problems.add((*key, name), unknown_key(name, [*beside, *model.model_fields]), table[name])

@@ -8,18 +8,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
-from fe2.case.catalogue import PHYSICS
 from fe2.case.generators import CELL_GENERATORS
-from fe2.case.problems import suggestion
-from fe2.case.table import Floats, IntegerInterval, Integers, Lengths, Table
+from fe2.errors import InputError
 from fe2.msh.file import ENDINGS
+from fe2.physics.physics_table import PHYSICS
+from fe2.registry import suggestion
+from fe2.table import Floats, IntegerInterval, Integers, Lengths, Table
 
 IMAGE_ENDINGS = (".raw", ".npy", ".tif", ".tiff")
 
 
 def _physics(name: str) -> str:
     if name not in PHYSICS:
-        raise ValueError(f"this physics is not known; {suggestion(name, list(PHYSICS))}")
+        raise ValueError(f"this physics is not installed; {suggestion(name, list(PHYSICS))}")
+    try:
+        PHYSICS[name]
+    except InputError as error:
+        raise ValueError(str(error)) from error
     return name
 
 
@@ -47,20 +52,13 @@ def _label(value: Any) -> Any:
     raise ValueError("a whole number is needed, or the name of a physical group in quotes")
 
 
-PhysicsName = Annotated[str, AfterValidator(_physics), WithJsonSchema({"enum": list(PHYSICS)})]
+PhysicsName = Annotated[
+    str, AfterValidator(_physics), WithJsonSchema({"type": "string", "enum": list(PHYSICS)})
+]
 MeshFile = Annotated[str, AfterValidator(_mesh)]
 Label = Annotated[
     Any, PlainValidator(_label), WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}]})
 ]
-
-
-class ContactTable(Table):
-    """An interface that resists the flux."""
-
-    between: Annotated[tuple[str, str], Field(strict=False)]
-    """The two phases."""
-    resistance: float = Field(gt=0.0)
-    """Jump of the field over the flux."""
 
 
 class CellTable(Table):
@@ -72,18 +70,6 @@ class CellTable(Table):
     """Boundary condition; in mechanics uniform_flux is uniform traction."""
     degree: Annotated[int, Field(ge=1, le=8)] | None = None
     """Degree of the Lagrange element of the micro field; that of the mesh by default, 1 for images."""
-    value: bool = False
-    """Diffusion, pore flow: whether the cell receives the field's value besides its gradient, as storage and
-    laws that depend on it need."""
-    initial_value: float = 0.0
-    """Diffusion, pore flow: the value in a virgin cell."""
-    contact: Annotated[tuple[ContactTable, ...], Field(strict=False)] = ()
-    """Diffusion: interfaces that resist, [{ between = ["a", "b"], resistance = 1.0 }]."""
-    connection: Literal["nodes", "faces"] = "nodes"
-    """Diffusion: what connects conductors beside what insulates; with faces, parts that touch in corners or
-    edges only are left out."""
-    incompressible: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Finite strain: nearly incompressible phases, which get a pressure field of their own."""
 
 
 class ImageCell(CellTable):

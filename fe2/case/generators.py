@@ -18,8 +18,8 @@ import fe2_meshes.parameters
 
 from fe2.case.problems import Key, Problems
 from fe2.case.signatures import parameters, table_model
-from fe2.case.table import Table
 from fe2.errors import InputError, MissingDependencyError
+from fe2.table import Table
 
 CELL_GENERATORS = fe2_meshes.PERIODIC_CELLS
 MESH_GENERATORS = fe2_meshes.MACROSCOPIC_MESHES

@@ -6,11 +6,14 @@ from typing import Any, Literal, Union
 
 from pydantic import Field, create_model
 
-from fe2.case.catalogue import PHYSICS, law_model
-from fe2.case.cell_tables import CellFile, GeneratorCell, ImageCell, MeshCell, PhaseTable
+from fe2.case.catalogue import cell_model, sound_laws
+from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
 from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS, generator_model
-from fe2.case.run_tables import BoxMesh, CellLaw, FileMesh, GeneratorMesh, LawPlace, RunFile
-from fe2.case.table import Table
+from fe2.case.run_case import model_of_law
+from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh, LawPlace, RunFile
+from fe2.micro.model_table import DEFAULT_MODEL, MODELS, CellModel, ModelTable
+from fe2.physics.physics_table import PHYSICS
+from fe2.table import Table
 
 Kind = Literal["cell", "run"]
 
@@ -29,22 +32,43 @@ def cell_file() -> type[Table]:
 
 def run_file() -> type[Table]:
     """Model of a run file with all that may stand in it."""
-    generators = [generator_model(name, GeneratorMesh) for name in MESH_GENERATORS]
+    meshes = [BoxMesh, FileMesh, *(generator_model(name, GeneratorMesh) for name in MESH_GENERATORS)]
     cell, phases = _cells(), _phases()
-    own = create_model(
-        "CellLaw",
-        __base__=CellLaw,
-        cell=(str | cell[0], _described(CellLaw, "cell")),
-        phases=(phases[0] | None, _described(CellLaw, "phases", None)),
+    models = [_named(name, model, cell, phases) for name, model in MODELS.sound().items()]
+    laws: Any = dict[str, _union([*models, *_laws(LawPlace)])]  # type: ignore[misc]
+    return create_model(
+        "RunFile",
+        __base__=RunFile,
+        mesh=(_union(meshes), _described(RunFile, "mesh")),
+        laws=(laws, _described(RunFile, "laws")),
     )
-    laws: Any = (dict[str, _union([own, *_laws(LawPlace)])], _described(RunFile, "laws"))  # type: ignore[misc]
-    mesh: Any = (_union([BoxMesh, FileMesh, *generators]), _described(RunFile, "mesh"))
-    return create_model("RunFile", __base__=RunFile, mesh=mesh, laws=laws)
+
+
+def _named(name: str, model: type[ModelTable], cell: Any, phases: Any) -> type[Table]:
+    """Model of a law of one micro model, with its cell in full where it has one."""
+    key = Literal[name]  # type: ignore[valid-type]
+    fields: dict[str, Any] = {"model": (key, name if name == DEFAULT_MODEL else ...)}
+    if issubclass(model, CellModel):
+        fields["cell"] = (str | cell[0], _described(CellModel, "cell"))
+        fields["phases"] = (phases[0] | None, _described(CellModel, "phases", None))
+    return create_model(f"Law_{name}", __base__=model_of_law(model), __doc__=model.__doc__, **fields)
 
 
 def _cells() -> tuple[Any, Any]:
-    generators = [generator_model(name, GeneratorCell) for name in CELL_GENERATORS]
-    return _union([ImageCell, MeshCell, *generators]), _described(CellFile, "cell")
+    """The cells of all geometries, with the keys of all physics."""
+    geometries: list[Any] = [
+        ImageCell,
+        MeshCell,
+        *(generator_model(name, GeneratorCell) for name in CELL_GENERATORS),
+    ]
+    return _union([_of_any_physics(geometry) for geometry in geometries]), _described(CellFile, "cell")
+
+
+def _of_any_physics(geometry: type[CellTable]) -> type[CellTable]:
+    model = geometry
+    for physics in PHYSICS.sound().values():
+        model = cell_model(model, physics)
+    return create_model(geometry.__name__, __base__=model, __doc__=geometry.__doc__)
 
 
 def _phases() -> tuple[Any, Any]:
@@ -54,17 +78,10 @@ def _phases() -> tuple[Any, Any]:
 def _laws(base: type[Table]) -> list[type[Table]]:
     """Models of all laws of all physics, with the keys of `base`."""
     return [
-        create_model(
-            f"{law}_{base.__name__}", __base__=(base, law_model(physics, law)), __doc__=law_doc(physics, law)
-        )
-        for physics, entry in PHYSICS.items()
-        for law in entry.laws
+        create_model(f"{law}_{base.__name__}", __base__=(base, model), __doc__=f"{physics}: {model.__doc__}")
+        for physics in PHYSICS.sound()
+        for law, model in sound_laws(physics).items()
     ]
-
-
-def law_doc(physics: str, law: str) -> str:
-    """One line about a law."""
-    return f"{physics}: {law_model(physics, law).__doc__}"
 
 
 def _union(models: list[Any]) -> Any:

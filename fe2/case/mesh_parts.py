@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import fe2_meshes
 
-from fe2.case.catalogue import Physics
-from fe2.case.problems import Key, Problems, suggestion
+from fe2.case.problems import Key, Problems
 from fe2.case.run_checks import boundary_names
 from fe2.case.run_tables import SIDES, BoxMesh, GeneratorMesh, RunFile
-from fe2.case.table import Table
+from fe2.physics.physics_table import Physics
+from fe2.registry import suggestion
+from fe2.table import Table
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fe2.case.table import Table
+from fe2.table import Table
 
 Size = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]

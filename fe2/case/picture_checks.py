@@ -8,18 +8,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fe2.case.catalogue import Physics, resolve
 from fe2.case.cell_case import CellCase
-from fe2.case.problems import Key, Problems, suggestion
+from fe2.case.problems import Key, Problems
 from fe2.case.run_checks import boundary_names, planned_times
 from fe2.case.run_tables import BoundaryTable, PictureTable, RunFile
 from fe2.history_names import history_names
-from fe2.physics.conduction import DiffusionLaw, WithValue
+from fe2.micro.model_table import ModelTable
 from fe2.physics.kinematics import Kinematics
+from fe2.physics.physics_table import Physics
 from fe2.records import COUNTS
-
-_OF_REPLACEMENTS = ("estimated_error", "steps_solved_in_full", "range_used")
-"""What cells report that something stands for."""
+from fe2.registry import suggestion
 
 
 class LawWithCell(Protocol):
@@ -30,8 +28,8 @@ class LawWithCell(Protocol):
         """The cell, where the law has one."""
 
     @property
-    def mode(self) -> str:
-        """Whether the cell is solved concurrently."""
+    def model(self) -> ModelTable | None:
+        """The micro model, where the law has one."""
 
 
 def check_pictures(
@@ -89,13 +87,12 @@ def _macro_fields(law: LawWithCell, dim: int) -> list[str]:
     assert law.cell is not None
     kinematics = _kinematics(law.cell, dim)
     indicators = kinematics.indicators(np.zeros((0, kinematics.size, kinematics.size)))
-    others = () if law.mode == "concurrent" else _OF_REPLACEMENTS
     return [
         *kinematics.flux_names,
         *kinematics.gradient_names,
         *_history(law.cell, kinematics),
         *indicators,
-        *others,
+        *(law.model.writes if law.model is not None else ()),
     ]
 
 
@@ -112,19 +109,14 @@ def _local_fields(law: LawWithCell, dim: int) -> list[str]:
 
 
 def _kinematics(cell: CellCase, dim: int) -> Kinematics:
-    physics = cell.physics
-    path = physics.value_kinematics if cell.cell.value else None
-    kinematics: Kinematics = resolve(path or physics.kinematics)(dim)
-    return kinematics
+    return cell.physics.kinematics(dim)
 
 
 def _history(cell: CellCase, kinematics: Kinematics) -> list[str]:
     """Columns of the history variables of all phases."""
     found: dict[str, int] = {}
     for phase in cell.phases.values():
-        law = phase.material.make(cell.cell.physics)
-        if cell.cell.value and isinstance(law, DiffusionLaw):
-            law = WithValue.of(law)
+        law = cell.physics.seen(phase.material.make(cell.cell.physics))
         if hasattr(law, "history"):
             found |= law.history(kinematics.local_size)
     columns = (history_names(name, count, kinematics.local_components) for name, count in found.items())

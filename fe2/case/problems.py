@@ -14,10 +14,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fe2.errors import InputError
+from fe2.registry import suggestion
 
 Key = tuple[str | int, ...]
-
-_MOST_NAMES = 20
 
 _PARAMETER = r"(?:[\w.]+: )?(\w+)(?: = .*?)?(?= is |: |; | holds | has )(.*)"
 """What a refusal begins with: the parameter, perhaps with what refuses it and with its value."""
@@ -135,15 +134,6 @@ def _location(details: ErrorDetails) -> Key:
 def unknown_key(name: str, known: Sequence[str]) -> str:
     """Message for a key that does not exist, with the nearest ones that do."""
     return f"unknown key; {suggestion(name, known)}"
-
-
-def suggestion(name: str, known: Sequence[str]) -> str:
-    """What may have been meant, or all that there is."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    listed = ", ".join(known) if known else "none"
-    if len(known) > _MOST_NAMES:
-        listed = f"{len(known)}, which fe2 schema --markdown lists"
-    return f"did you mean {near[0]}? There are {listed}" if near else f"there are {listed}"
 
 
 def written(key: Key) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from fe2.case.catalogue import PHYSICS, law_model
+from fe2.case.catalogue import sound_laws
 from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
 from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS, generator_model
 from fe2.case.petsc_table import MacroSolver
@@ -19,21 +19,20 @@ from fe2.case.run_tables import (
     BodyTable,
     BoundaryTable,
     BoxMesh,
-    CellLaw,
     FieldTable,
     FileMesh,
     GeneratorMesh,
-    InterpolationTable,
     LawPlace,
-    LinearRangeTable,
     MicroSolver,
+    ModelPlace,
     OutputTable,
     PictureTable,
-    ReductionTable,
     RunFile,
     SolverTable,
     StepsTable,
 )
+from fe2.micro.model_table import MODELS
+from fe2.physics.physics_table import PHYSICS, own_keys
 
 
 def reference() -> str:
@@ -56,12 +55,16 @@ def _cell_part() -> list[str]:
 
 
 def _law_part() -> list[str]:
-    parts = ["## Laws\n"]
-    for physics, entry in PHYSICS.items():
-        default = f" Phases without `law` follow `{entry.default_law}`." if entry.default_law else ""
-        parts.append(f'### `physics = "{physics}"`\n\nMacroscopic unknown: {entry.field}.{default}\n')
-        for law in entry.laws:
-            model = law_model(physics, law)
+    parts = ["## Physics and laws\n"]
+    for name, physics in PHYSICS.sound().items():
+        default = f" Phases without `law` follow `{physics.default_law}`." if physics.default_law else ""
+        unknowns = ", ".join(f"{field} ({kind})" for field, kind in physics.unknowns.items())
+        parts.append(
+            f'### `physics = "{name}"`\n\n{physics.__doc__} Macroscopic unknown: {unknowns}.{default}\n'
+        )
+        if keys := own_keys(physics):
+            parts.append("Further keys of `[cell]`:\n\n" + _rows(physics, physics.model_fields.keys() - keys))
+        for law, model in sound_laws(name).items():
             parts.append(f'#### `law = "{law}"`\n\n{model.__doc__}\n\n{_rows(model, ("law",))}')
     return parts
 
@@ -75,13 +78,11 @@ def _run_part() -> list[str]:
         _section("`[mesh]` from a file", FileMesh),
         _section("`[mesh]` from a generator", GeneratorMesh),
         _section("`[field]`", FieldTable),
-        _section("`[laws.NAME]` with a cell", CellLaw, LawPlace),
-        _section("`[laws.NAME.linear_range]`", LinearRangeTable),
-        _section("`[laws.NAME.reduction]`", ReductionTable),
-        _section("`[laws.NAME.interpolation]`", InterpolationTable),
         _section("`[laws.NAME]`: every law", LawPlace),
-        "A law without `cell` has `law` and its parameters, as a phase has: a formula at the macroscopic "
-        "scale, without history.\n",
+        "A law without `model` and `cell` has `law` and its parameters, as a phase has: a formula at the "
+        "macroscopic scale, without history.\n",
+        _section("`[laws.NAME]`: a micro model", ModelPlace, LawPlace),
+        *(_section(f'`model = "{name}"`', model) for name, model in MODELS.sound().items()),
         _section("`[[boundary]]`", BoundaryTable),
         _section("`[[body]]`", BodyTable),
         _section("`[steps]`", StepsTable),

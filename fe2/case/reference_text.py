@@ -55,7 +55,7 @@ size = 0.3
 
 [laws.composite]
 cell = "cell.toml"
-mode = "concurrent"
+model = "rve"
 
 [[boundary]]
 on = "left"

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fe2.case.catalogue import PHYSICS, Physics, meant_physics
+from pydantic import create_model
+
+from fe2.case.catalogue import meant_name, meant_physics
 from fe2.case.cell_case import (
     CellCase,
     Material,
     check_file,
     understand_cell,
     understand_material,
+    without_keys_of_others,
 )
 from fe2.case.generators import MESH_GENERATORS, check_parameters, generator_model
 from fe2.case.mesh_parts import MeshParts, check_components, check_groups, check_names, mesh_parts
 from fe2.case.picture_checks import check_pictures
-from fe2.case.problems import CaseFileError, Key, Problems, suggestion
+from fe2.case.problems import CaseFileError, Key, Problems
 from fe2.case.repair import repaired
 from fe2.case.run_checks import check_box, check_run
 from fe2.case.run_tables import (
     BoxMesh,
-    CellLaw,
     FileMesh,
     GeneratorMesh,
-    InterpolationTable,
     LawPlace,
-    LinearRangeTable,
-    ReductionTable,
+    ModelPlace,
     RunFile,
 )
-from fe2.case.table import Table
 from fe2.case.toml_file import read_toml
+from fe2.errors import InputError
+from fe2.micro.model_table import DEFAULT_MODEL, MODELS, CellModel, ModelTable
+from fe2.physics.physics_table import PHYSICS, Physics
+from fe2.registry import suggestion
+from fe2.table import Table
 
 SOURCES: dict[str, type[Table]] = {"box": BoxMesh, "file": FileMesh, "generator": GeneratorMesh}
 
@@ -43,33 +48,42 @@ class Law:
     """A law of the macroscopic problem.
 
     Attributes:
-        subdomain: Physical group in which it holds, or None.
-        cell: The cell at every quadrature point, or None.
-        mode: "concurrent", "reduced", "linearized" or "interpolated", where there is a cell.
-        on_failure: "fail" or "keep last good response", where there is a cell.
-        material: The law itself, where there is no cell.
-        linear_range: Range in which a linearized cell holds, or None.
-        reduction: The reduced cell of the mode "reduced", or None.
-        interpolation: Database of an interpolated cell, or None.
-        storage: What a unit of volume stores where the unknown rises by one.
-        closed: Axes along which the cell may be closed.
+        place: Where it holds, and what is stored there besides.
+        model: The micro model at every quadrature point, with its keys, or None where there is none.
+        cell: The cell of the model, where it has one.
+        material: The law itself, where there is no micro model.
     """
 
-    subdomain: int | str | None
+    place: LawPlace
+    model: ModelTable | None = None
     cell: CellCase | None = None
-    mode: str = "concurrent"
-    on_failure: str = "fail"
     material: Material | None = None
-    linear_range: LinearRangeTable | None = None
-    reduction: ReductionTable | None = None
-    interpolation: InterpolationTable | None = None
-    storage: float = 0.0
-    closed: tuple[str, ...] = ()
+
+    @property
+    def subdomain(self) -> int | str | None:
+        """Physical group in which it holds, or None."""
+        group: int | str | None = self.place.subdomain
+        return group
+
+    @property
+    def storage(self) -> float:
+        """What a unit of volume stores where the unknown rises by one."""
+        return self.place.storage
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """Components of the gradient that need no resistance."""
+        return self.place.closed if isinstance(self.place, ModelPlace) else ()
+
+    @property
+    def kind(self) -> str:
+        """Name of the micro model, or "formula"."""
+        return self.place.model if isinstance(self.place, ModelPlace) else "formula"
 
     @property
     def stores(self) -> bool:
         """Whether a steady state is not all that there is to solve for."""
-        return self.storage > 0.0 or (self.cell is not None and self.cell.cell.value)
+        return self.storage > 0.0 or (self.cell is not None and self.cell.receives_value)
 
 
 @dataclass(frozen=True)
@@ -92,8 +106,8 @@ class RunCase:
 
     @property
     def physics(self) -> Physics:
-        """The physics."""
-        return PHYSICS[self.physics_name]
+        """The physics, with its keys as they are by default."""
+        return PHYSICS[self.physics_name]()
 
     def path(self, name: str) -> Path:
         """A path of the file, relative to the file's folder."""
@@ -137,9 +151,9 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
     assert isinstance(contents, dict)
     count = len(problems.lines)
     cells = {
-        name: _understand_cell_law(content, problems, ("laws", name))
+        name: _understand_model(content, problems, ("laws", name))
         for name, content in contents.items()
-        if isinstance(content, dict) and "cell" in content
+        if isinstance(content, dict) and ("cell" in content or "model" in content)
     }
     named = {name: _physics_of_cell(content, problems.file.parent) for name, content in contents.items()}
     physics = _physics(table.get("physics"), named, problems)
@@ -157,7 +171,7 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
         check_groups(tables, contents, parts, problems)
     if physics is None:
         return None
-    _check_together(tables, PHYSICS[physics], found, parts, problems)
+    _check_together(tables, PHYSICS[physics](), found, parts, problems)
     if problems.lines or mesh is None:
         return None
     return RunCase(problems.file, mesh, physics, found, tables)
@@ -204,47 +218,59 @@ def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
     return mesh
 
 
-def _understand_cell_law(table: dict[str, Any], problems: Problems, key: Key) -> Law | None:
-    found = repaired(CellLaw, table, problems, key)
-    if found is None:
+@cache
+def model_of_law(model: type[ModelTable]) -> type[ModelTable]:
+    """Model of the table of a law that is a micro model: its place, and the keys of the micro model."""
+    bases: Any = (ModelPlace, model)
+    return create_model(f"Law_{model.__name__}", __base__=bases, __doc__=model.__doc__)
+
+
+def file_keys(table: ModelTable) -> list[str]:
+    """Keys of a micro model that name files, and are given."""
+    named = {
+        name
+        for name, info in type(table).model_fields.items()
+        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("format") == "path"
+    }
+    return [name for name in named if getattr(table, name) is not None]
+
+
+def _understand_model(table: dict[str, Any], problems: Problems, key: Key) -> Law | None:
+    """A law that is a micro model, whose keys stand beside its name and its place."""
+    name = table.get("model", DEFAULT_MODEL)
+    meant = name if name in MODELS else meant_name(name, MODELS) or DEFAULT_MODEL
+    if meant != name:
+        problems.add(
+            (*key, "model"), f"this micro model is not installed; {suggestion(str(name), list(MODELS))}", name
+        )
+    try:
+        model = model_of_law(MODELS[meant])
+    except InputError as error:
+        problems.add((*key, "model"), str(error), name)
         return None
-    if isinstance(found.cell, dict):
+    others = {f'model = "{other}"': found.model_fields for other, found in MODELS.sound().items()}
+    kept = without_keys_of_others(table, model, f'model = "{meant}"', others, problems, key)
+    found = repaired(model, {**kept, "model": meant}, problems, key)
+    cell = _understand_cell(table, found, problems, key) if issubclass(model, CellModel) else None
+    if found is None or (cell is None and isinstance(found, CellModel)):
+        return None
+    for file in file_keys(found):
+        check_file(getattr(found, file), problems, (*key, file))
+    assert isinstance(found, LawPlace)
+    return Law(found, model=found, cell=cell)
+
+
+def _understand_cell(
+    table: dict[str, Any], found: ModelTable | None, problems: Problems, key: Key
+) -> CellCase | None:
+    """The cell of a law, from the law's table or from a file of its own."""
+    if isinstance(table.get("cell"), dict):
         tables: dict[str, Any] = {name: table[name] for name in ("cell", "phases") if name in table}
-        cell = understand_cell(tables, problems, key)
-    else:
-        cell = _read_cell(found, problems, key)
-    _check_mode(found, problems, key)
-    if cell is None:
-        return None
-    return Law(
-        found.subdomain,
-        cell=cell,
-        mode=found.mode,
-        linear_range=found.linear_range,
-        reduction=found.reduction,
-        interpolation=found.interpolation,
-        storage=found.storage,
-        on_failure=found.on_failure,
-        closed=found.closed,
-    )
+        return understand_cell(tables, problems, key)
+    return _read_cell(found, problems, key) if isinstance(found, CellModel) else None
 
 
-def _check_mode(law: CellLaw, problems: Problems, key: Key) -> None:
-    """What belongs to one mode stands with it, and files made beforehand are there."""
-    if law.linear_range is not None and law.mode != "linearized":
-        problems.add((*key, "linear_range"), 'it belongs to a cell with mode = "linearized"', law.mode)
-    if law.on_failure != "fail" and law.mode != "concurrent":
-        problems.add((*key, "on_failure"), 'it belongs to a cell with mode = "concurrent"', law.on_failure)
-    for name, mode in (("reduction", "reduced"), ("interpolation", "interpolated")):
-        if (getattr(law, name) is not None) != (law.mode == mode):
-            problems.add((*key, name), f'this table and mode = "{mode}" are needed together')
-    if law.reduction is not None:
-        check_file(law.reduction.file, problems, (*key, "reduction", "file"))
-    if law.interpolation is not None:
-        check_file(law.interpolation.database, problems, (*key, "interpolation", "database"))
-
-
-def _read_cell(law: CellLaw, problems: Problems, key: Key) -> CellCase | None:
+def _read_cell(law: CellModel, problems: Problems, key: Key) -> CellCase | None:
     """A cell from a file of its own, whose problems are told under that file's name."""
     if not isinstance(law.cell, str):
         problems.add((*key, "cell"), "a cell file in quotes is needed, or the cell's table", law.cell)
@@ -280,7 +306,7 @@ def _physics_of_cell(content: object, folder: Path) -> str | None:
 def _physics(stated: object, cells: Mapping[str, str | None], problems: Problems) -> str | None:
     """The physics that is stated, or that of the cells; all have to agree."""
     found = {name: physics for name, physics in cells.items() if physics is not None}
-    if isinstance(stated, str) and stated not in PHYSICS:
+    if isinstance(stated, str) and stated not in PHYSICS.sound():
         return None
     if stated is None and not found:
         if not problems.lines:
@@ -307,9 +333,10 @@ def _understand_law(table: object, physics: str | None, problems: Problems, key:
     own = repaired(LawPlace, {name: table[name] for name in places if name in table}, problems, key)
     rest = {name: value for name, value in table.items() if name not in places}
     if "law" not in table and PHYSICS[physics].default_law is None:
-        problems.add(key, "a law is needed: cell (a file or a table), or law with its parameters")
+        text = "a law is needed: cell (a file or a table), model with its keys, or law with its parameters"
+        problems.add(key, text)
         return None
     material = understand_material(rest, physics, problems, key, places)
     if own is None or material is None:
         return None
-    return Law(own.subdomain, material=material, storage=own.storage)
+    return Law(own, material=material)

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fe2.case.catalogue import Physics
-from fe2.case.problems import Key, Problems, suggestion
+from fe2.case.problems import Key, Problems
 from fe2.case.run_tables import BoundaryTable, BoxMesh, ExchangeTable, OutputTable, RunFile, StepsTable
 from fe2.case.time_functions import TimeFunction
+from fe2.physics.physics_table import Physics
+from fe2.registry import suggestion
 
 
 class StoringLaw(Protocol):

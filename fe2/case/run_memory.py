@@ -94,9 +94,7 @@ def check_run_memory(
 
 def _solves_cells(subdomain: Subdomain) -> bool:
     """Whether cells are solved in the run: at all points, or at those where what stands for them fails."""
-    law = subdomain.law
-    tables = [table for table in (law.reduction, law.interpolation) if table is not None]
-    return law.mode == "concurrent" or any(table.outside == "full" for table in tables)
+    return subdomain.law.model is not None and subdomain.law.model.solves_cells
 
 
 def state_memory(size: int, points: int) -> float:

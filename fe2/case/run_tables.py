@@ -11,8 +11,9 @@ from fe2.case.cell_tables import MeshFile, PhysicsName
 from fe2.case.generators import MESH_GENERATORS
 from fe2.case.petsc_table import MacroSolver
 from fe2.case.problems import HIDDEN
-from fe2.case.table import Floats, Integers, Interval, Numbers, Table
 from fe2.case.time_functions import Function
+from fe2.micro.model_table import DEFAULT_MODEL
+from fe2.table import Floats, Integers, Interval, Table
 
 AXES = ("x", "y", "z")
 
@@ -137,69 +138,16 @@ class LawPlace(Table):
     heat capacity, of a law that does not store by itself."""
 
 
-class LinearRangeTable(Table):
-    """The range in which the tangent of a linearized cell holds: it is found before the run, and watched."""
+class ModelPlace(LawPlace):
+    """Which micro model stands at every quadrature point; its own keys stand beside."""
 
-    largest: Numbers
-    """Largest change of the gradient that is looked at: one number, or one for each component."""
-    tolerance: float = Field(0.01, gt=0.0, lt=1.0)
-    """Relative deviation of the cell's flux that is admitted."""
-    directions: int | None = Field(None, ge=0)
-    """Number of directions beside the components'; twice their number by default."""
-    dt: float = Field(1.0, ge=0.0)
-    """Length of a time step of the loading."""
-    outside: Literal["count", "raise"] = "count"
-    """What becomes of points outside: counted in the summary, or refused, which cuts the step."""
-
-
-class ReductionTable(Table):
-    """The reduced cell of a law: made beforehand by fe2 reduce, solved in full where it may be wrong."""
-
-    file: str
-    """File that fe2 reduce wrote for this cell, relative to this file."""
-    error: float = Field(0.01, gt=0.0)
-    """Estimated error of the flux, relative to the largest trained one; beyond it the cell is solved."""
-    outside: Literal["full", "error"] = "full"
-    """What becomes of points outside of the trained range: solved whole, or refused, which cuts the step."""
-    capacity: int = Field(500, ge=1)
-    """Largest number of steps of the run, for which every point has room."""
-    budget: int | None = Field(None, ge=0)
-    """Points of the law that are solved in full in each step, those where weight times estimated error is
-    largest, whatever `error` says; points outside of the trained range come first, and are solved in full
-    in any case. Without it, all points whose estimate exceeds `error`."""
-
-
-class InterpolationTable(Table):
-    """A database of solved paths, whose potential is interpolated; for cells without memory."""
-
-    database: str
-    """HDF5 file of `fe2 sample`, relative to this file."""
-    outside: Literal["count", "raise", "full"] = "full"
-    """What becomes of points outside of the samples: "full" solves the cell and counts."""
-
-
-class CellLaw(LawPlace):
-    """A law that is a cell at every quadrature point."""
-
-    cell: Any
-    """Cell file, relative to this file; or the table [cell] itself, with the phases beside it."""
-    phases: dict[str, Any] | None = None
-    """Phases, where the cell's table stands here."""
-    mode: Literal["concurrent", "reduced", "linearized", "interpolated"] = "concurrent"
-    """Whether cells are solved while the run goes on, or replaced by what was made of them beforehand."""
+    model: str = DEFAULT_MODEL
+    """A micro model of an installed package, by name; by default the cell, solved while the run goes on."""
     closed: Annotated[
         tuple[Literal["x", "y", "z", "xx", "yy", "zz", "yz", "xz", "xy"], ...], Field(strict=False)
     ] = ()
-    """Components of the gradient that the cell need not resist: axes along which pores or conductors may be
-    closed, strains that nothing needs to hold."""
-    on_failure: Literal["fail", "keep last good response"] = "fail"
-    """What a cell does that cannot be solved; an answer that is kept is linearized, and counted."""
-    linear_range: LinearRangeTable | None = None
-    """Range in which the tangent of a linearized cell holds."""
-    reduction: ReductionTable | None = None
-    """The reduced cell, where the mode is reduced."""
-    interpolation: InterpolationTable | None = None
-    """The database, where the mode is interpolated."""
+    """Components of the gradient that need no resistance: axes along which pores or conductors may be closed,
+    strains that nothing needs to hold."""
 
 
 class ExchangeTable(Table):
@@ -348,7 +296,7 @@ class RunFile(Table):
     field: FieldTable = FieldTable()
     """The macroscopic unknown."""
     laws: dict[str, Any] = Field(min_length=1)
-    """Laws by name: each a cell, or a law of the physics with its parameters."""
+    """Laws by name: each a micro model, as a cell is, or a law of the physics with its parameters."""
     boundary: Annotated[tuple[BoundaryTable, ...], Field(strict=False)] = ()
     """Conditions on the boundary."""
     body: Annotated[tuple[BodyTable, ...], Field(strict=False)] = ()

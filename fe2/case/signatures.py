@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import Field, create_model
 
-from fe2.case.table import Floats, Integers, Numbers, Table
+from fe2.table import Floats, Integers, Numbers, Table
 
 
 def summary(function: Callable[..., Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
-from fe2.case.table import is_number
+from fe2.table import is_number
 
 Evaluate = Callable[[float], float]
 

@@ -7,37 +7,37 @@ own, which can be read again wherever they are.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fe2.case.cell_case import CellCase, Material
 from fe2.case.problems import CaseFileError, Problems
-from fe2.case.run_case import RunCase, understand_run
+from fe2.case.run_case import RunCase, file_keys, understand_run
 
 
-def understood(case: RunCase) -> dict[str, Any]:
-    """The tables of a run file with all defaults."""
+def understood(case: RunCase, path: Callable[[Path], str] | None = None) -> dict[str, Any]:
+    """The tables of a run file with all defaults.
+
+    Args:
+        case: The run file.
+        path: How paths are written, absolute by default.
+    """
+    written = path or _absolute
     tables = case.tables.model_dump(mode="json", exclude_none=True)
     mesh = case.mesh.model_dump(mode="json", exclude_none=True)
     if "file" in mesh:
-        mesh["file"] = _absolute(case.path(mesh["file"]))
+        mesh["file"] = written(case.path(mesh["file"]))
     laws: dict[str, Any] = {}
     for name, law in case.laws.items():
-        place: dict[str, Any] = {} if law.subdomain is None else {"subdomain": law.subdomain}
-        place |= {"storage": law.storage} if law.storage else {}
-        if law.cell is not None:
-            laws[name] = {**place, "mode": law.mode, "on_failure": law.on_failure, **_cell(law.cell)}
-            if law.linear_range is not None:
-                laws[name]["linear_range"] = law.linear_range.model_dump(mode="json", exclude_none=True)
-            if law.reduction is not None:
-                reduction = law.reduction.model_dump(mode="json")
-                laws[name]["reduction"] = {**reduction, "file": _absolute(case.path(law.reduction.file))}
-            if law.interpolation is not None:
-                table = law.interpolation.model_dump(mode="json")
-                laws[name]["interpolation"] = {**table, "database": _absolute(case.path(table["database"]))}
+        if law.model is not None:
+            keys = law.model.model_dump(mode="json", exclude_none=True, exclude={"cell", "phases"})
+            files = {key: written(case.path(keys[key])) for key in file_keys(law.model)}
+            laws[name] = {**keys, **files, **({} if law.cell is None else _cell(law.cell, written))}
         if law.material is not None:
+            place = law.place.model_dump(mode="json", exclude_none=True)
             laws[name] = {**place, **_material(law.material)}
-    output = {**tables["output"], "folder": _absolute(case.path(case.tables.output.folder))}
+    output = {**tables["output"], "folder": written(case.path(case.tables.output.folder))}
     return {**tables, "physics": case.physics_name, "mesh": mesh, "laws": laws, "output": output}
 
 
@@ -49,15 +49,8 @@ def decisive(case: RunCase) -> dict[str, Any]:
 
     Files count by their names, not by the folder they lie in: what they hold is compared by itself.
     """
-    tables = understood(case)
-    return {name: _moved(tables[name]) for name in tables if name not in _NOT_DECISIVE}
-
-
-def _moved(content: Any) -> Any:
-    if isinstance(content, dict):
-        files = {name for name in ("file", "image", "mesh", "database") if isinstance(content.get(name), str)}
-        return {name: Path(v).name if name in files else _moved(v) for name, v in content.items()}
-    return [_moved(entry) for entry in content] if isinstance(content, list) else content
+    tables = understood(case, lambda path: path.name)
+    return {name: content for name, content in tables.items() if name not in _NOT_DECISIVE}
 
 
 def read_understood(file: Path) -> RunCase:
@@ -79,10 +72,10 @@ def read_understood(file: Path) -> RunCase:
     return case
 
 
-def _cell(case: CellCase) -> dict[str, Any]:
+def _cell(case: CellCase, written: Callable[[Path], str]) -> dict[str, Any]:
     cell = case.cell.model_dump(mode="json", exclude_none=True)
     for source in {"image", "mesh"} & cell.keys():
-        cell[source] = _absolute(case.path(cell[source]))
+        cell[source] = written(case.path(cell[source]))
     phases = {}
     for name, phase in case.phases.items():
         label = {} if phase.label is None else {"label": phase.label}

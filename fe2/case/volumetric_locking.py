@@ -6,8 +6,8 @@ from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell
 from fe2.case.run_case import Law, RunCase
 from fe2.case.run_tables import BoxMesh, GeneratorMesh
-from fe2.case.table import Table
 from fe2.physics.law import isochoric_phases
+from fe2.table import Table
 from fe2.volumetric_locking import warn_of_locking
 
 _SPACE = ("simple_cubic", "random_spheres", "tapered_bar")
@@ -48,10 +48,11 @@ def _shape(table: Table, generator: str) -> str:
 
 def _isochoric(case: CellCase) -> tuple[str, ...]:
     laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
-    return tuple(name for name in isochoric_phases(laws) if name not in case.cell.incompressible)
+    held = getattr(case.cell, "incompressible", ())
+    return tuple(name for name in isochoric_phases(laws) if name not in held)
 
 
 def _isochoric_law(name: str, law: Law, physics: str) -> tuple[str, ...]:
     if law.cell is not None:
-        return () if law.mode == "linearized" else _isochoric(law.cell)
+        return () if law.model is not None and law.model.linear else _isochoric(law.cell)
     return () if law.material is None else isochoric_phases({name: law.material.make(physics)})

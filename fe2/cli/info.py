@@ -6,11 +6,14 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fe2.cli.options import as_json
+
+if TYPE_CHECKING:
+    from fe2.registry import Registry
 
 _PACKAGES = ("basix", "ffcx", "ufl", "numpy", "scipy", "gmsh", "h5py", "pydantic", "pyvista")
 _SOLVERS = (
@@ -72,8 +75,22 @@ def _facts() -> dict[str, Any]:
             "integer_bits": 8 * PETSc.IntType().itemsize,
             "solvers": [name for name in _SOLVERS if PETSc.Sys.hasExternalPackage(name)],
         },
+        "registered": {what: list(registry) for what, registry in _registries().items()},
+        "broken": _broken(),
         "compiler": min(world.allgather(_compile()), key=lambda compiler: compiler["works"]),
     }
+
+
+def _registries() -> dict[str, Registry[Any]]:
+    from fe2.micro.model_table import MODELS
+    from fe2.physics.physics_table import LAWS, PHYSICS
+
+    return {"physics": PHYSICS, "laws": LAWS, "micro models": MODELS}
+
+
+def _broken() -> list[str]:
+    """What is registered and does not load or fit, in a sentence each."""
+    return [text for registry in _registries().values() for text in registry.broken().values()]
 
 
 def _package_versions() -> dict[str, str]:
@@ -121,6 +138,10 @@ def _show(facts: dict[str, Any]) -> None:
         "MPI ranks": f"{mpi['ranks']} on " + ", ".join(f"{host} ({n})" for host, n in mpi["hosts"].items()),
         "PETSc numbers": f"{petsc['scalar']}, {petsc['integer_bits']}-bit indices",
         "PETSc solvers": ", ".join(petsc["solvers"]) or "none beside PETSc's own",
+        "physics": ", ".join(facts["registered"]["physics"]),
+        "laws": str(len(facts["registered"]["laws"])),
+        "micro models": ", ".join(facts["registered"]["micro models"]),
+        **{f"broken ({number})": text for number, text in enumerate(facts["broken"], 1)},
         "compiling forms": works,
         "compiled forms in": compiler["cache"],
     }

@@ -16,7 +16,7 @@ Examples:
   mpirun -n 4 fe2 linear-range cell.toml --largest 0.01 --tolerance 0.001 --json
 
 Along each direction the cell is loaded, held and unloaded, and its flux compared with that of the constant
-tangent. In a run file the range of a linearized law stands in [laws.NAME.linear_range]."""
+tangent. In a run file a law with model = "linearized" has the same keys."""
 
 
 @click.command("linear-range", short_help="Range in which a cell's tangent holds.", epilog=_EPILOG)

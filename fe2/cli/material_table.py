@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fe2.case.problems import CaseFileError, suggestion
+from fe2.case.problems import CaseFileError
 from fe2.micro.material_test import MaterialPath, MaterialTest
 from fe2.physics.kinematics import Kinematics
+from fe2.registry import suggestion
 
 Array = npt.NDArray[np.float64]
 

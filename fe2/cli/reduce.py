@@ -17,8 +17,9 @@ Examples:
 In a run file:
   [laws.composite]
   cell = "cell.toml"
-  mode = "reduced"
-  reduction = { file = "cell.h5", error = 0.01 }
+  model = "reduced"
+  reduction = "cell.h5"
+  error = 0.01
 
 The cell is solved along cycles in evenly spread directions and along random walks, up to the amplitude; every
 fourth path is held out to calibrate the estimate of the error. Beyond the amplitude a run solves it whole.

@@ -53,11 +53,10 @@ def _law(model: Model, subdomain: Subdomain) -> dict[str, Any]:
     if micro is None:
         return {"kind": "formula", "points": 0, "bytes_of_states": 0, "seconds_per_solve": 0.0}
     points = subdomain.points(model.marked, model.quadrature_degree)
-    assert subdomain.rve is not None
     return {
-        "kind": subdomain.law.mode,
+        "kind": subdomain.law.kind,
         "points": points,
-        "unknowns_of_cell": subdomain.rve.unknowns,
+        "unknowns_of_cell": 0 if subdomain.rve is None else subdomain.rve.unknowns,
         "bytes_of_states": int(state_memory(micro.state_size, points)),
         "seconds_per_solve": _seconds(micro, model.marked.mesh.comm),
     }

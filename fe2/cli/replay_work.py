@@ -85,11 +85,11 @@ def _model(
         options = replace(options, max_iterations=max_iterations)
     assert found.cell is not None
     rve = build_rve(found.cell, options)
-    model = Subdomain(name, found, None, rve, MPI.COMM_SELF, case.file).micro
+    model = Subdomain(name, found, None, rve, rve.kinematics, MPI.COMM_SELF, case.file).micro
     assert model is not None
     if whole_cell(model, model.initial_state()) is None:
         raise InputError(
-            f'{file}: the law that failed has mode = "{found.mode}", in which no whole cell is solved; only '
+            f'{file}: the law that failed has model = "{found.kind}", in which no whole cell is solved; only '
             "whole cells are replayed"
         )
     return model

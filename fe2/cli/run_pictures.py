@@ -65,6 +65,6 @@ def _watched(model: Model, folder: Path, number: int, step: int) -> tuple[LocalF
     watched = read_watched(folder)[number]
     with_cells: list[Subdomain] = [sub for sub in model.subdomains if sub.rve is not None]
     subdomain = with_cells[watched.law]
-    if subdomain.rve is None or subdomain.law.mode != "concurrent":
+    if subdomain.rve is None or not (subdomain.law.model and subdomain.law.model.looked_into):
         return None, watched.coordinates
     return subdomain.rve.fields(watched.states[step]), watched.coordinates

@@ -12,7 +12,6 @@ from matplotlib import colormaps
 from mpi4py import MPI
 
 from fe2.case.build_cell import build_rve
-from fe2.case.catalogue import resolve
 from fe2.case.run_case import RunCase
 from fe2.case.understood import read_understood
 from fe2.cli.curve_figure import curve_figure
@@ -87,14 +86,14 @@ def _cell(
         point = watched[watch or 0]
         law = laws[point.law]
         assert law.cell is not None
-        if law.mode == "concurrent":
+        if law.model is not None and law.model.looked_into:
             rve = build_rve(law.cell)
             states = point.states
             if not -len(states) <= step < len(states):
                 raise InputError(f"--step {step}: the run has {len(states)} stored steps, the start included")
             return rve.kinematics, rve.fields(states[step]), point.coordinates
     # the name of the first component, all that is needed then, is the same in two and three dimensions
-    return resolve(case.physics.kinematics)(2), None, None
+    return case.physics.kinematics(2), None, None
 
 
 def load_columns(history: Mapping[str, Array]) -> list[str]:

@@ -23,7 +23,7 @@ degree = 2                            # of the displacement's Lagrange element; 
 
 [laws.composite]
 cell = "cell.toml"                    # a cell at every quadrature point
-mode = "concurrent"                   # or "linearized": its stiffness instead, computed once
+model = "rve"                         # or "linearized": its stiffness instead, computed once
 
 # A second part of the mesh could follow a formula:
 # [laws.steel]

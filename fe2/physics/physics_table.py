@@ -1,0 +1,104 @@
+"""What a physics registers: its keys in the table of a cell, and what a run has to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from fe2.registry import Registry
+from fe2.table import Table
+
+if TYPE_CHECKING:
+    from fe2.physics.kinematics import Kinematics
+
+Key = tuple[str | int, ...]
+Kind = Literal["scalar", "vector"]
+
+
+class Physics(Table):
+    """A physics, registered under its name in the entry points `fe2.physics`.
+
+    Its fields are keys of the table of a cell, beside those that say where the geometry comes from; each has
+    a default and, as its docstring, a description. Its laws are registered by themselves, in `fe2.laws`.
+
+    Attributes:
+        factory: Makes an RVE of a cell and a law for each phase, with the keywords `boundary`, `degree`,
+            `options` and those of :meth:`keywords`; the function, or its path "package.module:name", so that
+            DOLFINx is not loaded to check a file.
+        unknowns: Names of the macroscopic fields, and whether they are scalars or vectors.
+        effective: What the effective tangent is called.
+        default_law: Law of phases that name none.
+    """
+
+    factory: ClassVar[str | Callable[..., Any]]
+    unknowns: ClassVar[Mapping[str, Kind]]
+    effective: ClassVar[str] = "tangent"
+    default_law: ClassVar[str | None] = None
+
+    @property
+    def field(self) -> str:
+        """The macroscopic unknown."""
+        return next(iter(self.unknowns))
+
+    @property
+    def vector(self) -> bool:
+        """Whether it is a vector."""
+        return self.unknowns[self.field] == "vector"
+
+    def kinematics(self, dim: int) -> Kinematics:
+        """What goes between the scales, for the keys as they are."""
+        raise NotImplementedError
+
+    def keywords(self, phases: Collection[str]) -> dict[str, Any]:
+        """Keywords of the factory for a cell of these phases: by default the keys themselves.
+
+        Args:
+            phases: Phases that the cell has: what is said of others is left out.
+        """
+        return {name: getattr(self, name) for name in own_keys(type(self))}
+
+    def named_phases(self) -> dict[Key, str]:
+        """Names of phases that stand in the keys, by their place."""
+        return {}
+
+    def seen(self, law: Any) -> Any:
+        """A phase's law as the cell uses it."""
+        return law
+
+
+def own_keys(physics: type[Physics]) -> list[str]:
+    """Keys that a physics has besides: those of the class itself, where it is joined with a geometry."""
+    owner = next(base for base in physics.__mro__ if issubclass(base, Physics) and "factory" in vars(base))
+    return [name for name in owner.model_fields if name not in Physics.model_fields]
+
+
+def _misfit(found: Any) -> str | None:
+    """What keeps something from being a physics."""
+    if not (isinstance(found, type) and issubclass(found, Physics)):
+        return f"a class derived from {Physics.__module__}.Physics is expected, and {found!r} came"
+    for member in ("factory", "unknowns"):
+        if not hasattr(found, member):
+            return f"{found.__name__}.{member} is missing"
+    if found.kinematics is Physics.kinematics:
+        return f"{found.__name__}.kinematics is missing: dimension ↦ Kinematics"
+    if required := [name for name, info in found.model_fields.items() if info.is_required()]:
+        return f"{found.__name__}.{required[0]} has no default, which every key of a physics needs"
+    return None
+
+
+def _no_law(found: Any) -> str | None:
+    return (
+        None if callable(found) else f"a class or function that makes a law is expected, and {found!r} came"
+    )
+
+
+PHYSICS: Registry[type[Physics]] = Registry("fe2.physics", "the physics", _misfit)
+"""Physics by name."""
+
+LAWS: Registry[Callable[..., Any]] = Registry("fe2.laws", "the law", _no_law)
+"""Laws by the name of their physics, a point, and their own: `small.linear` is `law = "linear"` there."""
+
+
+def laws_of(physics: str) -> list[str]:
+    """Names of the laws of a physics."""
+    return [law for owner, _, law in (name.partition(".") for name in LAWS) if owner == physics]
