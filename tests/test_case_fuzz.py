@@ -22,8 +22,10 @@ from mpi import run as run_process
 from fe2.case.cell_tables import GeneratorCell, ImageCell
 from fe2.case.petsc_table import MacroSolver
 from fe2.case.read import read_case
-from fe2.case.run_tables import CellLaw, LawPlace, OutputTable, PictureTable, RunFile
+from fe2.case.run_tables import LawPlace, OutputTable, PictureTable, RunFile
 from fe2.errors import InputError
+from fe2.micro.model_table import MODELS
+from fe2.physics.physics_table import PHYSICS
 
 EXAMPLES = int(os.environ.get("FE2_FUZZ", "100"))
 """Mutated cases of each test; `make test-all` takes 1200."""
@@ -77,7 +79,8 @@ HEAT: Table = {
 FILES = {"image": IMAGE_CELL, "generator": GENERATOR_CELL, "run": RUN, "plate": PLATE, "heat": HEAT}
 CELLS, RUNS = ("generator", "image"), ("heat", "plate", "run")
 
-TABLES = (RunFile, LawPlace, CellLaw, ImageCell, GeneratorCell, PictureTable, OutputTable, MacroSolver)
+OF_PACKAGES = (*MODELS.sound().values(), *PHYSICS.sound().values())
+TABLES = (RunFile, LawPlace, ImageCell, GeneratorCell, PictureTable, OutputTable, MacroSolver, *OF_PACKAGES)
 KEYS = (
     st.sampled_from(sorted({name for table in TABLES for name in table.model_fields}))
     | st.sampled_from(["young", "conductivity", "pc_python_type", "ksp_view", "snes_monitor", "options_file"])

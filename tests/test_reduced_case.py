@@ -95,7 +95,7 @@ def test_paths_that_were_sampled_are_reduced_and_full_solves_have_a_budget(
     assert run(reduce) == 2
     assert "--amplitude or --database is needed" in capfd.readouterr().err
     for budget in (0, 3):
-        case = changed(REDUCED, laws__composite__reduction__budget=budget, output__folder=f"budget_{budget}")
+        case = changed(REDUCED, laws__composite__budget=budget, output__folder=f"budget_{budget}")
         assert run(["run", str(write(tmp_path, case, "run.toml")), "-q"]) == 0
         summary = json.loads((tmp_path / f"budget_{budget}" / "summary.json").read_text())
         # nothing is known before the first of the two steps
@@ -107,7 +107,7 @@ def test_a_reduced_cell_that_ends_a_run_is_replayed(tmp_path: Path, capfd: pytes
     cell = write(tmp_path, GENERATOR_CELL, "cell.toml")
     small = ["--amplitude", "0.001", "--paths", "4", "--steps", "2"]
     assert run(["reduce", str(cell), "-o", str(tmp_path / "cell.h5"), *small]) == 0
-    case = changed(REDUCED, laws__composite__reduction__outside="error", steps__smallest=0.5)
+    case = changed(REDUCED, laws__composite__outside="error", steps__smallest=0.5)
     capfd.readouterr()
     assert run(["run", str(write(tmp_path, case, "run.toml")), "-q"]) == 1
     failure = tmp_path / "reduced" / "failure.h5"

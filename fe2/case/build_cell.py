@@ -78,7 +78,7 @@ def build_cell(case: CellCase) -> Cell:
     if isinstance(table, MeshCell):
         return _mesh_cell(case, case.path(table.mesh))
     assert isinstance(table, GeneratorCell)
-    parameters = generator_parameters(table, GeneratorCell)
+    parameters = generator_parameters(table.generator, table)
     with generated_mesh(table.generator, parameters, MPI.COMM_SELF) as path:
         return _mesh_cell(case, path)
 

@@ -32,7 +32,7 @@ def build_mesh(case: RunCase, comm: MPI.Comm) -> MarkedMesh:
         if isinstance(table, FileMesh):
             return read_mesh(case.path(table.file), comm, ranks, merge=table.merge, labels=table.labels)
         assert isinstance(table, GeneratorMesh)
-        with generated_mesh(table.generator, generator_parameters(table, GeneratorMesh), comm) as path:
+        with generated_mesh(table.generator, generator_parameters(table.generator, table), comm) as path:
             return read_mesh(path, comm, ranks)
     except InputError as error:
         problems = Problems(case.file)

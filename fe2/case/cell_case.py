@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,8 +153,7 @@ def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> 
     meant = meant_physics(table.get("physics"))
     if meant is not None:
         model = cell_model(model, PHYSICS[meant])
-        others = {other: own_keys(found) for other, found in PHYSICS.sound().items()}
-        table = without_keys_of_others(table, model, meant, others, problems, key)
+        table = without_keys_of_others(table, model, meant, _keys_by_physics, problems, key)
     cell: CellTable | None = repaired(
         model, table, problems, key, {} if meant is None else {"physics": meant}
     )
@@ -166,11 +165,15 @@ def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> 
     return cell
 
 
+def _keys_by_physics() -> dict[str, list[str]]:
+    return {name: own_keys(found) for name, found in PHYSICS.sound().items()}
+
+
 def without_keys_of_others(
     table: dict[str, Any],
     model: type[Table],
     own: str,
-    others: Mapping[str, Collection[str]],
+    others: Callable[[], Mapping[str, Collection[str]]],
     problems: Problems,
     key: Key,
 ) -> dict[str, Any]:
@@ -180,13 +183,13 @@ def without_keys_of_others(
         table: What the file holds.
         model: Model of the table.
         own: Name of what it is a table of.
-        others: Keys of all of that kind, by name.
+        others: () ↦ keys of all of that kind, by name; asked where there is an unknown key.
         problems: Receives what is wrong.
         key: Where the table stands.
     """
     kept = dict(table)
     for name in table.keys() - model.model_fields.keys():
-        if owners := [other for other, keys in others.items() if name in keys]:
+        if owners := [other for other, keys in others().items() if name in keys]:
             text = f"{own} has no such key; it belongs to {' and '.join(owners)}"
             problems.add((*key, name), text, kept.pop(name))
     return kept

@@ -49,10 +49,10 @@ def generator_model(name: str, base: type[Table]) -> type[Table]:
     return table_model(f"{base.__name__}_{name}", signature_of(name), base=base, leave_out=_NOT_IN_FILES)
 
 
-def generator_parameters(table: Table, base: type[Table]) -> dict[str, Any]:
-    """The parameters in a table of such a model that were given."""
-    given = [name for name in type(table).model_fields if name in table.model_fields_set]
-    return {name: getattr(table, name) for name in given if name not in base.model_fields}
+def generator_parameters(name: str, table: Table) -> dict[str, Any]:
+    """The parameters of a generator that were given in a table."""
+    keys = parameters(signature_of(name), _NOT_IN_FILES)
+    return {key: getattr(table, key) for key in keys if key in table.model_fields_set}
 
 
 def check_parameters(name: str, table: Table, problems: Problems, place: Key) -> None:

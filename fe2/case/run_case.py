@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -248,8 +248,7 @@ def _understand_model(table: dict[str, Any], problems: Problems, key: Key) -> La
     except InputError as error:
         problems.add((*key, "model"), str(error), name)
         return None
-    others = {f'model = "{other}"': found.model_fields for other, found in MODELS.sound().items()}
-    kept = without_keys_of_others(table, model, f'model = "{meant}"', others, problems, key)
+    kept = without_keys_of_others(table, model, f'model = "{meant}"', _keys_by_model, problems, key)
     found = repaired(model, {**kept, "model": meant}, problems, key)
     cell = _understand_cell(table, found, problems, key) if issubclass(model, CellModel) else None
     if found is None or (cell is None and isinstance(found, CellModel)):
@@ -258,6 +257,10 @@ def _understand_model(table: dict[str, Any], problems: Problems, key: Key) -> La
         check_file(getattr(found, file), problems, (*key, file))
     assert isinstance(found, LawPlace)
     return Law(found, model=found, cell=cell)
+
+
+def _keys_by_model() -> dict[str, Collection[str]]:
+    return {f'model = "{name}"': found.model_fields for name, found in MODELS.sound().items()}
 
 
 def _understand_cell(
