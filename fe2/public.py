@@ -71,6 +71,7 @@ from fe2.physics.holzapfel_gasser_ogden import HolzapfelGasserOgden
 from fe2.physics.hyperelasticity import Hyperelastic, HyperelasticLaw, SplitHyperelasticLaw
 from fe2.physics.kinematics import Block, Kinematics
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw, PointResponse
+from fe2.physics.material_field import MaterialField
 from fe2.physics.melting import MeltingConduction
 from fe2.physics.mooney_rivlin import MooneyRivlin
 from fe2.physics.neo_hookean import NeoHookean
@@ -83,6 +84,7 @@ from fe2.physics.void import Void
 from fe2.response import Response, Responses
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps, ramp
+from fe2.tensors import rotation_from_bunge, rotation_from_quaternion
 
 __all__ = [
     "RVE",
@@ -117,6 +119,7 @@ __all__ = [
     "MacroProblem",
     "MacroSolveError",
     "MarkedMesh",
+    "MaterialField",
     "MaterialPath",
     "MaterialTest",
     "MaterialTestError",
@@ -183,6 +186,8 @@ __all__ = [
     "reduce",
     "relaxation",
     "replay_failure",
+    "rotation_from_bunge",
+    "rotation_from_quaternion",
     "sample",
     "save_reduction",
     "scales",

@@ -136,28 +136,66 @@ def rotate_stiffness(stiffness: npt.ArrayLike, rotation: npt.ArrayLike) -> Array
     return turn @ np.asarray(stiffness, dtype=np.float64) @ turn.T
 
 
-def rotation_from_bunge(phi1: float, capital_phi: float, phi2: float) -> Array:
-    r"""Rotation that takes vectors in crystal axes to sample axes, from Bunge's Euler angles in degrees.
+def rotation_from_bunge(phi1: npt.ArrayLike, capital_phi: npt.ArrayLike, phi2: npt.ArrayLike) -> Array:
+    r"""Rotations that take vectors in crystal axes to sample axes, from Bunge's Euler angles in degrees.
 
     .. math:: R = R_z(\varphi_1)\,R_x(\Phi)\,R_z(\varphi_2)
 
     with active rotations; the orientation matrix g of texture analysis is its transpose (Bunge
     1982). The columns of R are the crystal's axes in the sample.
 
+    Args:
+        phi1: Angle :math:`\varphi_1`, of any shape, e.g. one for each grain.
+        capital_phi: Angle :math:`\Phi`.
+        phi2: Angle :math:`\varphi_2`.
+
     Returns:
-        Shape (3, 3).
+        Shape (..., 3, 3).
     """
-    return _about_z(phi1) @ _about_x(capital_phi) @ _about_z(phi2)
+    first, second, third = (_in_plane(angle) for angle in (phi1, capital_phi, phi2))
+    about_x = np.roll(second, 1, axis=(-2, -1))
+    rotation: Array = first @ about_x @ third
+    return rotation
 
 
-def _about_z(degrees: float) -> Array:
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+def _in_plane(degrees: npt.ArrayLike) -> Array:
+    """Rotations about the third axis, shape (..., 3, 3)."""
+    angle = np.radians(np.asarray(degrees, dtype=np.float64))
+    rotation = np.zeros((*angle.shape, 3, 3))
+    rotation[..., 0, 0] = rotation[..., 1, 1] = np.cos(angle)
+    rotation[..., 1, 0] = np.sin(angle)
+    rotation[..., 0, 1] = -rotation[..., 1, 0]
+    rotation[..., 2, 2] = 1.0
+    return rotation
 
 
-def _about_x(degrees: float) -> Array:
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+def rotation_from_quaternion(quaternion: npt.ArrayLike) -> Array:
+    r"""Rotations that take vectors in crystal axes to sample axes, from quaternions with the scalar first.
+
+    .. math:: R = (w^2 - v\cdot v)\,1 + 2\,v \otimes v + 2\,w\,[v]_\times, \qquad q = (w, v),\ |q| = 1
+
+    Args:
+        quaternion: q = (w, x, y, z), of any length but zero, shape (..., 4).
+
+    Returns:
+        Shape (..., 3, 3).
+
+    Raises:
+        InputError: Not four numbers, or all of them zero or not finite.
+    """
+    q = np.asarray(quaternion, dtype=np.float64)
+    length = np.linalg.norm(q, axis=-1, keepdims=True) if q.ndim else np.zeros(1)
+    if q.shape[-1:] != (4,) or not np.all(np.isfinite(length) & (length > 0.0)):
+        raise InputError(
+            f"quaternions of shape {q.shape} are no rotations; each must be four finite numbers w, x, y, z, "
+            "not all of them zero"
+        )
+    w, v = q[..., :1, None] / length[..., None], q[..., 1:] / length
+    outer = v[..., :, None] * v[..., None, :]
+    cross = np.cross(np.eye(3), v[..., None, :])  # [v]×, whose columns are v × e
+    square = np.einsum("...i,...i", v, v)[..., None, None]
+    rotation: Array = (w**2 - square) * np.eye(3) + 2.0 * outer + 2.0 * w * cross
+    return rotation
 
 
 def rotation_to(direction: npt.ArrayLike) -> Array:

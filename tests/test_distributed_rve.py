@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import two_scale
 from cells import distorted, laminate, random_image
+from initial_history import Fading
 from micro_options import micro_option
 from mpi4py import MPI
 from own_forms import floating_strips
@@ -31,6 +32,27 @@ RUBBER, STIFF = fe2.NeoHookean(2.994, 0.497), fe2.NeoHookean(24.0, 0.2)
 def small_strain(dim: int, boundary: str) -> RVE:
     cell, laws = random_image(dim, 5 - (dim == 3)), {"a": STEEL, "b": VOCE}
     return fe2.small_strain(cell, laws, boundary=boundary, options=TIGHT)
+
+
+def grains() -> RVE:
+    """One law of each kind whose parameters differ from element to element, with initial values that do."""
+    image, young = np.random.default_rng(2).integers(0, 6, size=(5, 5)), 1e4 * np.arange(7.0, 13.0)
+    image.reshape(-1)[:6] = np.arange(6)
+    laws = {
+        "plastic": fe2.MaterialField(
+            fe2.VocePlasticity,
+            range(3),
+            young=young[:3],
+            poisson=0.3,
+            yield_stress=[100.0, 150.0, 200.0],
+            saturation_stress=50.0,
+            saturation_rate=30.0,
+        ),
+        "elastic": fe2.MaterialField(fe2.LinearElastic.isotropic, [3, 4], young=young[3:5], poisson=0.2),
+        "fading": fe2.MaterialField(Fading, [5], resistance=[1e5]),
+    }
+    phases = {"plastic": [0, 1, 2], "elastic": [3, 4], "fading": 5}
+    return fe2.small_strain(fe2.image_cell(image, phases), laws, options=TIGHT)
 
 
 def finite_strain() -> RVE:
@@ -59,6 +81,7 @@ CELLS: dict[str, tuple[Callable[[], RVE], float]] = {
     "two laws with history, periodic": (lambda: small_strain(2, "periodic"), 0.01),
     "two laws with history, linear": (lambda: small_strain(2, "linear"), 0.01),
     "two laws with history, uniform flux": (lambda: small_strain(2, "uniform_flux"), 0.01),
+    "fields of materials": (grains, 0.01),
     "in space": (lambda: small_strain(3, "periodic"), 0.01),
     "displacement and pressure": (finite_strain, 0.1),
     "resisting interfaces": (conduction, 1.0),

@@ -74,6 +74,7 @@ def restrict(cell: Cell, form: CellForm, cells: Ints, weights: Array) -> Restric
         history=history,
         point_laws=tuple(transplant.point_law(term, form.history, history) for term in form.point_laws),
         conditions=tuple(transplant.condition(condition) for condition in form.conditions),
+        parameters=tuple(transplant.function(parameter) for parameter in form.parameters),
         fluxes=(),
         fixed=None,
         copies=None,
@@ -171,9 +172,13 @@ class _Transplant:
         return np.flatnonzero(np.isin(self.parents, cells)).astype(np.int32)
 
     def variable(self, variable: HistoryVariable) -> HistoryVariable:
-        update = None if variable.update is None else self.expression(variable.update)
+        initial = variable.initial
         return replace(
-            variable, value=self.function(variable.value), cells=self.cells(variable.cells), update=update
+            variable,
+            value=self.function(variable.value),
+            cells=self.cells(variable.cells),
+            update=None if variable.update is None else self.expression(variable.update),
+            initial=initial if len(initial) == 1 else initial[self.parents],
         )
 
     def point_law(
@@ -190,6 +195,7 @@ class _Transplant:
             flux=self.function(term.flux),
             tangent=self.function(term.tangent),
             history={name: twins[id(variable)] for name, variable in term.history.items()},
+            rows=None if term.rows is None else term.rows[self.parents],
         )
 
     def condition(self, condition: Condition) -> Condition:

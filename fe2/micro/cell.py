@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +35,9 @@ class Cell:
         grid: Numbers of pixels or voxels along each axis where the mesh is a regular grid.
         whole: False for a part of a cell, whose faces need not match their opposites everywhere.
         coarsen: Edge length, in voxels of the image, of an element of a regular grid.
+        element_labels: Label of each mesh cell, by which a field of materials knows its parameters: that of
+            its voxel in an image, the number of its physical group in a mesh file; or None.
+        label_names: Numbers of the labels that have names.
     """
 
     mesh: dmesh.Mesh[np.float64]
@@ -44,6 +47,8 @@ class Cell:
     grid: tuple[int, ...] | None = None
     whole: bool = True
     coarsen: int = 1
+    element_labels: npt.NDArray[np.int64] | None = None
+    label_names: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def dim(self) -> int:
@@ -89,6 +94,8 @@ def make_cell(
     labels: npt.NDArray[np.int64] | None = None,
     period: Sequence[float] | None = None,
     tolerance: float = TOLERANCE,
+    element_labels: npt.ArrayLike | None = None,
+    label_names: Mapping[str, int] | None = None,
 ) -> Cell:
     """Make a cell of a mesh, and refuse a mesh that is none; collective.
 
@@ -110,6 +117,9 @@ def make_cell(
             period; along such an axis they are larger than the mesh, which then touches no face there.
         tolerance: Distance, relative to the period, below which nodes near a face are moved onto it and
             onto the places of their partners.
+        element_labels: Label of each of this rank's cells and ghosts, whole numbers of shape (k,), for fields
+            of materials.
+        label_names: Numbers of the labels that have names.
 
     Raises:
         InputError: On all ranks: a phase without elements; degenerate, inverted or overlapping
@@ -118,6 +128,12 @@ def make_cell(
     """
     try:
         tags = _phase_tags(mesh, np.asarray(phases, dtype=np.int32), tuple(names))
+        given = None if element_labels is None else np.asarray(element_labels)
+        if given is not None and (given.shape != tags.values.shape or given.dtype.kind not in "bui"):
+            raise InputError(
+                f"element_labels are whole numbers of shape {tags.values.shape}, one for each cell of the "
+                f"mesh; got {given.dtype} of shape {given.shape}"
+            )
         geometry = Geometry.of(mesh, labels, tolerance)
         if period is not None:
             geometry = geometry.with_period(np.array(period, dtype=np.float64))
@@ -130,7 +146,15 @@ def make_cell(
         raise_together(mesh.comm, error)
         raise
     _centre(geometry, periodic)
-    return Cell(mesh, tags, tuple(names), geometry.period, grid)
+    return Cell(
+        mesh,
+        tags,
+        tuple(names),
+        geometry.period,
+        grid,
+        element_labels=None if given is None else given.astype(np.int64),
+        label_names=label_names or {},
+    )
 
 
 def _check(geometry: Geometry, periodic: bool) -> None:

@@ -48,6 +48,7 @@ from fe2.physics.conduction import DiffusionLaw, WithValue
 from fe2.physics.diffusion import diffusion_kinematics, value_diffusion_kinematics, with_structure
 from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw
+from fe2.physics.material_field import MaterialField
 from fe2.subspaces import subspaces
 
 type Connection = Literal["nodes", "faces"]
@@ -130,7 +131,7 @@ def diffusion(
 def _image_rve(
     cell: ImageCell,
     kinematics: Kinematics,
-    laws: Mapping[str, DiffusionLaw],
+    laws: Mapping[str, PhaseLaw],
     degree: int,
     quadrature_degree: int | None,
     connection: Connection,
@@ -169,7 +170,7 @@ def _image_rve(
 
 
 def _check_memory(
-    cell: Cell, laws: Mapping[str, DiffusionLaw], degree: int, boundary: str, constrained: bool
+    cell: Cell, laws: Mapping[str, PhaseLaw], degree: int, boundary: str, constrained: bool
 ) -> None:
     """Refuse an image that does not fit into the memory, before its mesh is made."""
     if isinstance(cell, ImageCell):
@@ -180,33 +181,53 @@ def _check_memory(
         check_voxel_memory(cell, field, boundary)
 
 
-def _insulators(cell: Cell, laws: Mapping[str, DiffusionLaw]) -> list[str]:
+def _insulators(cell: Cell, laws: Mapping[str, PhaseLaw]) -> list[str]:
     """Names of the phases that conduct nothing.
 
     Raises:
         InputError: All of them are.
     """
-    insulators = [name for name in cell.names if laws[name].insulates]
+    insulators = [name for name in cell.names if _says(laws[name], "insulates")]
     if len(insulators) == len(cell.names):
         raise InputError(f"nothing conducts in the cell: the conductivity of {', '.join(insulators)} is zero")
     return insulators
 
 
-def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, DiffusionLaw]:
-    found = {}
+def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, PhaseLaw]:
     for name, law in laws.items():
-        if not isinstance(law, DiffusionLaw):
+        kind = law.law if isinstance(law, MaterialField) else law
+        if not isinstance(kind, DiffusionLaw):
             raise InputError(
-                f"the law of phase {name!r} is a {type(law).__name__}, which is no law of diffusion"
+                f"the law of phase {name!r} is a {type(kind).__name__}, which is no law of diffusion"
             )
-        if not value and (law.needs_value or law.stores):
-            what = "depends on the value of the field" if law.needs_value else "stores"
+        if not value and (_says(law, "needs_value") or _says(law, "stores")):
+            what = "depends on the value of the field" if _says(law, "needs_value") else "stores"
             raise InputError(
-                f"the law of phase {name!r}, a {type(law).__name__}, {what}, but the cell receives the "
-                "gradient alone: set value=True"
+                f"the law of phase {name!r}, a {type(kind).__name__}, {what}, but the cell receives "
+                "the gradient alone: set value=True"
             )
-        found[name] = law
-    return found
+        conducts = [not _says(material, "insulates") for material in law.materials]
+        if any(conducts) and not all(conducts):
+            assert isinstance(law, MaterialField)
+            raise InputError(
+                f"phase {name!r}: label {law.labels[conducts.index(False)]!r} conducts nothing and others "
+                "do; what insulates is a phase of its own"
+            )
+    return dict(laws)
+
+
+def _says(law: PhaseLaw, attribute: str) -> bool:
+    """An attribute of a law of diffusion, or of one of the materials of a field."""
+    return any(getattr(material, attribute) for material in law.materials)
+
+
+def _with_value(law: PhaseLaw) -> PhaseLaw:
+    """The law that sees the field's value as well."""
+    if isinstance(law, MaterialField):
+        stores = _says(law, "stores")
+        return law.map(lambda material: WithValue(material, stores))
+    assert isinstance(law, DiffusionLaw)
+    return WithValue.of(law)
 
 
 def _voxel_contacts(cell: ImageCell, flowing: FlowingVoxels, conductors: Collection[str]) -> CornerContacts:
@@ -231,7 +252,7 @@ def _contacts(part: Subcell) -> CornerContacts:
     return contacts
 
 
-def _conducting_part(cell: Cell, laws: Mapping[str, DiffusionLaw], connection: Connection) -> Subcell | None:
+def _conducting_part(cell: Cell, laws: Mapping[str, PhaseLaw], connection: Connection) -> Subcell | None:
     """What conducts, where that is not the whole box."""
     insulators = _insulators(cell, laws)
     filled = sum(cell.volume_fractions.values()) > 1.0 - 1e-9
@@ -248,7 +269,7 @@ class _Builder:
         self,
         cell: Cell,
         kinematics: Kinematics,
-        laws: Mapping[str, DiffusionLaw],
+        laws: Mapping[str, PhaseLaw],
         degree: int,
         quadrature_degree: int | None,
         contact: Contact,
@@ -280,7 +301,7 @@ class _Builder:
         )
         for phase in cell.names:
             law = self.laws[phase]
-            terms.add(phase, WithValue.of(law) if value else law)
+            terms.add(phase, _with_value(law) if value else law)
         modes, fixed, copies = self._algebra(space, value, mixed, part)
         form = replace(terms.form(modes, fixed), copies=copies)
         if self.copies is None:

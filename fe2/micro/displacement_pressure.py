@@ -72,7 +72,7 @@ def displacement_pressure_form(
     )
     for phase in cell.names:
         law = laws[phase]
-        if phase in phases and isinstance(law, SplitHyperelasticLaw):
+        if phase in phases:
             number = phases.index(phase)
             _add_with_pressure(terms, phase, law, pressures[number], test_pressures[number])
         else:
@@ -80,9 +80,7 @@ def displacement_pressure_form(
     return terms.form(_modes(cell, kinematics, space), _outside(cell, space, phases, periodic))
 
 
-def _add_with_pressure(
-    terms: PhaseTerms, phase: str, law: SplitHyperelasticLaw, pressure: Expr, test: Expr
-) -> None:
+def _add_with_pressure(terms: PhaseTerms, phase: str, law: PhaseLaw, pressure: Expr, test: Expr) -> None:
     symbolic = terms.symbolic(phase, law)
     stress, equation = symbolic.mixed_flux(terms.gradient, pressure)
     work = ufl.dot(stress, terms.test_gradient) + equation * test
@@ -112,17 +110,17 @@ def check_pressures(
         if name not in cell.names:
             known = ", ".join(cell.names)
             raise InputError(f"phase {name!r} is said to be incompressible; the cell's phases are {known}")
-        law = laws[name]
-        if not isinstance(law, SplitHyperelasticLaw):
-            raise InputError(
-                f"phase {name!r} is said to be incompressible, but its law, a {type(law).__name__}, has no "
-                "energy of the volume apart: it has to be a SplitHyperelasticLaw"
-            )
-        if not law.volumetric_modulus > 0.0:
-            raise InputError(
-                f"phase {name!r} is said to be incompressible, but the volumetric modulus of its law is "
-                f"{law.volumetric_modulus:g}; it must be positive"
-            )
+        for law in laws[name].materials:
+            if not isinstance(law, SplitHyperelasticLaw):
+                raise InputError(
+                    f"phase {name!r} is said to be incompressible, but its law, a {type(law).__name__}, has "
+                    "no energy of the volume apart: it has to be a SplitHyperelasticLaw"
+                )
+            if not law.volumetric_modulus > 0.0:
+                raise InputError(
+                    f"phase {name!r} is said to be incompressible, but the volumetric modulus of its law is "
+                    f"{law.volumetric_modulus:g}; it must be positive"
+                )
     if degree < 2:
         raise InputError(
             f"degree = {degree} is not stable beside a pressure in {', '.join(incompressible)}; "

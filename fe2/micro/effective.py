@@ -64,12 +64,14 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
     virgin = rve.initial_state()
     tangent = rve.solve(rve.kinematics.origin, virgin, 0.0, np.empty_like(virgin)).tangent
     fractions = rve.cell.volume_fractions
-    phases = _phase_tangents(rve)
+    phases = _material_tangents(rve)
     _warn_of_contrast(rve, phases)
     # a form of one's own may not tell the phases' fluxes: then there are no bounds
     names = list(fractions) if set(fractions) <= set(phases) else []
     properties = rve.kinematics.characterize(
-        tangent, [phases[name] for name in names], [fractions[name] for name in names]
+        tangent,
+        [material for name in names for material in phases[name].tangents],
+        [fractions[name] * share for name in names for share in phases[name].shares.tolist()],
     )
     return EffectiveProperties(
         physics=rve.kinematics.name,
@@ -87,15 +89,28 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
     )
 
 
-def _warn_of_contrast(rve: RVE, tangents: dict[str, Array]) -> None:
+@dataclass(frozen=True, eq=False)
+class _Materials:
+    """Tangents of the materials of a phase, macroscopic components, and their shares of its volume."""
+
+    tangents: Array
+    shares: Array
+
+
+def _warn_of_contrast(rve: RVE, phases: dict[str, _Materials]) -> None:
     """Warn of phases whose laws could not tell their moduli before."""
     told = moduli_of(rve.form.laws)
-    if not all(told.get(name) for name in tangents):
-        warn_of_contrast({name: told.get(name) or moduli_of_tangent(A) for name, A in tangents.items()})
+    if not all(told.get(name) for name in phases):
+        warn_of_contrast(
+            {
+                name: told.get(name) or [k for A in found.tangents for k in moduli_of_tangent(A)]
+                for name, found in phases.items()
+            }
+        )
 
 
-def _phase_tangents(rve: RVE) -> dict[str, Array]:
-    """Mean tangent of each phase in the virgin state, in macroscopic components, by name."""
+def _material_tangents(rve: RVE) -> dict[str, _Materials]:
+    """Mean tangent of each material of each phase in the virgin state."""
     mesh, degree, embedding = rve.cell.mesh, rve.form.quadrature_degree, rve.kinematics.embedding
     k = rve.kinematics.local_size
     tangents = {}
@@ -104,7 +119,12 @@ def _phase_tangents(rve: RVE) -> dict[str, Array]:
             continue
         weights = point_weights(mesh, degree, term.cells)
         values = PointEvaluator(term.tangent, mesh, degree, term.cells)().reshape(-1, k, k)
-        integral = rve.sum_over_ranks(np.einsum("q,qij->ij", weights, values))
-        mean = integral / rve.sum_over_ranks(weights.sum(keepdims=True))
-        tangents[term.phase] = embedding.T @ mean @ embedding
+        rows = np.zeros(len(rve.cell.phases.values), np.int64) if term.rows is None else term.rows
+        points = np.repeat(rows[term.cells], len(weights) // max(len(term.cells), 1))
+        integrals = np.zeros((int(rows.max()) + 1, k, k))
+        np.add.at(integrals, points, weights[:, None, None] * values)
+        volumes = rve.sum_over_ranks(np.bincount(points, weights, minlength=len(integrals)))
+        there = volumes > 0.0
+        means = rve.sum_over_ranks(integrals)[there] / volumes[there, None, None]
+        tangents[term.phase] = _Materials(embedding.T @ means @ embedding, volumes[there] / volumes.sum())
     return tangents

@@ -17,6 +17,7 @@ from ufl.core.expr import Expr
 
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PointLaw
+from fe2.physics.material_field import MaterialField
 from fe2.subspaces import subspaces
 
 Array = npt.NDArray[np.float64]
@@ -33,6 +34,8 @@ class HistoryVariable:
         cells: Mesh cells of the phase.
         update: UFL expression of the value at the end of the step, or None where a point law
             computes it.
+        initial: Values in the virgin state: of shape (mesh cells, components) with a row for each element of
+            the mesh, or (1, components) where all begin alike.
     """
 
     name: str
@@ -40,6 +43,7 @@ class HistoryVariable:
     value: fem.Function
     cells: npt.NDArray[np.int32]
     update: Expr | None = None
+    initial: Array = field(default_factory=lambda: np.zeros((1, 1)))
 
     @property
     def components(self) -> int:
@@ -52,20 +56,29 @@ class PointLawTerm:
     """A point law on one phase: flux and tangent are quadrature functions that appear in the cell's form.
 
     Attributes:
-        law: The vectorized law.
+        law: The vectorized law, or a field of such laws.
         cells: Mesh cells of the phase.
         gradient: Local gradient, a UFL vector of the unknown.
         flux: Quadrature function of k components.
         tangent: Quadrature function of k × k components.
         history: The law's history variables, by name.
+        rows: For a field of materials the row of each element of the mesh, shape (mesh cells,).
     """
 
-    law: PointLaw
+    law: PointLaw | MaterialField
     cells: npt.NDArray[np.int32]
     gradient: Expr
     flux: fem.Function
     tangent: fem.Function
     history: dict[str, HistoryVariable]
+    rows: npt.NDArray[np.int64] | None = None
+
+    def law_at(self, points_per_cell: int) -> PointLaw:
+        """The law of the points of its mesh cells, cell by cell."""
+        if isinstance(self.law, PointLaw):
+            return self.law
+        assert self.rows is not None
+        return self.law.at(np.repeat(self.rows[self.cells], points_per_cell))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +100,17 @@ class Condition:
 
 @dataclass(frozen=True, eq=False)
 class PhaseFlux:
-    """Local gradient and flux of one phase for local fields, and its tangent for bounds, if it has one."""
+    """Local gradient and flux of one phase for local fields, and its tangent for bounds, if it has one.
+
+    Where it has a field of materials, `rows` are those of the elements of the mesh, shape (mesh cells,).
+    """
 
     phase: str
     cells: npt.NDArray[np.int32]
     gradient: Expr
     flux: Expr
     tangent: Expr | None
+    rows: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +145,7 @@ class CellForm:
             measured by themselves.
         quadrature_degree: Degree of the quadrature rule at whose points history is stored.
         laws: The phase laws that the form was made of, by phase, where it was made of laws.
+        parameters: Functions in the form that are the same for every state: material parameters by element.
     """
 
     kinematics: Kinematics
@@ -149,6 +167,7 @@ class CellForm:
     weights: tuple[float, ...] = ()
     quadrature_degree: int = 2
     laws: Mapping[str, object] = field(default_factory=dict)
+    parameters: tuple[fem.Function, ...] = ()
 
     def fields(self) -> list[tuple[fem.FunctionSpace, npt.NDArray[np.int64]]]:
         """The fields of the unknown: their spaces and where their degrees of freedom stand among all N."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -76,19 +77,13 @@ class GridProblem:
                 "phases, differ by too many orders of magnitude"
             ) from error
         differences = voxel.stiffness - reference
-        differing = [p for p, difference in enumerate(differences) if np.any(difference)]
-        found = [_nodes(phase_of_voxel == phase) for phase in differing]
-        self._active, numbers = np.unique(
-            np.concatenate([np.zeros(0, np.int64), *(nodes.reshape(-1) for nodes in found)]),
-            return_inverse=True,
-        )
-        ends = np.cumsum([nodes.size for nodes in found])[:-1]
-        self._parts: list[tuple[Array, Ints]] = [
-            (differences[phase], part.reshape(nodes.shape))
-            for phase, nodes, part in zip(
-                differing, found, np.split(numbers, ends)[: len(found)], strict=True
-            )
-        ]
+        materials = phase_of_voxel.reshape(-1)
+        voxels = np.flatnonzero(np.any(differences, axis=(1, 2))[materials])
+        voxels = voxels[np.argsort(materials[voxels], kind="stable")]
+        nodes = _nodes(voxels, shape)
+        self._active, numbers = np.unique(nodes, return_inverse=True)
+        self._nodes: Ints = numbers.reshape(nodes.shape)
+        self._runs = _runs(materials[voxels], differences)
 
     def effective_tangent(
         self, tolerance: float, max_iterations: int, progress: Callable[[str], None] | None = None
@@ -170,29 +165,49 @@ class GridProblem:
     def _imposed(self, corner_field: Array) -> Array:
         """Forces on the active nodes, where all voxels have the same displacements at their corners."""
         result = np.zeros((self._voxel.components, len(self._active)))
-        for difference, nodes in self._parts:
-            _add(result, nodes, np.repeat((difference @ corner_field)[:, None], nodes.shape[1], axis=1))
+        for runs in self._runs:
+            forces = [np.repeat((K @ corner_field)[:, None], end - start, axis=1) for K, start, end in runs]
+            _add(result, self._nodes[:, runs[0][1] : runs[-1][2]], np.hstack(forces))
         return result
 
     def _difference_forces(self, field: Array) -> Array:
         """Forces of the differences of stiffness in a field on the active nodes."""
         result = np.zeros_like(field)
-        for difference, nodes in self._parts:
-            for start in range(0, nodes.shape[1], _VOXELS_AT_ONCE):
-                part = nodes[:, start : start + _VOXELS_AT_ONCE]
-                local = field[:, part].reshape(-1, part.shape[1])
-                _add(result, part, difference @ local)
+        for runs in self._runs:
+            first, last = runs[0][1], runs[-1][2]
+            nodes = self._nodes[:, first:last]
+            local = field[:, nodes].reshape(-1, last - first)
+            forces = np.empty_like(local)
+            for difference, start, end in runs:
+                part = slice(start - first, end - first)
+                forces[:, part] = difference @ local[:, part]
+            _add(result, nodes, forces)
         return result
 
 
-def _nodes(mask: npt.NDArray[np.bool_]) -> Ints:
-    """Nodes at the corners of the voxels of a mask on the periodic grid, shape (corners, voxels)."""
-    lower = np.array(np.nonzero(mask))
-    shape = np.array(mask.shape)[:, None]
+def _runs(materials: npt.NDArray[np.int32], differences: Array) -> list[list[tuple[Array, int, int]]]:
+    """Difference of stiffness of each run of voxels of one material, with its ends, some voxels at a time.
+
+    Args:
+        materials: Material of each voxel that differs, ascending.
+        differences: Differences of stiffness of the materials, shape (materials, k, k).
+    """
+    bounds = np.flatnonzero(np.diff(materials, prepend=-1, append=-1))
+    ends = np.union1d(bounds, np.arange(0, len(materials), _VOXELS_AT_ONCE)).tolist()
+    groups: dict[int, list[tuple[Array, int, int]]] = {}
+    for start, end in pairwise(ends):
+        run = (differences[materials[start]], start, end)
+        groups.setdefault(start // _VOXELS_AT_ONCE, []).append(run)
+    return list(groups.values())
+
+
+def _nodes(voxels: Ints, shape: tuple[int, ...]) -> Ints:
+    """Nodes at the corners of voxels of the periodic grid, shape (corners, voxels)."""
+    lower, counts = np.array(np.unravel_index(voxels, shape)), np.array(shape)[:, None]
     return np.array(
         [
-            np.ravel_multi_index(tuple((lower + corner[:, None]) % shape), mask.shape)
-            for corner in corners(mask.ndim)
+            np.ravel_multi_index(tuple((lower + corner[:, None]) % counts), shape)
+            for corner in corners(len(shape))
         ]
     )
 

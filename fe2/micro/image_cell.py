@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from fe2.errors import InputError, place
+from fe2.errors import InputError
 from fe2.micro.cell import Cell, make_cell
-from fe2.micro.coarsening import coarsen_image, fractions_of_labels, warn_of_changed_fractions
-from fe2.micro.image_grid import ImageGrid, image_grid
+from fe2.micro.coarsening import coarsen_image, warn_of_changed_fractions
+from fe2.micro.image_grid import image_grid
+from fe2.micro.label_owners import listed, owners_of_labels
 from fe2.micro.period_count import check_count
 
 Labels = npt.NDArray[np.integer[Any]]
@@ -30,17 +31,20 @@ class ImageCell(Cell):
 
     Attributes:
         phase_of_voxel: Phase of each voxel as an index into `names`, shape (nx, ny) or (nx, ny, nz).
+        label_of_voxel: Label of each voxel, of the same shape.
         comm: Ranks over which the mesh is distributed.
         fractions_before: Share of each phase in the image before it was coarsened.
     """
 
     phase_of_voxel: npt.NDArray[np.int32]
+    label_of_voxel: Labels
     comm: MPI.Comm
     fractions_before: Mapping[str, float]
 
     def __init__(
         self,
         phase_of_voxel: npt.NDArray[np.int32],
+        label_of_voxel: Labels,
         names: tuple[str, ...],
         size: Floats,
         comm: MPI.Comm,
@@ -57,6 +61,8 @@ class ImageCell(Cell):
             check_count(axis, count)
         self.__dict__.update(  # a cell is frozen
             phase_of_voxel=phase_of_voxel,
+            label_of_voxel=label_of_voxel,
+            label_names={},
             comm=comm,
             names=names,
             period=np.array(grid) * size,
@@ -80,7 +86,9 @@ class ImageCell(Cell):
         corners = mesh.geometry.dofmaps[0][:, [0, -1]]
         centres = mesh.geometry.x[corners].mean(axis=1)[:, : self.dim]
         voxels = np.floor((centres + upper) / self.voxel_size).astype(np.int64)
-        return make_cell(mesh, self.phase_of_voxel[tuple(voxels.T)], self.names, grid=shape)
+        at = tuple(voxels.T)
+        phases, labels = self.phase_of_voxel[at], self.label_of_voxel[at]
+        return make_cell(mesh, phases, self.names, grid=shape, element_labels=labels)
 
     @cached_property
     def mesh(self) -> dolfinx.mesh.Mesh[np.float64]:
@@ -91,6 +99,11 @@ class ImageCell(Cell):
     def phases(self) -> dolfinx.mesh.MeshTags:
         """Tags of all mesh cells."""
         return self._meshed.phases
+
+    @cached_property
+    def element_labels(self) -> Ints | None:
+        """Labels of all mesh cells."""
+        return self._meshed.element_labels
 
     def shares(self, voxels: npt.NDArray[np.bool_], names: Iterable[str]) -> dict[str, float]:
         """Shares of the cell's volume that some voxels have, for the phases with these names."""
@@ -117,7 +130,7 @@ class ImageCell(Cell):
 
 def image_cell(
     labels: Labels,
-    phases: Mapping[str, int],
+    phases: Mapping[str, int | Sequence[int] | npt.ArrayLike],
     *,
     voxel_size: float | Sequence[float] = 1.0,
     coarsen: int = 1,
@@ -128,8 +141,8 @@ def image_cell(
 
     Args:
         labels: Image, indexed [x, y] or [x, y, z], of integers; the same on all ranks.
-        phases: Label of each phase. Every label of the (cropped) image belongs to a phase, and every
-            phase keeps at least one voxel after coarsening.
+        phases: Label of each phase, or its labels, as a field of materials has them. Every label of the
+            (cropped) image belongs to a phase, and every phase keeps at least one voxel after coarsening.
         voxel_size: Edge length of a voxel, or one for each axis.
         coarsen: Edge length in voxels of the blocks that become one element each: the most frequent
             label of a block wins, see :func:`~fe2.micro.coarsening.coarsen_image`.
@@ -148,38 +161,21 @@ def image_cell(
         )
     grid = image_grid(labels.shape, voxel_size=voxel_size, coarsen=coarsen, crop=crop)
     part = labels[grid.kept]
-    _check_labels(part, phases, grid)
+    owners = owners_of_labels(part, phases, grid)
+    names = tuple(phases)
+    before = _fractions(owners.phase_of(part), names)
     image = coarsen_image(part, coarsen)
-    for name, label in phases.items():
-        if not (image == label).any():
-            raise InputError(
-                f"phase '{name}' (label {label}) has no voxel left after coarsening by {coarsen}"
-            )
-    labels_in_order = np.array(list(phases.values()), dtype=image.dtype)
-    order = np.argsort(labels_in_order)
-    indices = order[np.searchsorted(labels_in_order[order], image)].astype(np.int32)
-    before = fractions_of_labels(part, phases)
-    cell = ImageCell(indices, tuple(phases), grid.period / image.shape, comm, before, coarsen)
+    indices = owners.phase_of(image)
+    for k in np.flatnonzero(np.bincount(indices.reshape(-1), minlength=len(names)) == 0)[:1]:
+        label = listed(phases[names[k]])
+        raise InputError(
+            f"phase '{names[k]}' (label {label}) has no voxel left after coarsening by {coarsen}"
+        )
+    cell = ImageCell(indices, image.copy(), names, grid.period / image.shape, comm, before, coarsen)
     warn_of_changed_fractions(before, cell.volume_fractions, coarsen)
     return cell
 
 
-def _check_labels(image: Labels, phases: Mapping[str, int], grid: ImageGrid) -> None:
-    """Refuse labels and phases that do not stand for one another."""
-    given = list(phases.values())
-    found, first, counts = np.unique(image, return_index=True, return_counts=True)
-    for name, label in phases.items():
-        if given.count(label) > 1:
-            raise InputError(f"label {label} is given to more than one phase, among them '{name}'")
-        if label not in found:
-            known = ", ".join(f"{value} ({count} voxels)" for value, count in zip(found, counts, strict=True))
-            raise InputError(f"phase '{name}': no voxel has its label {label}; the image has {known}")
-    for label, row, count in zip(found.tolist(), first.tolist(), counts.tolist(), strict=True):
-        if label not in given:
-            voxel = np.array([low for low, _ in grid.crop[: image.ndim]]) + np.unravel_index(row, image.shape)
-            raise InputError(
-                f"label {label} has no phase: {count} voxels have it, the first is {voxel.tolist()} at "
-                f"{place((voxel + 0.5) * grid.size)} from the image's corner; the phases are {dict(phases)}. "
-                'Pores are a phase too: law = "void" in mechanics, conductivity = 0 in diffusion, '
-                "solid = true for the grains of pore flow"
-            )
+def _fractions(indices: npt.NDArray[np.int32], names: tuple[str, ...]) -> dict[str, float]:
+    counts = np.bincount(indices.reshape(-1), minlength=len(names))
+    return dict(zip(names, (counts / counts.sum()).tolist(), strict=True))

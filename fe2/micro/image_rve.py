@@ -21,6 +21,7 @@ from fe2.micro.image_cell import ImageCell
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.memory_estimate import coarsening_that_fits
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.phases import rows_of
 from fe2.micro.reference import contrast, reference_stiffness
 from fe2.micro.rve import RVE
 from fe2.micro.solver_choice import OPTIONS_PREFIX
@@ -31,6 +32,9 @@ from fe2.records import SolverChoice
 
 Array = npt.NDArray[np.float64]
 
+MAX_MATERIALS = 10000
+"""Materials of an image whose voxels' stiffnesses are kept; with more of them the image is meshed."""
+
 MAX_ITERATIONS = 2000
 """Conjugate gradients of one load case; tens are usual, and hundreds where a phase is nearly void."""
 
@@ -38,7 +42,8 @@ MAX_ITERATIONS = 2000
 def answers_on_grid(cell: Cell, laws: Mapping[str, PhaseLaw], boundary: str, degree: int | None) -> bool:
     """Whether the effective properties of a cell can be computed on its regular grid.
 
-    They can for one-rank periodic images with elements of degree 1 and symmetric tangents, unless PETSc
+    They can for one-rank periodic images of not too many materials with elements of degree 1 and symmetric
+    tangents, unless PETSc
     options with the prefix ``fe2_micro_`` choose a solver for the assembled matrix.
     """
     options = PETSc.Options(OPTIONS_PREFIX)
@@ -48,6 +53,7 @@ def answers_on_grid(cell: Cell, laws: Mapping[str, PhaseLaw], boundary: str, deg
         and boundary == "periodic"
         and degree in (None, 1)
         and all(getattr(law, "symmetric", False) for law in laws.values())
+        and sum(len(law.materials) for law in laws.values()) <= MAX_MATERIALS
         and not any(options.hasName(name) for name in ("pc_type", "ksp_type"))
     )
 
@@ -132,29 +138,28 @@ class ImageRVE(RVE):
         voxel = self._voxel
         if not voxel.at_rest:
             return super().homogenize()
-        phases, counts = self._phases_and_counts
+        materials, counts = self._materials_and_counts
         check_memory(
-            needed := grid_memory(phases, voxel),
+            needed := grid_memory(materials, voxel),
             f"coarsen = {self._image.coarsen}: the image of {self._image.grid} elements",
             lambda free: coarsening_that_fits(
-                phases.shape, self._image.coarsen, lambda factor: needed / factor**phases.ndim, free
+                materials.shape, self._image.coarsen, lambda factor: needed / factor**materials.ndim, free
             ),
         )
-        fractions = counts[: len(self._laws)] / counts.sum()
+        fractions = counts[:-1] / counts.sum()
         with_void = voxel if self._flowing is None else voxel.with_void()
         reference = reference_stiffness(voxel, fractions)
-        solution = GridProblem(phases, with_void, reference).effective_tangent(
+        solution = GridProblem(materials, with_void, reference).effective_tangent(
             self._options.tolerance, MAX_ITERATIONS, self.progress
         )
         kinematics = self._kinematics
         present = [k for k, fraction in enumerate(fractions) if fraction > 0.0]
-        names = list(self._laws)
         return EffectiveProperties(
             physics=kinematics.name,
             components=kinematics.components,
             effective=kinematics.reported_tangent(solution.tangent),
             tangent=solution.tangent,
-            volume_fractions={names[k]: float(fractions[k]) for k in present},
+            volume_fractions=self._volume_fractions(fractions),
             properties=kinematics.characterize(
                 solution.tangent, [voxel.tangents[k] for k in present], [float(fractions[k]) for k in present]
             ),
@@ -176,16 +181,25 @@ class ImageRVE(RVE):
     def _voxel(self) -> VoxelStiffness:
         return voxel_stiffness(self._voxels)
 
+    def _volume_fractions(self, fractions: Array) -> dict[str, float]:
+        """Share of each phase that has any, from those of the materials."""
+        ends = np.cumsum([len(law.materials) for law in self._laws.values()])
+        shares = [float(part.sum()) for part in np.split(fractions, ends[:-1])]
+        return {name: share for name, share in zip(self._laws, shares, strict=True) if share > 0.0}
+
     @cached_property
-    def _phases_and_counts(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Phase of each voxel as an index into the laws, the next one for voids; voxels of each."""
-        kept = {name: k for k, name in enumerate(self._laws)}
-        void = len(kept)
-        numbers = np.array([kept.get(name, void) for name in self._image.names], dtype=np.int32)
-        phases = numbers[self._image.phase_of_voxel]
-        if self._flowing is not None:
-            phases[~self._flowing.mask] = void
-        return phases, np.bincount(phases.reshape(-1), minlength=void + 1)
+    def _materials_and_counts(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Material of each voxel, the phases' materials one after the other, then voids; voxels of each."""
+        image = self._image
+        sizes = [len(law.materials) for law in self._laws.values()]
+        void, starts = sum(sizes), np.cumsum([0, *sizes])
+        materials = np.full(image.phase_of_voxel.shape, void, dtype=np.int32)
+        for start, (name, law) in zip(starts, self._laws.items(), strict=False):
+            voxels = image.phase_of_voxel == image.names.index(name)
+            if self._flowing is not None:
+                voxels &= self._flowing.mask
+            materials[voxels] = start + rows_of(name, law, image.label_of_voxel[voxels], {})
+        return materials, np.bincount(materials.reshape(-1), minlength=void + 1)
 
 
 def _choice(voxel: VoxelStiffness, reference: Array, void: bool) -> SolverChoice:

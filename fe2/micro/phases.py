@@ -5,8 +5,9 @@ r"""The cell form of a kinematics and one law for each phase.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from fe2.micro.form import CellForm, Condition, HistoryVariable, PhaseFlux, Poin
 from fe2.physics.contrast import moduli_of, warn_of_contrast
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
+from fe2.physics.material_field import MaterialField, initial_values
 from fe2.quadrature import quadrature_function
 
 
@@ -106,6 +108,22 @@ def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw
     warn_of_contrast(moduli_of(laws))
 
 
+def rows_of(
+    phase: str, law: PhaseLaw, labels: npt.NDArray[Any], names: Mapping[str, int]
+) -> npt.NDArray[np.int64]:
+    """Numbers of the materials of elements of a phase with these labels, zeros where it has one material.
+
+    Raises:
+        InputError: A field of materials does not have a label.
+    """
+    if not isinstance(law, MaterialField):
+        return np.zeros(len(labels), dtype=np.int64)
+    try:
+        return law.rows_of(labels, names)
+    except InputError as error:
+        raise InputError(f"phase {phase!r}: {error}") from error
+
+
 @dataclass(eq=False)
 class PhaseTerms:
     """Collects the terms of a form, one for each phase, and the quadrature functions that they need.
@@ -135,6 +153,7 @@ class PhaseTerms:
         self._point_laws: list[PointLawTerm] = []
         self._fluxes: list[PhaseFlux] = []
         self._conditions: list[Condition] = []
+        self._parameters: list[fem.Function] = []
         self._symmetric = True
         self._laws: dict[str, object] = {}
         self._dx = ufl.Measure(
@@ -148,9 +167,10 @@ class PhaseTerms:
         """Add the virtual work of one phase."""
         cells = self.cell.cells_of(phase)
         self._laws[phase] = law
-        if isinstance(law, ExpressionLaw):
+        kind = law.law if isinstance(law, MaterialField) else law
+        if isinstance(kind, ExpressionLaw):
             flux, tangent = self._expression_law(phase, law, cells)
-        elif isinstance(law, PointLaw):
+        elif isinstance(kind, PointLaw):
             flux, tangent = self._point_law(phase, law, cells)
         else:
             raise InputError(f"the law of phase {phase!r} is a {type(law).__name__}, not a phase law")
@@ -163,7 +183,9 @@ class PhaseTerms:
         The tangent is None where the flux is no function of the local gradient.
         """
         self._terms.append(work * self._dx(self.cell.names.index(phase)))
-        self._fluxes.append(PhaseFlux(phase, self.cell.cells_of(phase), self.gradient, flux, tangent))
+        law = self._laws.get(phase)
+        rows = self._rows(phase, law) if isinstance(law, MaterialField) else None
+        self._fluxes.append(PhaseFlux(phase, self.cell.cells_of(phase), self.gradient, flux, tangent, rows))
 
     def form(self, modes: npt.NDArray[np.float64], fixed: npt.NDArray[np.bool_] | None = None) -> CellForm:
         """The form of what was added; see `CellForm` for the arguments."""
@@ -181,6 +203,7 @@ class PhaseTerms:
             symmetric=self._symmetric,
             quadrature_degree=self.quadrature,
             laws=self._laws,
+            parameters=tuple(self._parameters),
         )
 
     def demand(self, phase: str, conditions: Mapping[str, Expr]) -> None:
@@ -189,38 +212,78 @@ class PhaseTerms:
             values = ufl.as_vector(list(conditions.values()))
             self._conditions.append(Condition(phase, self.cell.cells_of(phase), tuple(conditions), values))
 
-    def symbolic[L: ExpressionLaw](self, phase: str, law: L) -> L:
-        """The law with constants for its numbers; its conditions are added."""
+    def symbolic(self, phase: str, law: PhaseLaw) -> Any:
+        """The law with constants for its numbers, or functions of the element; its conditions are added."""
         self._laws[phase] = law
-        symbolic = law.with_constants(self._constant)
+        if isinstance(law, MaterialField):
+            symbolic: Any = law.with_values(self._by_element(self._rows(phase, law)))
+        else:
+            symbolic = law.with_constants(self._constant)
         self.demand(phase, symbolic.admissible(self.gradient))
         return symbolic
 
-    def _expression_law(
-        self, phase: str, law: ExpressionLaw, cells: npt.NDArray[np.int32]
-    ) -> tuple[Expr, Expr]:
-        symbolic = self.symbolic(phase, law)
+    def _expression_law(self, phase: str, law: PhaseLaw, cells: npt.NDArray[np.int32]) -> tuple[Expr, Expr]:
+        symbolic, initial = self.symbolic(phase, law), self._initial(phase, law)
         values = {name: self._quadrature_function(size, name) for name, size in self._sizes(law).items()}
         updates = symbolic.update(self.gradient, values, self.dt)
         for name, value in values.items():
-            self._history.append(HistoryVariable(name, phase, value, cells, updates[name]))
+            self._history.append(HistoryVariable(name, phase, value, cells, updates[name], initial[name]))
         variable = ufl.variable(self.gradient)
         tangent = ufl.diff(symbolic.flux(variable, values, self.dt), variable)
         return symbolic.flux(self.gradient, values, self.dt), tangent
 
-    def _point_law(self, phase: str, law: PointLaw, cells: npt.NDArray[np.int32]) -> tuple[Expr, Expr]:
-        k = self.kinematics.local_size
+    def _point_law(self, phase: str, law: Any, cells: npt.NDArray[np.int32]) -> tuple[Expr, Expr]:
+        k, initial = self.kinematics.local_size, self._initial(phase, law)
         flux, tangent = self._quadrature_function(k, "flux"), self._quadrature_function((k, k), "tangent")
         history = {
-            name: HistoryVariable(name, phase, self._quadrature_function(size, name), cells)
+            name: HistoryVariable(
+                name, phase, self._quadrature_function(size, name), cells, initial=initial[name]
+            )
             for name, size in self._sizes(law).items()
         }
         self._history.extend(history.values())
-        self._point_laws.append(PointLawTerm(law, cells, self.gradient, flux, tangent, history))
+        rows = self._rows(phase, law) if isinstance(law, MaterialField) else None
+        self._point_laws.append(PointLawTerm(law, cells, self.gradient, flux, tangent, history, rows))
         return flux, tangent
 
     def _sizes(self, law: PhaseLaw) -> dict[str, int]:
         return law.history(self.kinematics.local_size)
+
+    def _initial(self, phase: str, law: PhaseLaw) -> dict[str, npt.NDArray[np.float64]]:
+        """Initial values of the history, with one row, or with one for each element of the mesh."""
+        values = initial_values(law, self.kinematics.local_size)
+        if not isinstance(law, MaterialField):
+            return values
+        rows = self._rows(phase, law)
+        return {name: found[rows] for name, found in values.items()}
+
+    def _rows(self, phase: str, field: MaterialField) -> npt.NDArray[np.int64]:
+        """Rows of the materials of the elements of the mesh, the first one for those of other phases."""
+        cells, labels = self.cell.cells_of(phase), self.cell.element_labels
+        rows = np.zeros(len(self.cell.phases.values), dtype=np.int64)
+        if labels is None:
+            raise InputError(
+                f"phase {phase!r} has a field of materials, but the elements of the cell have no labels; "
+                "make_cell takes them as element_labels"
+            )
+        rows[cells] = rows_of(phase, field, labels[cells], self.cell.label_names)
+        return rows
+
+    def _by_element(self, rows: npt.NDArray[np.int64]) -> Callable[[npt.NDArray[np.float64]], fem.Function]:
+        """Values for each material, a row for each, ↦ a function that is constant in each element."""
+        spaces: dict[tuple[int, ...], fem.FunctionSpace] = {}
+
+        def function(values: npt.NDArray[np.float64]) -> fem.Function:
+            shape = values.shape[1:]
+            if shape not in spaces:
+                spaces[shape] = fem.functionspace(self.cell.mesh, ("DG", 0, shape))
+            found = fem.Function(spaces[shape])
+            places = spaces[shape].dofmap.list[:, 0]
+            found.x.array.reshape(len(rows), -1)[places] = values[rows].reshape(len(rows), -1)
+            self._parameters.append(found)
+            return found
+
+        return function
 
     def _constant(self, value: float | npt.NDArray[np.float64]) -> fem.Constant:
         return fem.Constant(self.cell.mesh, value)

@@ -38,6 +38,10 @@ class _StoredVariable:
         self.rows = point_dofs(variable.value, variable.cells)
         self.components = variable.components
         self.size = self.rows.size * self.components
+        shape = len(variable.value.function_space.dofmap.list), self.components
+        points = self.rows.size // max(len(variable.cells), 1)
+        initial = np.broadcast_to(variable.initial, shape)[variable.cells]
+        self.initial: Array = np.repeat(initial, points, axis=0).reshape(-1)
         self._values = variable.value.x.array
         self._places = (self.rows[:, None] * self.components + np.arange(self.components)).reshape(-1)
         self.update = None
@@ -55,6 +59,7 @@ class _PointLaw:
     def __init__(self, term: PointLawTerm, cell: Cell, degree: int) -> None:
         self.term = term
         self.gradient = PointEvaluator(term.gradient, cell.mesh, degree, term.cells)
+        self.law = term.law_at(self.gradient.points_per_cell)
         self.rows = point_dofs(term.flux, term.cells)
         self.new_history: dict[str, Array] = {}
 
@@ -68,8 +73,10 @@ class _PointLaw:
             for name, h in term.history.items()
         }
         try:
-            with unchanged(f"the law {type(term.law).__name__}", "the gradients or the committed history"):
-                answer = term.law.respond(read_only(self.gradient()), old, dt)
+            with unchanged(
+                f"the law {type(term.law.materials[0]).__name__}", "the gradients or the committed history"
+            ):
+                answer = self.law.respond(read_only(self.gradient()), old, dt)
         except LocalSolveError as error:
             names = ", ".join(str(term.cells[p // self.gradient.points_per_cell]) for p in error.points[:3])
             raise MicroSolveError(f"{error} (mesh cells {names} of the cell)") from error
@@ -168,6 +175,13 @@ class CellProblem:
         """This rank's part of the matrix K_f."""
         return self._matrix.to_scipy()
 
+    def virgin_state(self) -> Array:
+        """A state without gradient and fluctuation, with the initial history."""
+        state = np.zeros(self.layout.size)
+        for stored, part in zip(self._history, self.layout.history, strict=True):
+            state[part] = stored.initial
+        return state
+
     def load(self, state: Array, dt: float) -> None:
         """Copy the history of a state in; the fluctuation is left to :meth:`set_field`."""
         self.form.dt.value = dt
@@ -256,4 +270,5 @@ def _is_affine(form: CellForm, jacobian: ufl.Form) -> bool:
     expanded = ufl.algorithms.expand_derivatives(jacobian)
     constants = expanded.constants() + form.residual.constants()
     given = set(form.residual.coefficients()) - {form.unknown}
-    return not (expanded.coefficients() or given or form.dt in constants)
+    changing = (given | set(expanded.coefficients())) - set(form.parameters)
+    return not (changing or form.dt in constants)

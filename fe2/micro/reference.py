@@ -13,6 +13,9 @@ Array = npt.NDArray[np.float64]
 _DIFFERENCE_COST = 5.0
 """Time of the forces of all voxels in units of the time of the Fourier transforms, as measured."""
 
+_CANDIDATES = 16
+"""Phases that may be the reference, the most frequent ones: a rare one saves no work."""
+
 _ZERO = 1e-12
 """Eigenvalues that are zero, relative to the largest: those of rotations at finite strain, and of voids."""
 
@@ -28,7 +31,8 @@ def reference_stiffness(voxel: VoxelStiffness, fractions: Array) -> Array:
         voxel: Stiffness of a voxel for each phase.
         fractions: Share of each phase in the voxels.
     """
-    weights = np.vstack([np.eye(len(fractions)), fractions])
+    frequent = np.argsort(-fractions, kind="stable")[:_CANDIDATES]
+    weights = np.vstack([np.eye(len(fractions))[frequent], fractions])
     costs = [
         np.sqrt(contrast(voxel.tangents, np.tensordot(row, voxel.tangents, 1)))
         * (1.0 + _DIFFERENCE_COST * (1.0 - float(row @ fractions) * (np.count_nonzero(row) == 1)))

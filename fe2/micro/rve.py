@@ -152,7 +152,7 @@ class RVE:
         }
 
     def initial_state(self) -> Array:
-        """The virgin state: no gradient, no fluctuation, no history.
+        """The virgin state: no gradient, no fluctuation, and the history with which the laws begin.
 
         Where the kinematics has a gradient of virgin cells, the state at it after a step without length.
         """
@@ -337,7 +337,7 @@ class RVE:
 
     @cached_property
     def _initial_state(self) -> Array:
-        state, origin = np.zeros(self.state_size), self.kinematics.origin
+        state, origin = self._problem.virgin_state(), self.kinematics.origin
         if np.any(origin) or self.adaptive:
             start = state.copy()
             try:
@@ -347,7 +347,7 @@ class RVE:
                     raise
                 return start  # without a linearization; the first load will show what is wrong
             if not np.any(origin):
-                state[: self.lasting_size] = 0.0
+                state[: self.lasting_size] = start[: self.lasting_size]
         return state
 
     @cached_property

@@ -130,6 +130,8 @@ def restricted(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Cell, npt.NDAr
         whole=False,
         grid=cell.grid,
         coarsen=cell.coarsen,
+        element_labels=None if cell.element_labels is None else cell.element_labels[parents],
+        label_names=cell.label_names,
     )
     return part, parents
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import basix.ufl
 import dolfinx.mesh
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from fe2.micro.phases import phase_form
 from fe2.micro.problem import CellProblem
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
+from fe2.physics.material_field import MaterialField
 
 Array = npt.NDArray[np.float64]
 
@@ -26,17 +28,19 @@ _ROUND_OFF = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class VoxelStiffness:
-    """Virgin stiffness of one voxel for each phase, and the macroscopic modes on it.
+    """Virgin stiffness of one voxel for each material, and the macroscopic modes on it.
+
+    A phase is a material, and a phase with a field of materials is several.
 
     The degrees of freedom are numbered component by component, in each the corners as
     `itertools.product` gives them: the last axis runs fastest.
 
     Attributes:
-        stiffness: Shape (phases, k, k) with k = components × corners.
+        stiffness: Shape (materials, k, k) with k = components × corners.
         modes: Macroscopic modes at the corners, shape (k, m).
         components: Components of the unknown.
         volume: Volume of the voxel.
-        at_rest: True where the virgin phases are free of flux.
+        at_rest: True where the virgin materials are free of flux.
     """
 
     stiffness: Array
@@ -47,18 +51,18 @@ class VoxelStiffness:
 
     @property
     def tangents(self) -> Array:
-        """Tangent of each phase in macroscopic components, shape (phases, m, m)."""
+        """Tangent of each material in macroscopic components, shape (materials, m, m)."""
         return np.einsum("im,pij,jn->pmn", self.modes, self.stiffness, self.modes) / self.volume
 
     def with_void(self) -> VoxelStiffness:
-        """The same with one phase more, which has no stiffness."""
+        """The same with one material more, which has no stiffness."""
         return replace(self, stiffness=np.concatenate([self.stiffness, np.zeros_like(self.stiffness[:1])]))
 
 
 def voxel_problems(
     kinematics: Kinematics, laws: Mapping[str, PhaseLaw], size: Array, quadrature_degree: int | None
 ) -> list[tuple[Cell, CellForm]]:
-    """A cell of one voxel and its form for each phase.
+    """Voxels that have nothing in common, one for each material of a phase, and their form, for each phase.
 
     Args:
         kinematics: The operator field ↦ gradient.
@@ -71,31 +75,37 @@ def voxel_problems(
     """
     problems = []
     for name, law in laws.items():
-        cell = _one_voxel(name, size)
+        cell = _voxels(name, size, len(law.materials))
+        if isinstance(law, MaterialField):
+            law = law.numbered()
         form = phase_form(cell, kinematics, {name: law}, degree=1, quadrature_degree=quadrature_degree)
         problems.append((cell, form))
     return problems
 
 
 def voxel_stiffness(problems: Sequence[tuple[Cell, CellForm]]) -> VoxelStiffness:
-    """Assemble one bilinear or trilinear element for each phase, in its virgin state."""
+    """Assemble the bilinear or trilinear elements of each phase, in its virgin state."""
     matrices, at_rest = [], True
     for cell, form in problems:
         problem = CellProblem(cell, form, boundary_map("linear", cell, form))  # no node is free
-        problem.load(np.zeros(problem.layout.size), 0.0)
+        problem.load(problem.virgin_state(), 0.0)
         problem.set_field(form.kinematics.origin, np.zeros(0))
         residual = problem.assemble_residual()
         problem.assemble_stiffness()
-        space = form.unknown.function_space
-        order = _in_order(space.tabulate_dof_coordinates()[:, : cell.dim], space.dofmap.index_map_bs)
-        matrices.append(problem.local_stiffness.toarray()[np.ix_(order, order)])
-        flux, tangent = form.modes.T @ residual, form.modes.T @ (problem.local_stiffness @ form.modes)
-        round_off = _ROUND_OFF * form.kinematics.origin_size * np.abs(tangent).max()
-        at_rest = at_rest and bool(np.abs(flux).max() <= round_off)
+        stiffness, space = problem.local_stiffness.tocsr(), form.unknown.function_space
+        nodes, components = space.tabulate_dof_coordinates()[:, : cell.dim], space.dofmap.index_map_bs
+        assert cell.element_labels is not None
+        for element in np.argsort(cell.element_labels):
+            dofs = _in_order(nodes, space.dofmap.list[element], components)
+            matrix, modes = stiffness[dofs][:, dofs].toarray(), form.modes[dofs]
+            flux, tangent = modes.T @ residual[dofs], modes.T @ matrix @ modes
+            round_off = _ROUND_OFF * form.kinematics.origin_size * np.abs(tangent).max()
+            at_rest = at_rest and bool(np.abs(flux).max() <= round_off)
+            matrices.append(matrix)
     return VoxelStiffness(
         stiffness=np.array(matrices),
-        modes=np.asarray(form.modes)[order],
-        components=space.dofmap.index_map_bs,
+        modes=modes,
+        components=components,
         volume=cell.volume,
         at_rest=at_rest,
     )
@@ -106,20 +116,25 @@ def corners(dim: int) -> npt.NDArray[np.int64]:
     return np.array(list(itertools.product((0, 1), repeat=dim)))
 
 
-def _one_voxel(name: str, size: Array) -> Cell:
-    upper, dim = size / 2, len(size)
-    if dim == 2:
-        kind = dolfinx.mesh.CellType.quadrilateral
-        mesh = dolfinx.mesh.create_rectangle(MPI.COMM_SELF, [-upper, upper], [1, 1], kind)
-    else:
-        kind = dolfinx.mesh.CellType.hexahedron
-        mesh = dolfinx.mesh.create_box(MPI.COMM_SELF, [-upper, upper], [1, 1, 1], kind)
-    tags = dolfinx.mesh.meshtags(mesh, dim, np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.int32))
-    return Cell(mesh, tags, (name,), size)
+def _voxels(name: str, size: Array, count: int) -> Cell:
+    """Voxels without common nodes, all at the same place, whose labels are their numbers."""
+    dim = len(size)
+    kind = "quadrilateral" if dim == 2 else "hexahedron"
+    nodes = (corners(dim)[:, ::-1] - 0.5) * size  # in DOLFINx's order the first axis runs fastest
+    mesh = dolfinx.mesh.create_mesh(
+        MPI.COMM_SELF,
+        np.arange(count * len(nodes), dtype=np.int64).reshape(count, -1),
+        basix.ufl.element("Lagrange", kind, 1, shape=(dim,)),
+        np.tile(nodes, (count, 1)),
+    )
+    numbers = np.arange(count, dtype=np.int32)
+    tags = dolfinx.mesh.meshtags(mesh, dim, numbers, np.zeros(count, dtype=np.int32))
+    labels = mesh.topology.original_cell_index.astype(np.int64)
+    return Cell(mesh, tags, (name,), size, element_labels=labels)
 
 
-def _in_order(nodes: Array, components: int) -> npt.NDArray[np.int64]:
-    """DOLFINx's degrees of freedom, component by component and in the order of the corners."""
-    order = np.lexsort((nodes > 0.0).T[::-1])
+def _in_order(nodes: Array, corners: npt.NDArray[np.int32], components: int) -> npt.NDArray[np.int64]:
+    """DOLFINx's degrees of freedom of an element, component by component and in the order of the corners."""
+    order = corners[np.lexsort((nodes[corners] > 0.0).T[::-1])].astype(np.int64)
     numbers: npt.NDArray[np.int64] = (order * components + np.arange(components)[:, None]).reshape(-1)
     return numbers

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
 from fe2.errors import InputError
-from fe2.physics.checks import NOT_NEGATIVE, check_fields, checked, checked_array
+from fe2.physics.checks import NOT_NEGATIVE, check_fields, checked, checked_array, checked_rotation
 from fe2.physics.law import ExpressionLaw
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class LinearConduction(DiffusionLaw):
 
     Attributes:
         conductivity: K: a number, the list of the principal values along the axes, or a symmetric matrix,
-            none of them negative. Zero insulates: the phase is left out of the cell.
+            none of them negative. Zero insulates: the phase is left out of the cell. In the plane, where
+            nothing changes across it, the rows and columns x and y of a (3, 3) matrix count.
         capacity: Heat capacity of a unit of volume, c in h = c T; 1 for a concentration.
 
     Raises:
@@ -83,6 +84,24 @@ class LinearConduction(DiffusionLaw):
         object.__setattr__(self, "insulates", not np.any(self.conductivity))
         object.__setattr__(self, "stores", self.capacity > 0.0)
 
+    @classmethod
+    def oriented(
+        cls, conductivity: npt.ArrayLike, orientation: npt.ArrayLike, capacity: float = 0.0
+    ) -> LinearConduction:
+        r"""Anisotropic material, such as a crystal, :math:`K = R\,\mathrm{diag}(k)\,R^T`.
+
+        Args:
+            conductivity: Principal values k along the material's axes, shape (3,), none of them negative.
+            orientation: Rotation matrix R whose columns are the material's axes, shape (3, 3);
+                `fe2.rotation_from_bunge` makes one from Euler angles.
+            capacity: Heat capacity of a unit of volume.
+        """
+        owner = f"{cls.__name__}.oriented"
+        principal = np.diag(checked_array(owner, "conductivity", conductivity, (3,)))
+        rotation = checked_rotation(owner, "orientation", orientation)
+        matrix = rotation @ principal @ rotation.T
+        return cls(0.5 * (matrix + matrix.T), capacity)
+
     def moduli(self) -> tuple[float, ...]:
         """Principal conductivities."""
         matrix = np.atleast_1d(self.conductivity)
@@ -94,6 +113,9 @@ class LinearConduction(DiffusionLaw):
         shape = K.ufl_shape if hasattr(K, "ufl_shape") else np.shape(K)
         if not shape:
             return K * gradient
+        if shape == (3, 3) and dim == 2:
+            plane = [K[i, 0] * gradient[0] + K[i, 1] * gradient[1] for i in range(2)]  # type: ignore[call-overload, index]
+            return ufl.as_vector(plane)
         if shape[0] != dim:
             raise InputError(
                 f"LinearConduction: conductivity has shape {shape}, but the cell is {dim}-dimensional"

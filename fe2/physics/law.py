@@ -17,7 +17,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,17 @@ class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract met
         return False
 
     def history(self, size: int) -> dict[str, int]:
-        """Names and numbers of components of the history variables, all zero in the virgin state.
+        """Names and numbers of components of the history variables.
+
+        Args:
+            size: Number of components of the local gradient.
+        """
+        return {}
+
+    def initial_history(self, size: int) -> dict[str, float | Array]:
+        """Values of history variables in the virgin state, by name: those that are missing are zero.
+
+        A number holds for all components of its variable, an array of shape (c,) has one for each.
 
         Args:
             size: Number of components of the local gradient.
@@ -63,6 +73,25 @@ class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract met
     def moduli(self) -> tuple[float, ...]:
         """Smallest and largest modulus of the virgin material where the parameters tell, else nothing."""
         return ()
+
+    @property
+    def materials(self) -> tuple[PhaseLaw, ...]:
+        """The law of each material that it stands for: itself, or those of a field of materials."""
+        return (self,)
+
+    def with_constants(self, constant: Callable[[float | Array], Any]) -> Self:
+        """The same law with every number and array among its fields passed through `constant`.
+
+        The cell problem turns material parameters into UFL constants this way, so that forms are compiled
+        once for a law and not once for each value of its parameters; where they differ from element to
+        element, into functions, and those of point laws into arrays with a row for each point.
+        """
+        twin = copy.copy(self)
+        for field in fields(self):  # type: ignore[arg-type]  # every law is a dataclass
+            value = getattr(self, field.name)
+            if isinstance(value, float | np.ndarray):
+                object.__setattr__(twin, field.name, constant(value))
+        return twin
 
 
 class ExpressionLaw(PhaseLaw):
@@ -91,19 +120,6 @@ class ExpressionLaw(PhaseLaw):
         """
         return {}
 
-    def with_constants(self, constant: Callable[[float | Array], Expr]) -> Self:
-        """The same law with every number and array among its fields passed through `constant`.
-
-        The cell problem turns material parameters into UFL constants this way, so that forms are
-        compiled once for a law and not once for each value of its parameters.
-        """
-        twin = copy.copy(self)
-        for field in fields(self):  # type: ignore[arg-type]  # every law is a dataclass
-            value = getattr(self, field.name)
-            if isinstance(value, float | np.ndarray):
-                object.__setattr__(twin, field.name, constant(value))
-        return twin
-
 
 @dataclass(frozen=True)
 class PointResponse:
@@ -125,9 +141,13 @@ class PointLaw(PhaseLaw):
 
     Attributes:
         rate_independent: True where the answer does not depend on the length of the time step.
+        broadcasts: True where `respond` also holds with arrays of parameters, a row for each point: numbers
+            are of shape (n,) then. A field of materials is answered by one call in that case, and otherwise
+            by one call for each material.
     """
 
     rate_independent: ClassVar[bool] = False
+    broadcasts: ClassVar[bool] = False
 
     @abstractmethod
     def respond(self, gradient: Array, history: Mapping[str, Array], dt: float) -> PointResponse:

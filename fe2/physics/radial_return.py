@@ -11,24 +11,35 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from fe2.errors import LocalSolveError
 from fe2.physics.checks import NOT_NEGATIVE, POISSON, POSITIVE, check_fields
 from fe2.physics.law import ON_YIELD_SURFACE, Array, PointLaw, PointResponse
-from fe2.stiffness import deviatoric_projector, isotropic_eigenvalues, isotropic_stiffness, shear_modulus
+from fe2.stiffness import (
+    bulk_modulus,
+    deviatoric_projector,
+    isotropic_eigenvalues,
+    shear_modulus,
+    volumetric_projector,
+)
 
 
 @dataclass(frozen=True)
 class RadialReturnLaw(PointLaw):
     r"""An isotropic law with von Mises flow and linear kinematic (Prager) hardening.
 
+    Its parameters may be arrays with a row for each point, of the shape (n,) of the scalars of points.
+
     Attributes:
         young: Young's modulus E.
         poisson: Poisson's ratio.
         kinematic_hardening: :math:`H_k` of the back stress :math:`X = \frac23 H_k \varepsilon_p`.
     """
+
+    broadcasts: ClassVar[bool] = True
 
     young: float
     poisson: float
@@ -92,13 +103,13 @@ class RadialReturnLaw(PointLaw):
 
         See `PointLaw.respond` for arguments and errors.
         """
-        size, shear = gradient.shape[1], shear_modulus(self.young, self.poisson)
-        stiffness = isotropic_stiffness(self.young, self.poisson, size)
-        deviatoric = deviatoric_projector(size)
+        size = gradient.shape[1]
+        bulk, shear = (_column(f(self.young, self.poisson)) for f in (bulk_modulus, shear_modulus))
+        volumetric, deviatoric = volumetric_projector(size), deviatoric_projector(size)
         plastic_strain, accumulated = history["plastic_strain"], history["equivalent_plastic_strain"]
         elastic_strain = gradient - plastic_strain
-        back_stress = 2.0 / 3.0 * self.kinematic_hardening * plastic_strain
-        relative = 2.0 * shear * elastic_strain @ deviatoric - back_stress
+        back_stress = 2.0 / 3.0 * _column(self.kinematic_hardening) * plastic_strain
+        relative = 2.0 * shear * (elastic_strain @ deviatoric) - back_stress
         with np.errstate(over="ignore"):  # an infinite stress is refused below
             equivalent = np.sqrt(1.5 * np.sum(relative**2, axis=1))
         increment, slope = self._flow(equivalent, accumulated[:, 0], dt)
@@ -107,11 +118,13 @@ class RadialReturnLaw(PointLaw):
         direction = relative / scale[:, None]
         ratio = increment / scale
         plastic_increment = 1.5 * increment[:, None] * direction
-        along = (9.0 * shear**2 * (slope - ratio))[:, None, None]
-        across = (6.0 * shear**2 * ratio)[:, None, None]
+        along = 9.0 * shear**2 * (slope - ratio)[:, None]
+        across = 6.0 * shear**2 * ratio[:, None]
+        elastic = (3.0 * bulk)[..., None] * volumetric + (2.0 * shear - across)[..., None] * deviatoric
         return PointResponse(
-            flux=elastic_strain @ stiffness - 2.0 * shear * plastic_increment,
-            tangent=stiffness - across * deviatoric - along * direction[:, :, None] * direction[:, None, :],
+            flux=3.0 * bulk * (elastic_strain @ volumetric)
+            + 2.0 * shear * (elastic_strain @ deviatoric - plastic_increment),
+            tangent=elastic - (along * direction)[:, :, None] * direction[:, None, :],
             history={
                 "plastic_strain": plastic_strain + plastic_increment,
                 "equivalent_plastic_strain": accumulated + increment[:, None],
@@ -130,11 +143,17 @@ class RadialReturnLaw(PointLaw):
         overstress = equivalent - strength
         active = np.flatnonzero(overstress > ON_YIELD_SURFACE * strength)
         try:
-            increment[active], slope[active] = self.increment(overstress[active], accumulated[active], dt)
+            law = self.with_constants(lambda value: value[active] if isinstance(value, np.ndarray) else value)
+            increment[active], slope[active] = law.increment(overstress[active], accumulated[active], dt)
         except LocalSolveError as error:
             failed = tuple(active[list(error.points)].tolist())
             raise LocalSolveError(f"{type(self).__name__}: {error}", failed) from error
         return increment, slope
+
+
+def _column(values: float | Array) -> Array:
+    """Scalars of points as a factor of their vectors: shape (n, 1), or (1,) for a number."""
+    return np.asarray(values)[..., None]
 
 
 def newton(correction: Callable[[Array], Array], start: Array) -> Array:
