@@ -19,7 +19,7 @@ from fe2_meshes.square_array import square_array
 import fe2
 from fe2.case.read import read_case
 from fe2.case.volumetric_locking import warn_of_locking_in_cell, warn_of_locking_in_run
-from fe2.cli.templates import FILES
+from fe2.cli.main import run
 from fe2.errors import Fe2Warning
 from fe2.micro.cell import make_cell
 
@@ -128,9 +128,8 @@ def test_check_warns_where_the_file_tells_the_elements(name: str, tmp_path: Path
 
 
 def test_new_cases_do_not_lock_and_are_warned_of_where_they_are_made_to(tmp_path: Path) -> None:
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text)
-    file = tmp_path / "case.toml"
+    assert run(["new", str(tmp_path / "plate")]) == 0
+    file = tmp_path / "plate" / "case.toml"
     assert not warned(lambda: warn_of_locking_in_run(read_case(file)))
     file.write_text(file.read_text().replace("degree = 2", "degree = 1").replace("order = 2", "order = 1"))
     (found,) = warned(lambda: warn_of_locking_in_run(read_case(file)))

@@ -107,6 +107,8 @@ def located(case: CellCase) -> Iterator[None]:
     except InputError as error:
         problems = Problems(case.file)
         key, text = _place(case, str(error))
+        if text.endswith("is a phase too") and case.physics.empty:
+            text = f"{text}, with {case.physics.empty}"
         problems.add_refused(key, InputError(text), type(case.cell).model_fields, case.cell.model_dump())
         problems.raise_if_any()
 

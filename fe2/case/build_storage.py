@@ -15,7 +15,6 @@ from fe2.io.gmsh_mesh import MarkedMesh
 from fe2.macro.balance import Balance
 from fe2.macro.problem import MacroProblem
 from fe2.macro.rate import Rate
-from fe2.physics.diffusion import VALUE
 
 
 class Storage:
@@ -77,8 +76,8 @@ def starts_elsewhere(case: RunCase) -> bool:
 
 def _initial_values(case: RunCase) -> list[float]:
     """Values in the virgin cells that receive one."""
-    cells = [law.cell for law in case.laws.values() if law.cell is not None and law.cell.receives_value]
-    return [float(getattr(cell.cell, "initial_value", 0.0)) for cell in cells]
+    cells = [law.cell for law in case.laws.values() if law.cell is not None]
+    return [value for cell in cells for value in cell.physics.values.values()]
 
 
 def balance_columns(
@@ -87,7 +86,12 @@ def balance_columns(
     """Columns of the balance, where it is wanted; collective."""
     if not case.tables.output.balance:
         return {}
-    by_cells = [law.flux[0] * law.dx for law in problem.laws if law.micro.kinematics.blocks[0].name == VALUE]
+    by_cells = [
+        law.flux[law.micro.kinematics.slices[block.name].start] * law.dx
+        for law in problem.laws
+        for block in law.micro.kinematics.blocks
+        if block.kind == "value"
+    ]
     stored = [*storage.integrals, *by_cells]
     supports = {name: bc for (name, _), bc in conditions.supports.items()}
     whole = sum(stored[1:], stored[0]) if stored else None

@@ -76,7 +76,7 @@ class CellCase:
     @property
     def receives_value(self) -> bool:
         """Whether the cell receives a value of the field besides its gradient."""
-        return bool(getattr(self.cell, "value", False))
+        return bool(self.physics.values)
 
     def path(self, name: str) -> Path:
         """A path of the file, relative to the file's folder."""
@@ -329,8 +329,8 @@ def understand_material(
     values.pop("law", None)
     optional = [name for name, info in model.model_fields.items() if not info.is_required()]
     for error in refusals(lambda given: Material(law, given).make(physics), values, optional):
-        if "void" in laws and "= 0.0 is not admissible" in str(error):
-            error = InputError(f'{error}; a phase without stiffness is one with law = "void"')
+        if PHYSICS[physics].empty.startswith("law") and "= 0.0 is not admissible" in str(error):
+            error = InputError(f"{error}; a phase that carries nothing has {PHYSICS[physics].empty}")
         problems.add_refused(key, error, model.model_fields, values)
     return None if unknown or len(problems.lines) > count else Material(law, values)
 

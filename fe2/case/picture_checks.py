@@ -18,6 +18,7 @@ from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import Physics
 from fe2.records import COUNTS
 from fe2.registry import suggestion
+from fe2.tensors import component_names
 
 
 class LawWithCell(Protocol):
@@ -99,7 +100,8 @@ def _macro_fields(law: LawWithCell, dim: int) -> list[str]:
 def _local_fields(law: LawWithCell, dim: int) -> list[str]:
     assert law.cell is not None
     kinematics = _kinematics(law.cell, dim)
-    mandel = kinematics.name == "small_strain" and kinematics.local_size > 3
+    size = kinematics.local_size
+    mandel = size in (4, 6) and kinematics.local_components == component_names(size)
     return [
         *(f"{kinematics.flux_name}_{name}" for name in kinematics.local_components),
         *(f"{kinematics.gradient_name}_{name}" for name in kinematics.local_components),

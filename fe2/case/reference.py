@@ -14,7 +14,7 @@ from fe2.case.catalogue import sound_laws
 from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
 from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS, generator_model
 from fe2.case.petsc_table import MacroSolver
-from fe2.case.reference_text import CELL_EXAMPLE, HEAD, RUN_EXAMPLE
+from fe2.case.reference_text import HEAD, example
 from fe2.case.run_tables import (
     BodyTable,
     BoundaryTable,
@@ -43,7 +43,7 @@ def reference() -> str:
 def _cell_part() -> list[str]:
     return [
         "## Cell files\n",
-        CELL_EXAMPLE,
+        example("cell"),
         _section("Top level", CellFile),
         _section("`[cell]`: every cell", CellTable),
         _section("`[cell]` with an image", ImageCell, CellTable),
@@ -58,7 +58,7 @@ def _law_part() -> list[str]:
     parts = ["## Physics and laws\n"]
     for name, physics in PHYSICS.sound().items():
         default = f" Phases without `law` follow `{physics.default_law}`." if physics.default_law else ""
-        unknowns = ", ".join(f"{field} ({kind})" for field, kind in physics.unknowns.items())
+        unknowns = ", ".join(f"{field} ({kind})" for field, kind in physics().unknowns.items())
         parts.append(
             f'### `physics = "{name}"`\n\n{physics.__doc__} Macroscopic unknown: {unknowns}.{default}\n'
         )
@@ -72,7 +72,7 @@ def _law_part() -> list[str]:
 def _run_part() -> list[str]:
     return [
         "## Run files\n",
-        RUN_EXAMPLE,
+        example("run"),
         _section("Top level", RunFile),
         _section("`[mesh]` of a box", BoxMesh),
         _section("`[mesh]` from a file", FileMesh),

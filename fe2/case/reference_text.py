@@ -1,5 +1,7 @@
 """What the reference of case files says before and between its tables."""
 
+from pathlib import Path
+
 HEAD = """\
 # Case files
 
@@ -20,63 +22,9 @@ and what would be right; `fe2 new` writes files to start from.
   `exp`, `log`, `sqrt`, `tanh`, `abs`, `min` and `max`.
 """
 
-CELL_EXAMPLE = """\
-```toml
-units = "GPa, voxels"
 
-[cell]
-image = "iron.raw"        # or mesh = "fibre.msh", or generator = "square_array" with its parameters
-shape = [100, 100, 100]   # nx, ny, nz, x fastest
-dtype = "uint8"
-coarsen = 2
-physics = "small_strain"
-
-[phases.graphite]
-label = 87
-law = "linear_elastic"
-young = 39.7
-poisson = 0.2225
-
-[phases.ferrite]
-label = 182
-law = "linear_elastic"
-young = 210.0
-poisson = 0.3
-```
-"""
-
-RUN_EXAMPLE = """\
-```toml
-units = "mm, MPa"
-
-[mesh]
-generator = "perforated_plate"   # or file = "plate.msh", or box = [[0, 2], [0, 1]] with cells = [8, 4]
-size = 0.3
-
-[laws.composite]
-cell = "cell.toml"
-model = "rve"
-
-[[boundary]]
-on = "left"
-fixed = ["x"]
-
-[[boundary]]
-on = "bottom"
-fixed = ["y"]
-
-[[boundary]]
-on = "right"
-name = "grip"
-prescribed = { x = [[0, 0], [1, 0.01], [2, 0]] }
-
-[steps]
-end = 2.0
-increments = 16
-
-[output]
-folder = "results"
-reactions = ["grip"]
-watch = [[0.0, 0.4]]
-```
-"""
+def example(name: str) -> str:
+    """A file to look at, "cell" or "run"."""
+    return (
+        f"```toml\n{(Path(__file__).parent / 'examples' / f'{name}.toml').read_text(encoding='utf-8')}```\n"
+    )

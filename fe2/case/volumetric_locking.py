@@ -48,8 +48,7 @@ def _shape(table: Table, generator: str) -> str:
 
 def _isochoric(case: CellCase) -> tuple[str, ...]:
     laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
-    held = getattr(case.cell, "incompressible", ())
-    return tuple(name for name in isochoric_phases(laws) if name not in held)
+    return case.physics.keeps_volume(laws)
 
 
 def _isochoric_law(name: str, law: Law, physics: str) -> tuple[str, ...]:

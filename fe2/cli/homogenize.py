@@ -17,21 +17,9 @@ Examples:
   fe2 homogenize iron.toml
   fe2 homogenize iron.toml --json | jq '.effective[0][0]'
   fe2 homogenize iron.toml -q -o iron.json
-\b
-A cell file:
-  [cell]
-  image = "iron.raw"
-  shape = [100, 100, 100]
-  dtype = "uint8"
-  physics = "small_strain"
-  [phases.graphite]
-  label = 87
-  law = "linear_elastic"
-  young = 39.7
-  poisson = 0.2225
-  [phases.ferrite]
-  label = 182
-  ..."""
+
+A cell file to start from is written by `fe2 new`; all of its keys are in the output of
+`fe2 schema --markdown`."""
 
 
 @click.command("homogenize", short_help="Effective properties of one cell.", epilog=_EPILOG)
@@ -85,7 +73,7 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
     properties = dict(found.properties)
     result = {
         "physics": found.physics,
-        # in finite strain the stiffness of the undeformed cell, between the components of its bounds
+        # the stiffness of the undeformed cell, where there is one, between the components of its bounds
         "components": properties.pop("stiffness_components", found.components),
         "effective": properties.pop("stiffness", found.effective),
         "volume_fractions": cell.volume_fractions,

@@ -74,7 +74,7 @@ def _model(
     file: Path, case: RunCase, law: int, tolerance: float | None, max_iterations: int | None
 ) -> MicroModel:
     """The micro model of the law that failed, whose RVE has the options wanted."""
-    laws = [(name, found) for name, found in case.laws.items() if found.cell is not None]
+    laws = [(name, found) for name, found in case.laws.items() if found.model is not None]
     if not 0 <= law < len(laws):
         raise InputError(f"{file}: the law that failed has the number {law}, but the case has {len(laws)}")
     name, found = laws[law]
@@ -83,9 +83,9 @@ def _model(
         options = replace(options, tolerance=tolerance)
     if max_iterations is not None:
         options = replace(options, max_iterations=max_iterations)
-    assert found.cell is not None
-    rve = build_rve(found.cell, options)
-    model = Subdomain(name, found, None, rve, rve.kinematics, MPI.COMM_SELF, case.file).micro
+    rve = None if found.cell is None else build_rve(found.cell, options)
+    kinematics = case.physics.kinematics(2) if rve is None else rve.kinematics
+    model = Subdomain(name, found, None, rve, kinematics, MPI.COMM_SELF, case.file).micro
     assert model is not None
     if whole_cell(model, model.initial_state()) is None:
         raise InputError(

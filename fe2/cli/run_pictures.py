@@ -63,8 +63,8 @@ def _draw(model: Model, folder: Path, picture: PictureTable, comm: MPI.Comm) -> 
 def _watched(model: Model, folder: Path, number: int, step: int) -> tuple[LocalFields | None, Any]:
     """Local fields of a watched point at a step, and the point's coordinates."""
     watched = read_watched(folder)[number]
-    with_cells: list[Subdomain] = [sub for sub in model.subdomains if sub.rve is not None]
-    subdomain = with_cells[watched.law]
+    with_models: list[Subdomain] = [sub for sub in model.subdomains if sub.law.model is not None]
+    subdomain = with_models[watched.law]
     if subdomain.rve is None or not (subdomain.law.model and subdomain.law.model.looked_into):
         return None, watched.coordinates
     return subdomain.rve.fields(watched.states[step]), watched.coordinates

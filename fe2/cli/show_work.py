@@ -77,7 +77,7 @@ def _cell(
     case: RunCase, folder: Path, watch: int | None, step: int
 ) -> tuple[Kinematics, LocalFields | None, Any]:
     """Kinematics of the run, and the local fields of a watched point with its coordinates."""
-    laws = [law for law in case.laws.values() if law.cell is not None]
+    laws = [law for law in case.laws.values() if law.model is not None]
     stored = any((folder / FOLDER).glob("*.h5"))
     if laws and (stored or watch is not None):
         watched = read_watched(folder)
@@ -85,8 +85,7 @@ def _cell(
             raise InputError(f"--watch {watch}: the run has {len(watched)} watched points, counted from 0")
         point = watched[watch or 0]
         law = laws[point.law]
-        assert law.cell is not None
-        if law.model is not None and law.model.looked_into:
+        if law.cell is not None and law.model is not None and law.model.looked_into:
             rve = build_rve(law.cell)
             states = point.states
             if not -len(states) <= step < len(states):

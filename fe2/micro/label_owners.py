@@ -71,9 +71,8 @@ def owners_of_labels(image: Labels, phases: Mapping[str, Any], grid: ImageGrid) 
         known = ", ".join(f"{name!r}: {listed(labels)}" for name, labels in phases.items())
         raise InputError(
             f"label {label} has no phase: {count} voxels have it, the first is {voxel.tolist()} at "
-            f"{place((voxel + 0.5) * grid.size)} from the image's corner; the phases are {{{known}}}. "
-            'Pores are a phase too: law = "void" in mechanics, conductivity = 0 in diffusion, '
-            "solid = true for the grains of pore flow"
+            f"{place((voxel + 0.5) * grid.size)} from the image's corner; the phases are {{{known}}}; "
+            "what carries nothing, as pores, is a phase too"
         )
     return LabelOwners(labels, owner)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from fe2.physics.conduction import DiffusionLaw, WithValue
 from fe2.physics.diffusion import diffusion_kinematics, value_diffusion_kinematics
 from fe2.physics.kinematics import Kinematics
-from fe2.physics.physics_table import Key, Kind, Physics
+from fe2.physics.physics_table import Key, Physics
 from fe2.table import Table
 
 
@@ -27,7 +27,7 @@ class Diffusion(Physics):
     """Conduction or diffusion of a scalar."""
 
     factory = "fe2.micro.diffusion:diffusion"
-    unknowns: ClassVar[Mapping[str, Kind]] = {"temperature": "scalar"}
+    empty = "conductivity = 0"
     effective = "conductivity"
     default_law = "linear_conduction"
 

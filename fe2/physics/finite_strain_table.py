@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from fe2.physics.finite_strain import finite_strain_kinematics
 from fe2.physics.kinematics import Kinematics
-from fe2.physics.physics_table import Key, Kind, Physics
+from fe2.physics.physics_table import Key, Physics
 
 
 class FiniteStrain(Physics):
     """Mechanics at finite strain."""
 
     factory = "fe2.micro.finite_strain:finite_strain"
-    unknowns: ClassVar[Mapping[str, Kind]] = {"displacement": "vector"}
+    empty = 'law = "void"'
 
     incompressible: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Finite strain: nearly incompressible phases, which get a pressure field of their own."""
@@ -32,3 +32,7 @@ class FiniteStrain(Physics):
     def named_phases(self) -> dict[Key, str]:
         """The phases that get a pressure."""
         return {("incompressible", number): name for number, name in enumerate(self.incompressible)}
+
+    def keeps_volume(self, phases: Mapping[str, Any]) -> tuple[str, ...]:
+        """Those without a pressure."""
+        return tuple(name for name in super().keeps_volume(phases) if name not in self.incompressible)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from fe2.physics.law import isochoric_phases
 from fe2.registry import Registry
 from fe2.table import Table
 
@@ -25,15 +26,27 @@ class Physics(Table):
         factory: Makes an RVE of a cell and a law for each phase, with the keywords `boundary`, `degree`,
             `options` and those of :meth:`keywords`; the function, or its path "package.module:name", so that
             DOLFINx is not loaded to check a file.
-        unknowns: Names of the macroscopic fields, and whether they are scalars or vectors.
         effective: What the effective tangent is called.
         default_law: Law of phases that name none.
+        empty: What stands in the table of a phase that carries nothing, e.g. 'law = "void"'.
     """
 
     factory: ClassVar[str | Callable[..., Any]]
-    unknowns: ClassVar[Mapping[str, Kind]]
     effective: ClassVar[str] = "tangent"
     default_law: ClassVar[str | None] = None
+    empty: ClassVar[str] = ""
+
+    @property
+    def unknowns(self) -> dict[str, Kind]:
+        """The macroscopic fields by name, and what they are."""
+        shapes = self.kinematics(2).fields
+        return {name: "vector" if shape else "scalar" for name, shape in shapes.items()}
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Fields whose value cells receive, and their values in a virgin cell."""
+        blocks = self.kinematics(2).blocks
+        return {block.field: float(block.initial[0]) for block in blocks if block.kind == "value"}
 
     @property
     def field(self) -> str:
@@ -61,6 +74,10 @@ class Physics(Table):
         """Names of phases that stand in the keys, by their place."""
         return {}
 
+    def keeps_volume(self, phases: Mapping[str, Any]) -> tuple[str, ...]:
+        """Phases, by name with their laws, for which linear simplices lock."""
+        return isochoric_phases(phases)
+
     def seen(self, law: Any) -> Any:
         """A phase's law as the cell uses it."""
         return law
@@ -76,9 +93,8 @@ def _misfit(found: Any) -> str | None:
     """What keeps something from being a physics."""
     if not (isinstance(found, type) and issubclass(found, Physics)):
         return f"a class derived from {Physics.__module__}.Physics is expected, and {found!r} came"
-    for member in ("factory", "unknowns"):
-        if not hasattr(found, member):
-            return f"{found.__name__}.{member} is missing"
+    if not hasattr(found, "factory"):
+        return f"{found.__name__}.factory is missing: (cell, laws, ...) ↦ RVE, or its path"
     if found.kinematics is Physics.kinematics:
         return f"{found.__name__}.kinematics is missing: dimension ↦ Kinematics"
     if required := [name for name, info in found.model_fields.items() if info.is_required()]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from fe2.physics.kinematics import Kinematics
-from fe2.physics.physics_table import Kind, Physics
+from fe2.physics.physics_table import Physics
 from fe2.physics.pore_flow import pore_flow_kinematics, value_pore_flow_kinematics
 
 
@@ -14,7 +11,7 @@ class PoreFlow(Physics):
     """Flow of one fluid through the pores."""
 
     factory = "fe2.micro.pore_flow:pore_flow"
-    unknowns: ClassVar[Mapping[str, Kind]] = {"pressure": "scalar"}
+    empty = "solid = true"
     effective = "permeability"
     default_law = "newtonian_fluid"
 

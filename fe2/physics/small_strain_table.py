@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from fe2.physics.kinematics import Kinematics
-from fe2.physics.physics_table import Kind, Physics
+from fe2.physics.physics_table import Physics
 from fe2.physics.small_strain import small_strain_kinematics
 
 
@@ -14,7 +11,7 @@ class SmallStrain(Physics):
     """Mechanics in small strain."""
 
     factory = "fe2.micro.small_strain:small_strain"
-    unknowns: ClassVar[Mapping[str, Kind]] = {"displacement": "vector"}
+    empty = 'law = "void"'
     effective = "stiffness"
 
     def kinematics(self, dim: int) -> Kinematics:
