@@ -60,7 +60,7 @@ class Registry[T]:
         """
         found = _entries(self.group, tuple(sys.path)).get(name, ())
         if not found:
-            raise InputError(f"{self.what} {name!r} is not installed; {suggestion(name, list(self))}")
+            raise InputError(f"{self.what} {name!r} is not installed; {self.meant(name)}")
         if len(found) > 1:
             packages = " and ".join(map(_package, found))
             raise InputError(f"{self.what} {name!r} is registered by {packages}: one of them has to go")
@@ -69,6 +69,12 @@ class Registry[T]:
         if text := self._misfit(loaded):
             raise InputError(f"{self.what} {name!r} of {_package(entry)} does not fit: {text}")
         return loaded
+
+    def meant(self, name: str) -> str:
+        """What may have been meant by a name that is not there, or all that there is."""
+        if not list(self):
+            return "nothing at all is registered: fe2 has to be installed anew, e.g. with pip install -e ."
+        return suggestion(name, list(self))
 
     def _loaded(self, entry: metadata.EntryPoint) -> Any:
         try:

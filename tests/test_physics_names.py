@@ -26,7 +26,8 @@ NEUTRAL = {"bounds", "checks", "contrast", "kinematics", "law", "physics_table"}
 
 def own_files() -> set[str]:
     """The files that physics register, and those of fe2/micro that import formulas of a physics."""
-    registered = {entry.module for group in ("physics", "laws") for entry in entry_points(group=f"fe2.{group}")}
+    groups = ("fe2.physics", "fe2.laws")
+    registered = {entry.module for group in groups for entry in entry_points(group=group)}
     factories = {str(physics.factory).partition(":")[0] for physics in PHYSICS.sound().values()}
     formulas = {name for name, imported in modules().items() if unit_of_micro(name) and of_physics(imported)}
     return registered | factories | formulas

@@ -12,7 +12,6 @@ from fe2.case.generators import CELL_GENERATORS
 from fe2.errors import InputError
 from fe2.msh.file import ENDINGS
 from fe2.physics.physics_table import PHYSICS
-from fe2.registry import suggestion
 from fe2.table import Floats, IntegerInterval, Integers, Lengths, Table
 
 IMAGE_ENDINGS = (".raw", ".npy", ".tif", ".tiff")
@@ -20,7 +19,7 @@ IMAGE_ENDINGS = (".raw", ".npy", ".tif", ".tiff")
 
 def _physics(name: str) -> str:
     if name not in PHYSICS:
-        raise ValueError(f"this physics is not installed; {suggestion(name, list(PHYSICS))}")
+        raise ValueError(f"this physics is not installed; {PHYSICS.meant(name)}")
     try:
         PHYSICS[name]
     except InputError as error:

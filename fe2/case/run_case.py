@@ -240,9 +240,7 @@ def _understand_model(table: dict[str, Any], problems: Problems, key: Key) -> La
     name = table.get("model", DEFAULT_MODEL)
     meant = name if name in MODELS else meant_name(name, MODELS) or DEFAULT_MODEL
     if meant != name:
-        problems.add(
-            (*key, "model"), f"this micro model is not installed; {suggestion(str(name), list(MODELS))}", name
-        )
+        problems.add((*key, "model"), f"this micro model is not installed; {MODELS.meant(str(name))}", name)
     try:
         model = model_of_law(MODELS[meant])
     except InputError as error:
