@@ -20,7 +20,7 @@ PACKAGE = ROOT / "fe2"
 PUBLIC = {"__init__.py", "public.py"}
 """What hands names on to users."""
 
-NEUTRAL = {"bounds", "checks", "contrast", "kinematics", "law", "physics_table"}
+NEUTRAL = {"bounds", "checks", "contrast", "kinematics", "law", "material_field", "physics_table"}
 """Modules of fe2/physics that are of no physics."""
 
 
