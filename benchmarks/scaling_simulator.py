@@ -3,7 +3,7 @@
     python benchmarks/scaling_simulator.py results/costs.csv --json scaling.json --plot scaling.png
     python benchmarks/scaling_simulator.py --example skewed
 
-A recorded run (`costs = true` in the table [output], or record_costs=True of Simulation) has too few points
+A recorded run (`costs = true` in the table [output], or a fe2.CostRecorder) has too few points
 for large machines: every rank is given some of them, drawn at random, each with its whole history. Step by
 step, points are assigned by the costs of the step before, as in a run, and the step takes as long as the
 group with the most work by the costs of the step itself. The first step, before which nothing is known,

@@ -197,9 +197,8 @@ PLACE = np.array([30.0, 34.0]) * MM  # in the middle of a cell where the distanc
 
 problem, force = two_scale(rve)
 steps = fe2.LoadSteps([0.0, 1.0], lambda t: np.copyto(force.value, t * FORCE))
-simulation = fe2.Simulation(
-    problem, steps, output=folder / "concurrent", watch=[PLACE], loads={"force": force}, overwrite=True
-)
+results = fe2.Results(folder / "concurrent", watch=[PLACE], overwrite=True)
+simulation = fe2.Simulation(problem, steps, output=results, loads={"force": force})
 summary = simulation.run()
 concurrent = problem.unknown
 

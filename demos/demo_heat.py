@@ -213,7 +213,7 @@ simulation = fe2.Simulation(
     fe2.LoadSteps(TIMES, weather.set),
     output=folder,
     overwrite=True,
-    after_step=look,
+    observers=[look],
     loads={
         "hour": lambda: weather.time / HOUR,
         "stored": lambda: total("enthalpy") - virgin,

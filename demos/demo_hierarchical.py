@@ -157,7 +157,7 @@ def run(micro: Any) -> Result:
         pull.value = load(t)
 
     steps = fe2.LoadSteps(times, apply)
-    simulation = fe2.Simulation(problem, steps, reactions={"grip": grip}, after_step=after_step, quiet=True)
+    simulation = fe2.Simulation(problem, steps, reactions={"grip": grip}, observers=[after_step], quiet=True)
     begin = time.perf_counter()
     summary = simulation.run()
     result.seconds = time.perf_counter() - begin

@@ -189,11 +189,9 @@ EDGE, FAR = (RADIUS, 0.0), (0.9 * HALF, 0.9 * HALF)
 simulation = fe2.Simulation(
     problem,
     fe2.LoadSteps(SHORTENINGS, lambda delta: np.copyto(press.value, -delta * HALF)),
-    output=folder / "sheet",
+    output=fe2.Results(folder / "sheet", watch=[EDGE, FAR], overwrite=True),
     reactions={"top": top},
     loads={"least determinant": least},
-    watch=[EDGE, FAR],
-    overwrite=True,
 )
 summary = simulation.run()
 

@@ -23,7 +23,7 @@ from fe2.hierarchical.hull import Hull
 from fe2.hierarchical.interpolation import InterpolatedModel
 from fe2.hierarchical.linear_range import LinearRange, linear_range
 from fe2.hierarchical.ranged_model import RangedModel
-from fe2.hierarchical.recorded import recorded_paths
+from fe2.hierarchical.recorded import GradientRecorder, recorded_paths
 from fe2.hierarchical.reduction import reduce
 from fe2.hierarchical.sampling import sample
 from fe2.hierarchical.scales import Relaxation, Scales, gradient_length, relaxation, scales
@@ -33,12 +33,16 @@ from fe2.hierarchical.storage import load as load_reduction
 from fe2.hierarchical.storage import save as save_reduction
 from fe2.hierarchical.windows import Windows
 from fe2.io.checkpoint_schedule import Checkpoints
+from fe2.io.costs import CostRecorder
 from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
 from fe2.io.history import read_history
 from fe2.io.images import ImageFacts, image_facts, read_image
 from fe2.io.local_fields import write_local_fields
+from fe2.io.observer import Observer
 from fe2.io.pictures import draw_run
+from fe2.io.progress import Progress
 from fe2.io.replay import Replay, replay_failure
+from fe2.io.results import Results
 from fe2.io.watched import read_watched
 from fe2.macro.balance import Balance
 from fe2.macro.law import HomogenizedLaw
@@ -81,6 +85,7 @@ from fe2.physics.small_strain import mandel_strain as strain
 from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
 from fe2.physics.void import Void
+from fe2.records import StepRecord, Summary
 from fe2.response import Response, Responses
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps, ramp
@@ -93,12 +98,14 @@ __all__ = [
     "Cell",
     "CellForm",
     "Checkpoints",
+    "CostRecorder",
     "Database",
     "DiffusionLaw",
     "EffectiveProperties",
     "ExpressionLaw",
     "Fe2Error",
     "Fe2Warning",
+    "GradientRecorder",
     "HolzapfelGasserOgden",
     "HomogenizedLaw",
     "Hull",
@@ -133,12 +140,14 @@ __all__ = [
     "NewtonianFluid",
     "NonlinearConduction",
     "NortonPerzyna",
+    "Observer",
     "OutsideRangeError",
     "Parallel",
     "PhaseLaw",
     "PictureError",
     "PointLaw",
     "PointResponse",
+    "Progress",
     "RangedModel",
     "Rate",
     "Relaxation",
@@ -146,6 +155,7 @@ __all__ = [
     "Request",
     "Response",
     "Responses",
+    "Results",
     "RunInterruptedError",
     "Scales",
     "Simulation",
@@ -153,7 +163,9 @@ __all__ = [
     "Solid",
     "SolvedPath",
     "SplitHyperelasticLaw",
+    "StepRecord",
     "StepSizeError",
+    "Summary",
     "VocePlasticity",
     "Void",
     "Windows",

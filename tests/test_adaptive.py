@@ -15,6 +15,7 @@ from two_scale import Specimen
 
 from fe2 import profile
 from fe2.errors import InputError, MicroSolveError
+from fe2.io.progress import Progress
 from fe2.macro.law import Array
 from fe2.micro.condensation import condensed_tangent, flux_correction, homogenized_flux
 from fe2.micro.diffusion import diffusion
@@ -229,7 +230,7 @@ def test_option_of_petsc_chooses_the_strategy():
 def test_summary_and_profile_say_what_was_done(tmp_path, capsys):
     specimen = strip("adaptive")
     steps = LoadSteps([0.0, 1.0, 2.0], lambda time: specimen.displacement.value.__setitem__(0, 0.006 * time))
-    summary = Simulation(specimen.problem, steps, output=tmp_path, profile=True).run()
+    summary = Simulation(specimen.problem, steps, output=tmp_path, observers=[Progress(profile=True)]).run()
     content = json.loads((tmp_path / "summary.json").read_text())
     assert content["work"] == dict(summary.work)
     assert summary.work["factorizations"] >= summary.work["solved"] > 0

@@ -30,6 +30,7 @@ from fe2.case.time_functions import time_function
 from fe2.case.understood import read_understood, understood
 from fe2.errors import InputError
 from fe2.io.history import read_history
+from fe2.io.progress import Progress
 from fe2.micro.mesh_cell import read_cell
 from fe2.physics.physics_table import PHYSICS, laws_of
 
@@ -54,7 +55,7 @@ def model_of(folder: Path, table: Table) -> Model:
 def run(folder: Path, table: Table) -> dict[str, Any]:
     """History of a run."""
     model = model_of(folder, table)
-    build_simulation(model, build_problem(model), overwrite=True, quiet=True).run()
+    build_simulation(model, build_problem(model), overwrite=True, observers=[Progress(quiet=True)]).run()
     return read_history(folder / "results")
 
 
@@ -336,7 +337,9 @@ def elongation(stress: float, length: float) -> float:
 
 def test_traction_on_a_law_that_is_a_formula(tmp_path: Path) -> None:
     model = model_of(tmp_path, TENSION)
-    simulation = build_simulation(model, build_problem(model), overwrite=False, quiet=True)
+    simulation = build_simulation(
+        model, build_problem(model), overwrite=False, observers=[Progress(quiet=True)]
+    )
     simulation.run()
     x = model.unknown.function_space.tabulate_dof_coordinates()
     u = model.unknown.x.array.reshape(-1, 2)

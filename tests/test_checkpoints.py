@@ -23,7 +23,7 @@ from fe2.errors import Fe2Error, InputError, RunInterruptedError
 from fe2.io.cell_values import check_element
 from fe2.io.checkpoint import INDEX
 from fe2.io.checkpoint_schedule import Checkpoints
-from fe2.io.results import read_history, read_residuals, read_watched
+from fe2.io.results import Results, read_history, read_residuals, read_watched
 from fe2.micro.rve import RVE
 from fe2.physics.plasticity import J2Plasticity
 from fe2.simulation import Simulation
@@ -56,8 +56,7 @@ def run_of(
     simulation = Simulation(
         strip.problem,
         steps,
-        output=folder,
-        watch=[(0.1, 0.9)] if folder else (),
+        output=Results(folder, watch=[(0.1, 0.9)]) if folder else None,
         reactions={"grip": strip.right},
         quiet=True,
         **options,
@@ -99,7 +98,7 @@ def test_resumed_run_is_the_uninterrupted_one(whole, tmp_path, every):
         if time == 1.5:
             raise KeyboardInterrupt
 
-    simulation, _ = run_of(folder, checkpoint=Checkpoints(every=every), after_step=lost)
+    simulation, _ = run_of(folder, checkpoint=Checkpoints(every=every), observers=[lost])
     with pytest.raises(KeyboardInterrupt):
         simulation.run()
     assert read_history(folder)["time"][-1] == 1.5
@@ -157,7 +156,7 @@ def test_signal_stops_the_run_at_its_next_evaluation_with_a_checkpoint(whole, tm
             os.kill(os.getpid(), number)
             os.kill(os.getpid(), number)
 
-    simulation, _ = run_of(folder, after_step=signalled)
+    simulation, _ = run_of(folder, observers=[signalled])
     before = signal.getsignal(number)
     message = rf"stopped by {number.name} at time 1; the checkpoint in .* is complete"
     with pytest.raises(RunInterruptedError, match=message):
@@ -170,8 +169,8 @@ def test_signal_stops_the_run_at_its_next_evaluation_with_a_checkpoint(whole, tm
 
 def test_signal_before_the_first_step_leaves_a_checkpoint_of_the_start(whole, tmp_path):
     simulation, _ = run_of(tmp_path, checkpoint=Checkpoints(seconds=1e6))
-    begin = simulation._write_start
-    simulation._write_start = lambda: (begin(), os.kill(os.getpid(), signal.SIGUSR1))
+    begin = simulation._begin
+    simulation._begin = lambda: (begin(), os.kill(os.getpid(), signal.SIGUSR1))
     with pytest.raises(RunInterruptedError, match="stopped by SIGUSR1 at time 0"):
         simulation.run()
     run_of(tmp_path, resume=True)[0].run()
@@ -182,7 +181,7 @@ def test_resuming_what_was_killed_before_its_first_checkpoint_begins_again(whole
     """What it wrote is kept aside; a second time too."""
     for number in (1, 2):
         killed, _ = run_of(tmp_path, resume=True, checkpoint=Checkpoints(seconds=1e6))
-        killed._write_start()
+        killed._begin()
         del killed
         assert (tmp_path / "unfinished_1").exists() == (number == 2)
     run_of(tmp_path, resume=True)[0].run()
@@ -215,17 +214,20 @@ def small_laminate(yield_stress: float = 100.0, layers: int = 2) -> RVE:
             {"checkpoint": Checkpoints(case={"units": "mm"})},
             "case.units was 'm' and is 'mm'",
         ),
-        (small_laminate, {"remember": {"old": None}}, "functions.old was not there and is"),
     ],
 )
 def test_checkpoint_of_another_run_is_refused_with_the_difference(laminate, micro, options, message):
-    if "remember" in options:
-        mesh = two_scale.rectangle(MPI.COMM_WORLD)
-        options = {"remember": {"old": fem.Function(fem.functionspace(mesh, ("Lagrange", 1)))}}
-        message = "old cannot be stored in a checkpoint: it lives on a mesh of its own"
     options = {"checkpoint": Checkpoints(case={"units": "m"}), **options}
     with pytest.raises(InputError, match=message):
         run_of(laminate, PLAN[:2], micro=micro(), resume=True, **options)
+
+
+def test_what_is_to_be_remembered_lives_on_the_mesh_of_the_problem(tmp_path):
+    old = fem.Function(fem.functionspace(two_scale.rectangle(MPI.COMM_WORLD), ("Lagrange", 1)))
+    with pytest.raises(
+        InputError, match=r"old cannot be stored in a checkpoint: it lives on a mesh of its own"
+    ):
+        run_of(tmp_path, checkpoint=Checkpoints(remember={"old": old}))
 
 
 def test_elements_whose_values_depend_on_the_orientation_of_cells_are_refused():
@@ -275,7 +277,7 @@ def test_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, tmp_path
             resource.setrlimit(resource.RLIMIT_FSIZE, (size[0] - 1000, before[1]))
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    simulation, _ = run_of(folder, after_step=fill)
+    simulation, _ = run_of(folder, observers=[fill])
     try:
         with pytest.raises(Fe2Error, match=r"cannot write .*/checkpoint/000002/0\.h5: File too large"):
             simulation.run()

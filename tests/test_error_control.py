@@ -338,7 +338,7 @@ def test_a_run_with_a_budget_goes_on_from_its_checkpoint_as_if_nothing_had_happe
         options = {"checkpoint": Checkpoints(every=1), "resume": resume, "quiet": True}
         reactions = {"grip": strip.right}
         run = Simulation(
-            strip.problem, steps, output=folder, reactions=reactions, after_step=after, **options
+            strip.problem, steps, output=folder, reactions=reactions, observers=[after], **options
         )
         return run, strip.law.pool
 

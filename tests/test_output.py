@@ -13,7 +13,9 @@ import re
 import resource
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import basix.ufl
@@ -36,7 +38,7 @@ from fe2.io.local_fields import reported_fields, von_mises, write_local_fields
 from fe2.io.macro_fields import NodalFields, fluxes
 from fe2.io.pictures import draw_run
 from fe2.io.progress import Progress
-from fe2.io.results import ResultsFolder, read_history, read_residuals, read_watched
+from fe2.io.results import Results, read_history, read_residuals, read_watched
 from fe2.io.vtu import write_vtu, write_whole
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
@@ -46,7 +48,7 @@ from fe2.physics.elasticity import isotropic_stiffness
 from fe2.physics.small_strain import mandel_strain, small_strain_kinematics
 from fe2.records import StepRecord, Summary
 from fe2.simulation import Simulation
-from fe2.stepping import LoadSteps, ramp
+from fe2.stepping import LoadSteps, StepControl, ramp
 from fe2.tensors import from_matrix
 
 pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
@@ -57,7 +59,12 @@ CYCLE = ramp([(0.0, 0.0), (2.0, 0.01), (3.0, 0.004)])
 
 
 def strip_run(
-    folder: Path, elements: tuple[int, int] = (4, 2), **options: Any
+    folder: Path,
+    elements: tuple[int, int] = (4, 2),
+    *,
+    watch: Sequence[Sequence[float]] = WATCHED,
+    overwrite: bool = False,
+    **options: Any,
 ) -> tuple[Simulation, two_scale.Specimen]:
     """An elastoplastic strip that is stretched, sheared and unloaded, ready to run."""
     strip = two_scale.clamped(
@@ -71,12 +78,19 @@ def strip_run(
     simulation = Simulation(
         strip.problem,
         LoadSteps((0.0, 1.0, 2.0, 3.0), apply),
-        output=folder,
+        output=Results(folder, watch=watch, overwrite=overwrite),
         reactions={"grip": strip.right},
         loads={"pull": strip.displacement, "twice": lambda: 2.0 * CYCLE(1.0)},
-        **{"watch": WATCHED, "quiet": True, **options},
+        **{"quiet": True, **options},
     )
     return simulation, strip
+
+
+def results_of(folder: Path, problem: MacroProblem) -> Results:
+    """A folder of results without a run."""
+    results = Results(folder)
+    results.prepare(SimpleNamespace(problem=problem, goes_on=False, may_go_on=False))
+    return results
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +124,7 @@ def test_uniform_strain_gives_the_stress_of_the_formula_in_reported_components(t
     facets = dmesh.locate_entities_boundary(mesh, 1, lambda x: np.full(x.shape[1], True))
     bc = fem.dirichletbc(prescribed, fem.locate_dofs_topological(space, 1, facets))
     problem = MacroProblem(ufl.dot(law.flux, mandel_strain(v)) * law.dx, u, law, bcs=[bc])
-    results = ResultsFolder(tmp_path, problem)
+    results = results_of(tmp_path, problem)
     problem.solve()
     results.write_fields(0.5)
 
@@ -131,7 +145,7 @@ def test_cell_means_are_integrals_over_the_cell_divided_by_its_volume(tmp_path):
     mesh = two_scale.distorted(WORLD, (4, 3), (2.0, 1.0))
     strip = two_scale.clamped(mesh, LinearModel(small_strain_kinematics(2), np.diag([3.0, 2.0, 1.0])))
     strip.step((0.01, 0.02))
-    ResultsFolder(tmp_path, strip.problem).write_fields(0.0)
+    results_of(tmp_path, strip.problem).write_fields(0.0)
 
     q = ufl.TestFunction(fem.functionspace(mesh, ("DG", 0)))
     means = fem.assemble_vector(fem.form(3.0 * ufl.grad(strip.unknown)[0, 0] * q * strip.law.dx)).array
@@ -163,7 +177,7 @@ def test_fields_of_a_subdomain_are_zero_elsewhere_and_laws_share_fields(tmp_path
     u.interpolate(lambda x: (0.01 * x[0], 0.0 * x[0]))
     for law in laws:
         law.evaluate(1.0)
-    ResultsFolder(tmp_path, problem).write_fields(0.0)
+    results_of(tmp_path, problem).write_fields(0.0)
     np.testing.assert_allclose(
         stored(tmp_path, 0).cell_data["stress_xx"], np.take([0.01, 0.0, 0.05], number // 2), atol=1e-15
     )
@@ -254,7 +268,7 @@ def test_columns_of_the_same_name_are_refused(tmp_path):
     _, strip = strip_run(tmp_path / "run")
     record = StepRecord(1, 1.0, {"time": np.array(1.0)}, {}, 1, (1.0,), 1, 1, 1.0, 0, 1.0)
     with pytest.raises(InputError, match=r"^time: columns of the history need different names"):
-        ResultsFolder(tmp_path / "other", strip.problem).write_step(record)
+        results_of(tmp_path / "other", strip.problem).accepted(record)
 
 
 def test_summary_says_how_the_run_went_and_what_it_ran_with(finished):
@@ -326,7 +340,7 @@ def test_a_run_without_watched_points_says_so(tmp_path):
 
 def test_results_are_overwritten_only_when_asked_and_other_files_stay(tmp_path):
     simulation, _ = strip_run(tmp_path)
-    simulation._write_start()
+    simulation._begin()
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "macro" / "picture.png").write_text("mine too")
     with pytest.raises(InputError, match=rf"{tmp_path} holds the results of an earlier run.*overwrite=True"):
@@ -368,7 +382,7 @@ def test_a_run_that_fails_keeps_its_steps_and_says_that_it_did_not_finish(tmp_pa
 
     steps = LoadSteps((0.0, 1.0, 2.0, 3.0), apply, smallest=0.5)
     with pytest.raises(StepSizeError):
-        Simulation(strip.problem, steps, output=tmp_path, quiet=True, watch=[(0, 0)]).run()
+        Simulation(strip.problem, steps, output=Results(tmp_path, watch=[(0, 0)]), quiet=True).run()
     times = [0.0, 1.0, 2.0]
     assert pv.get_reader(tmp_path / "macro.pvd").time_values == times
     np.testing.assert_array_equal(read_history(tmp_path)["time"], times[1:])
@@ -431,19 +445,24 @@ SUMMARY = Summary(True, 1.0, 2, 1, 1, 30, 20, 8, 240, 600, 2.0, 4.0)
 
 
 def follow(progress: Progress) -> None:
-    with progress:
-        progress.begin(1, 0.5)
-        for _ in range(2):
-            for done in range(1, 9):
-                progress.points(done, 8)
-        progress.accepted(RECORD)
-        progress.begin(2, 1.0)
-        progress.rejected(MicroSolveError("cell 3 [a] failed"))
-    progress.summary(SUMMARY)
+    steps = LoadSteps((0.0, 0.5, 1.0), lambda time: None)
+    control = StepControl(steps)
+    problem = SimpleNamespace(comm=WORLD, laws=[])
+    progress.prepare(SimpleNamespace(problem=problem, steps=steps, control=control, goes_on=False))
+    progress.begin()
+    progress.trying(0.5)
+    for _ in range(2):
+        for done in range(1, 9):
+            progress.points(done, 8)
+    control.accept()
+    progress.accepted(RECORD)
+    progress.trying(1.0)
+    progress.rejected(MicroSolveError("cell 3 [a] failed"))
+    progress.end(SUMMARY)
 
 
 def test_progress_without_a_terminal_is_one_plain_line_for_each_step(capsys):
-    follow(Progress(WORLD, 2))
+    follow(Progress())
     first, second, last = capsys.readouterr().out.splitlines()
     pattern = r"step 1/2  time 0.5 +4 iterations +120 micro solves +2.00 s(  0:00:00 left)?"
     assert re.fullmatch(pattern, first)
@@ -455,7 +474,7 @@ def test_progress_without_a_terminal_is_one_plain_line_for_each_step(capsys):
 
 
 def test_quiet_progress_prints_nothing(capsys):
-    follow(Progress(WORLD, 2, quiet=True))
+    follow(Progress(quiet=True))
     assert capsys.readouterr() == ("", "")
 
 
@@ -464,7 +483,7 @@ def test_progress_on_a_terminal_shows_points_and_gives_the_cursor_back(monkeypat
     terminal.isatty = lambda: True
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", terminal)
-    follow(Progress(WORLD, 2))
+    follow(Progress())
     shown = terminal.getvalue()
     assert "step 1/2 to 0.5  evaluation 2: 8/8" in shown
     assert "cell 3 [a] failed" in shown
@@ -561,7 +580,7 @@ def test_a_solid_is_drawn_with_its_rve_cut_open(tmp_path):
     problem = MacroProblem(ufl.dot(law.flux, mandel_strain(v)) * law.dx, u, law)
     u.interpolate(lambda x: 1e-3 * np.stack([x[0] * x[2], 0.0 * x[0], -(x[0] ** 2)]))
     law.evaluate(1.0)
-    ResultsFolder(tmp_path, problem).write_fields(1.0)
+    results_of(tmp_path, problem).write_fields(1.0)
     picture = draw_run(tmp_path, tmp_path / "solid.png", local=rve.fields(state), at=(0.1, 0.5, 0.9))
     assert is_drawn(picture)
 
@@ -605,7 +624,7 @@ def main(folder: str, length: str, height: str, ending: str = "") -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     elements = (int(length), int(height))
-    simulation, strip = strip_run(Path(folder), elements, quiet=False, after_step=kill_after_two_steps)
+    simulation, strip = strip_run(Path(folder), elements, quiet=False, observers=[kill_after_two_steps])
     simulation.run()
     local, states = None, strip.law.pool.states  # on all ranks: a state may live on another one
     if len(states) and WORLD.rank > 0:  # the picture takes the fields of whichever rank has some

@@ -25,6 +25,7 @@ from fe2.case.run_case import read_run_case
 from fe2.errors import InputError, MicroSolveError
 from fe2.io.history import read_history
 from fe2.io.images import read_image
+from fe2.io.progress import Progress
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro import pore_form as module
@@ -352,7 +353,7 @@ def test_run_file_of_darcy_flow(tmp_path: Path) -> None:
         "output": {"reactions": ["inlet", "outlet"]},
     }
     model = build_model(read_run_case(write(tmp_path, table)), MPI.COMM_WORLD)
-    build_simulation(model, build_problem(model), overwrite=True, quiet=True).run()
+    build_simulation(model, build_problem(model), overwrite=True, observers=[Progress(quiet=True)]).run()
     history = read_history(tmp_path / "results")
     k = permeability(labels, 0.25).effective[0, 0]
     assert history["inlet"][-1] == pytest.approx(k / 2.0 * 1.5, rel=1e-9)

@@ -95,7 +95,7 @@ def test_second_run_of_the_command_ends_before_any_long_work_on_all_ranks(tmp_pa
 
 
 def test_folder_is_free_after_a_run_whatever_its_end(tmp_path):
-    failing = simulation(tmp_path, after_step=lambda _: 1 // 0)
+    failing = simulation(tmp_path, observers=[lambda _: 1 // 0])
     assert (tmp_path / FILE).exists()
     with pytest.raises(ZeroDivisionError):
         failing.run()

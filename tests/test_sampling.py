@@ -25,7 +25,7 @@ from fe2.hierarchical.interpolation import InterpolatedModel
 from fe2.hierarchical.paths import Path as GradientPath
 from fe2.hierarchical.paths import cyclic, monotonic
 from fe2.hierarchical.ranged_model import RangedModel
-from fe2.hierarchical.recorded import recorded_paths
+from fe2.hierarchical.recorded import GradientRecorder, recorded_paths
 from fe2.hierarchical.sampling import sample
 from fe2.hierarchical.solved_path import solve_path
 from fe2.io.history import read_history
@@ -347,7 +347,9 @@ def test_paths_recorded_from_a_run_lead_through_its_states(tmp_path: Path):
     strip = two_scale.clamped(two_scale.rectangle(MPI.COMM_SELF, (2, 1), (2.0, 1.0)), rve)
     pull = strip.displacement.value
     steps = LoadSteps([0.0, 1.0, 2.0, 3.0], lambda t: np.put(pull, 0, 0.01 * min(t, 4.0 - t)))
-    Simulation(strip.problem, steps, output=tmp_path, quiet=True, record_gradients=True).run()
+    Simulation(
+        strip.problem, steps, output=tmp_path, quiet=True, observers=[GradientRecorder(tmp_path)]
+    ).run()
     recorded = recorded_paths(tmp_path, rve.kinematics)
     assert len(recorded) == strip.problem.points
     size = rve.lasting_size
@@ -362,7 +364,7 @@ def test_paths_recorded_from_a_run_lead_through_its_states(tmp_path: Path):
 
 
 def test_a_run_without_recorded_gradients_is_told_so(tmp_path: Path):
-    with pytest.raises(InputError, match="record_gradients=True"):
+    with pytest.raises(InputError, match=r"fe2\.GradientRecorder"):
         recorded_paths(tmp_path, two_scale.elastic_rve().kinematics)
 
 

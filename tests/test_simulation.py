@@ -13,7 +13,7 @@ from mpi4py import MPI
 from two_scale import ALUMINIUM, Guarded, Specimen
 
 from fe2.errors import InputError, StepSizeError
-from fe2.io.results import read_history
+from fe2.io.results import Results, read_history
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro.model import MicroModel
@@ -218,7 +218,7 @@ def test_function_after_each_step_sees_accepted_steps_only():
         times.append(time)
         displacements.append(strip.unknown.x.array.max())
 
-    run = simulation(strip, (0.0, 1.0, 2.0), after_step=after)
+    run = simulation(strip, (0.0, 1.0, 2.0), observers=[after])
     run.run()
     assert times == [record.time for record in run.records] == [0.5, 1.0, 1.5, 2.0]
     assert displacements == pytest.approx([0.006, 0.012, 0.012, 0.009], rel=1e-2)
@@ -236,7 +236,7 @@ def test_a_rate_of_the_users_own_form_is_updated_after_each_step():
     problem = MacroProblem(form, u, law)
     steps = LoadSteps((0.0, 0.25, 0.5, 0.75), lambda time: None)
     keep = lambda time: before.x.array.__setitem__(slice(None), u.x.array)  # noqa: E731
-    Simulation(problem, steps, after_step=keep, quiet=True).run()
+    Simulation(problem, steps, observers=[keep], quiet=True).run()
     # a free body under a unit force and drag moves at 1/c
     np.testing.assert_allclose(u.x.array.reshape(-1, 2)[:, 0], 0.75 / drag, rtol=1e-9)
 
@@ -252,7 +252,7 @@ def test_results_are_not_overwritten_unless_asked_for(tmp_path):
 
 def test_output_changes_nothing(reference, tmp_path):
     strip = clamped(Guarded(two_scale.plastic_rve()))
-    run = simulation(strip, output=tmp_path, watch=[(0.1, 0.9)])
+    run = simulation(strip, output=Results(tmp_path, watch=[(0.1, 0.9)]))
     run.run()
     for one, other in zip(run.records, reference[1].records, strict=True):
         np.testing.assert_allclose(one.reactions["grip"], other.reactions["grip"], rtol=1e-12)

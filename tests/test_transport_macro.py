@@ -26,6 +26,7 @@ from fe2.case.problems import CaseFileError
 from fe2.case.run_case import read_run_case
 from fe2.errors import InputError
 from fe2.io.history import read_history
+from fe2.io.progress import Progress
 from fe2.macro.balance import Balance
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
@@ -170,7 +171,7 @@ BED: Table = {
 def run(folder: Path, table: Table) -> dict[str, Array]:
     np.save(folder / "slits.npy", slit(2, 1, 2))
     model = build_model(read_run_case(write(folder, table)), MPI.COMM_WORLD)
-    build_simulation(model, build_problem(model), overwrite=True, quiet=True).run()
+    build_simulation(model, build_problem(model), overwrite=True, observers=[Progress(quiet=True)]).run()
     return read_history(folder / "results")
 
 

@@ -70,7 +70,7 @@ def course(
         fluxes.append(law.flux.x.array.copy())
         gradients.append(law.gradients().copy())
 
-    simulation = fe2.Simulation(problem, fe2.LoadSteps(times, apply), after_step=after, quiet=True)
+    simulation = fe2.Simulation(problem, fe2.LoadSteps(times, apply), observers=[after], quiet=True)
     summary = simulation.run()
     iterations = [record.iterations for record in simulation.records]
     return Course(np.array(fluxes), np.array(gradients), u.x.array.copy(), iterations, summary.micro_solves)

@@ -17,6 +17,7 @@ from fe2.cli.main import run
 from fe2.cli.show_work import curve
 from fe2.io import pictures
 from fe2.io.history import read_history
+from fe2.io.results import Results
 from fe2.io.units import read_units, with_units, write_units
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
@@ -28,9 +29,8 @@ def stretched(folder: Path, units: str) -> None:
     )
     steps = LoadSteps([0.0, 1.0], lambda t: np.put(strip.displacement.value, 0, 1e-3 * t))
     loads = {"stretch": strip.displacement}
-    Simulation(
-        strip.problem, steps, output=folder, quiet=True, overwrite=True, loads=loads, units=units
-    ).run()
+    results = Results(folder, overwrite=True, units=units)
+    Simulation(strip.problem, steps, output=results, quiet=True, loads=loads).run()
 
 
 def test_units_of_a_script_stand_in_summary_and_beside_the_history(tmp_path: Path) -> None:

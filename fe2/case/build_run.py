@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import ufl
@@ -28,8 +28,12 @@ from fe2.case.understood import decisive, understood
 from fe2.code_cache import check_cache
 from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
+from fe2.hierarchical.recorded import GradientRecorder
 from fe2.io.checkpoint_schedule import Checkpoints
+from fe2.io.costs import CostRecorder
 from fe2.io.gmsh_mesh import MarkedMesh
+from fe2.io.observer import Observer
+from fe2.io.results import Results
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.parallel import on_every_rank
@@ -187,11 +191,17 @@ def build_simulation(
     problem: MacroProblem,
     *,
     overwrite: bool,
-    quiet: bool,
     resume: bool = False,
-    profile: bool = False,
+    observers: Sequence[Observer] = (),
 ) -> Simulation:
     """The simulation, with its folder of results; collective.
+
+    Args:
+        model: The run file on its mesh.
+        problem: The macroscopic problem.
+        overwrite: Replace results that exist.
+        resume: Go on from a checkpoint.
+        observers: Who looks at the run besides.
 
     Raises:
         InputError: The folder holds results and `overwrite` is not set.
@@ -199,21 +209,19 @@ def build_simulation(
     case, output = model.case, model.case.tables.output
     constants = {name: constant for name, (constant, _) in model.conditions.constants.items()}
     balance = balance_columns(case, model.storage, model.conditions, problem)
+    folder = case.path(output.folder)
+    results = Results(
+        folder, watch=output.watch, overwrite=overwrite, units=case.tables.units, case=understood(case)
+    )
+    recorders = [*[GradientRecorder(folder)] * output.gradients, *[CostRecorder(folder)] * output.costs]
     return Simulation(
         problem,
         replace(model.steps, apply=_in_turn(*_before_steps(model, problem), model.steps.apply)),
-        output=case.path(output.folder),
+        output=results,
         loads={**constants, **_reactions(model, problem), **balance},
-        watch=output.watch,
-        record_gradients=output.gradients,
-        overwrite=overwrite,
-        quiet=quiet,
+        observers=[*recorders, *observers],
         checkpoint=Checkpoints(output.checkpoint_every, output.checkpoint_seconds, case=decisive(case)),
         resume=resume,
-        record_costs=output.costs,
-        profile=profile,
-        case=understood(case),
-        units=case.tables.units,
     )
 
 

@@ -13,10 +13,12 @@ from fe2.case.build_laws import Subdomain
 from fe2.case.build_run import Model
 from fe2.case.run_tables import PictureTable
 from fe2.errors import Fe2Error, Fe2Warning
+from fe2.io.observer import Observer
 from fe2.io.results import read_watched
 from fe2.micro.fields import LocalFields
 from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
+from fe2.records import Summary
 
 
 def default_fields(kinematics: Kinematics) -> tuple[str, str]:
@@ -26,15 +28,23 @@ def default_fields(kinematics: Kinematics) -> tuple[str, str]:
     return first, f"{kinematics.flux_name}_von_mises" if mandel else first
 
 
-def draw_pictures(model: Model, folder: Path, comm: MPI.Comm) -> None:
-    """Draw all pictures of a run; collective. What cannot be drawn is a warning: the results are there."""
-    for picture in model.case.tables.output.pictures:
-        try:
-            _draw(model, folder, picture, comm)
-        except Fe2Error as error:
-            if not error.collective and comm.size > 1:
-                raise
-            warnings.warn(f"{error}; the results are complete without it", Fe2Warning, stacklevel=2)
+class Pictures(Observer):
+    """Draws all pictures of a run at its end. What cannot be drawn is a warning: the results are there."""
+
+    def __init__(self, model: Model, folder: Path) -> None:
+        """Keep what the run is, and where its results are."""
+        self._model, self._folder = model, folder
+
+    def end(self, summary: Summary) -> None:
+        """Draw; collective."""
+        comm = self.run.problem.comm
+        for picture in self._model.case.tables.output.pictures if summary.finished else ():
+            try:
+                _draw(self._model, self._folder, picture, comm)
+            except Fe2Error as error:
+                if not error.collective and comm.size > 1:
+                    raise
+                warnings.warn(f"{error}; the results are complete without it", Fe2Warning, stacklevel=2)
 
 
 def _draw(model: Model, folder: Path, picture: PictureTable, comm: MPI.Comm) -> None:

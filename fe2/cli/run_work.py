@@ -18,11 +18,12 @@ from fe2.case.run_case import RunCase
 from fe2.case.understood import understood
 from fe2.cli.output import plain, stage, write_json
 from fe2.cli.rehearsal import rehearsal, rehearsal_text
-from fe2.cli.run_pictures import draw_pictures
+from fe2.cli.run_pictures import Pictures
 from fe2.cli.warned import told_warnings
 from fe2.errors import Fe2Error, InputError
 from fe2.io.checkpoint import INDEX
 from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
+from fe2.io.progress import Progress
 from fe2.io.results import earlier_results, is_unfinished, refuse_links
 from fe2.io.run_lock import one_run
 from fe2.io.summary import versions
@@ -77,13 +78,11 @@ class Run:
         on_root(self.comm, lambda: _refuse_results(output, force, resume))
         model = self._model()
         problem = build_problem(model)
-        simulation = build_simulation(
-            model, problem, overwrite=force, quiet=self._quiet, resume=resume, profile=profile
-        )
+        observers = [Progress(quiet=self._quiet, profile=profile), Pictures(model, output)]
+        simulation = build_simulation(model, problem, overwrite=force, resume=resume, observers=observers)
         on_root(self.comm, lambda: self._write_case(output))
         with self._logging(output / LOG, "a" if resume else "w"):
             summary = simulation.run()
-            draw_pictures(model, output, self.comm)
         if self._first and self._as_json:
             click.echo(json.dumps({**asdict(summary), "folder": str(output)}))
         elif self._first and not self._quiet:

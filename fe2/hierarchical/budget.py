@@ -44,7 +44,7 @@ class FullSolves:
     called after each step, or before it where the load is set::
 
         choose = FullSolves(law, model, 10, comm)
-        simulation = Simulation(problem, steps, after_step=choose)
+        simulation = Simulation(problem, steps, observers=[choose])
 
     Before the first step nothing is known, so that step is reduced everywhere.
     """

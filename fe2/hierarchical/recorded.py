@@ -10,19 +10,18 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path as File
 
 import numpy as np
 import numpy.typing as npt
-from mpi4py import MPI
 
 from fe2.errors import InputError
 from fe2.hierarchical.paths import Path
-from fe2.io.macro_fields import Law
+from fe2.io.observer import Observer
 from fe2.io.vtu import write_whole
 from fe2.parallel import on_root
 from fe2.physics.kinematics import Kinematics
+from fe2.records import StepRecord
 
 Array = npt.NDArray[np.float64]
 
@@ -32,33 +31,50 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, MemoryError, NotImplemented
 """How archives that are damaged, or promise more than there is, end."""
 
 
-def write_gradients(folder: File, step: int, time: float, laws: Sequence[Law], comm: MPI.Comm) -> None:
-    """Write the present gradients of all points as one file; collective.
+class GradientRecorder(Observer):
+    """Stores the gradients of all points at every step, as paths along which cells can be solved before."""
 
-    Raises:
-        Fe2Error: On all ranks: the file could not be written.
-    """
-    arrays: dict[str, Array] = {"time": np.array(time)}
-    for k, law in enumerate(laws):
-        rows = law.gradients()
-        numbers = law.flux.function_space.mesh.topology.original_cell_index[law.cells]
-        parts = comm.gather((numbers, rows.reshape(-1, law.points_per_cell, rows.shape[1])))
-        if parts is not None:
-            order = np.argsort(np.concatenate([part for part, _ in parts]))
-            values = np.concatenate([part for _, part in parts])
-            arrays[f"law_{k}"] = values[order].reshape(-1, rows.shape[1])
+    def __init__(self, folder: str | File) -> None:
+        """Keep the folder, which is that of the results."""
+        self._folder = File(folder) / FOLDER
 
-    def write() -> None:
-        content = io.BytesIO()
-        np.savez(content, allow_pickle=False, **arrays)
-        (folder / FOLDER).mkdir(exist_ok=True)
-        # what a run wrote after the checkpoint that it goes on from is out of date
-        for later in (folder / FOLDER).glob("step_*.npz"):
-            if later.stem > f"step_{step:06d}":
-                later.unlink()
-        write_whole(folder / FOLDER / f"step_{step:06d}.npz", content.getvalue())
+    def begin(self) -> None:
+        """Write those of the start; collective."""
+        if not self.run.goes_on:
+            self._write(float(self.run.steps.times[0]))
 
-    on_root(comm, write)
+    def accepted(self, record: StepRecord) -> None:
+        """Write those of a step; collective."""
+        self._write(record.time)
+
+    def _write(self, time: float) -> None:
+        """Write the present gradients of all points as one file; collective.
+
+        Raises:
+            Fe2Error: On all ranks: the file could not be written.
+        """
+        name, comm = f"step_{len(self.run.records):06d}", self.run.problem.comm
+        arrays: dict[str, Array] = {"time": np.array(time)}
+        for k, law in enumerate(self.run.problem.laws):
+            rows = law.gradients()
+            numbers = law.flux.function_space.mesh.topology.original_cell_index[law.cells]
+            parts = comm.gather((numbers, rows.reshape(-1, law.points_per_cell, rows.shape[1])))
+            if parts is not None:
+                order = np.argsort(np.concatenate([part for part, _ in parts]))
+                values = np.concatenate([part for _, part in parts])
+                arrays[f"law_{k}"] = values[order].reshape(-1, rows.shape[1])
+
+        def write() -> None:
+            content = io.BytesIO()
+            np.savez(content, allow_pickle=False, **arrays)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # what a run wrote after the checkpoint that it goes on from is out of date
+            for later in self._folder.glob("step_*.npz"):
+                if later.stem > name:
+                    later.unlink()
+            write_whole(self._folder / f"{name}.npz", content.getvalue())
+
+        on_root(comm, write)
 
 
 def recorded_paths(
@@ -78,7 +94,9 @@ def recorded_paths(
     """
     files = sorted((File(folder) / FOLDER).glob("step_*.npz"))
     if not files:
-        raise InputError(f"{folder} holds no gradients: record_gradients=True of a simulation records them")
+        raise InputError(
+            f"{folder} holds no gradients: fe2.GradientRecorder among a run's observers writes them"
+        )
     times, steps = zip(*(_recorded(file, law, kinematics) for file in files), strict=True)
     if len({rows.shape for rows in steps}) > 1:
         raise InputError(f"{folder} holds gradients of different numbers of points: they are of several runs")

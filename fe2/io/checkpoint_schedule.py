@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fe2 import __version__
-from fe2.errors import InputError
+from fe2.errors import InputError, RunInterruptedError
 from fe2.io.checkpoint import CheckpointFolder, Remembered
 from fe2.io.macro_fields import Problem
+from fe2.io.observer import Observer
+from fe2.records import StepRecord
 
 FOLDER = "checkpoint"
 """Subfolder of the folder of results."""
@@ -26,12 +28,15 @@ class Checkpoints:
         seconds: Seconds after which the next accepted step is followed by a checkpoint.
         folder: Where checkpoints go: ``checkpoint`` in the folder of results by default.
         case: What the run is, as JSON has it: compared when the run is resumed.
+        remember: Functions and constants that observers change and the form needs, by name: checkpoints hold
+            them beside the unknown and the states of the micro models.
     """
 
     every: int | None = None
     seconds: float | None = None
     folder: str | Path | None = None
     case: Mapping[str, Any] = field(default_factory=dict)
+    remember: Mapping[str, Remembered] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:
@@ -52,35 +57,20 @@ class Checkpoints:
         )
 
 
-class Saving:
-    """The checkpoints of one run and the clock that says when the next is due; methods are collective."""
+class Saving(Observer):
+    """Writes the checkpoints of one run, when the clock or the count says so; methods are collective."""
 
-    def __init__(
-        self,
-        checkpoints: Checkpoints,
-        output: str | Path | None,
-        problem: Problem,
-        remembered: Mapping[str, Remembered],
-    ) -> None:
+    def __init__(self, checkpoints: Checkpoints, output: str | Path | None, problem: Problem) -> None:
         """Find the folder, and start clock and count.
 
         Raises:
             InputError: There is no folder, or something cannot be stored.
         """
         self._checkpoints, self._comm = checkpoints, problem.comm
-        place = checkpoints.place(output)
-        self._folder = CheckpointFolder(
-            place, problem, remembered, {"fe2": __version__, "case": checkpoints.case}
-        )
+        place, identity = checkpoints.place(output), {"fe2": __version__, "case": checkpoints.case}
+        self._folder = CheckpointFolder(place, problem, checkpoints.remember, identity)
         self._written = False
         self._start()
-
-    @property
-    def how_to_go_on(self) -> str:
-        """Where the checkpoint is and what to do with it, for a message."""
-        return (
-            f"the checkpoint in {self._folder.folder} is complete: go on with resume=True, fe2 run --resume"
-        )
 
     @property
     def folder(self) -> Path:
@@ -99,16 +89,26 @@ class Saving:
         """Set everything from the checkpoint."""
         self._folder.read()
 
-    def write(self, position: Mapping[str, Any]) -> None:
-        """Write a checkpoint of where the run stands, unless that was just done."""
-        if self._steps == 0 and self._written:
-            return
-        self._folder.write(position)
+    def accepted(self, record: StepRecord) -> None:
+        """Write a checkpoint where one is due, and at the end of the plan."""
+        if self._is_due() or self.run.control.finished:
+            self._write()
+
+    def failed(self, error: Exception) -> None:
+        """Write a checkpoint of the last accepted step, unless that was just done."""
+        if self._steps or not self._written:
+            self._write()
+        if isinstance(error, RunInterruptedError):
+            where = f"the checkpoint in {self._folder.folder} is complete"
+            ways = "go on with resume=True, fe2 run --resume"
+            error.args = (f"{error} at time {self.run.control.time:.6g}; {where}: {ways}",)
+
+    def _write(self) -> None:
+        self._folder.write(self.run.position())
         self._written = True
         self._start()
 
-    def is_due(self) -> bool:
-        """Whether a checkpoint follows the step that was just accepted."""
+    def _is_due(self) -> bool:
         self._steps += 1
         every, seconds = self._checkpoints.every, self._checkpoints.seconds
         if every is not None and self._steps >= every:

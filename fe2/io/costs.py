@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from mpi4py import MPI
 
 from fe2.errors import InputError
-from fe2.io.macro_fields import Law
+from fe2.io.observer import Observer
 from fe2.io.vtu import naming
 from fe2.parallel import together
+from fe2.records import StepRecord
 
 Array = npt.NDArray[np.float64]
 
 COSTS = "costs.csv"
 
 
-def append_costs(folder: Path, laws: Sequence[Law], comm: MPI.Comm) -> None:
-    """Append the seconds of every point in the last accepted step as a line of ``costs.csv``; collective.
+class CostRecorder(Observer):
+    """Writes the seconds of every point in every accepted step as a line of ``costs.csv``.
 
     Points stand in the order of ranks and laws.
-
-    Raises:
-        Fe2Error: On all ranks, where the file could not be written.
     """
-    own = np.concatenate([law.pool.costs() for law in laws])
-    gathered = comm.gather(own)
-    with together(comm):
-        if gathered is not None:
-            path = folder / COSTS
-            with naming(path), path.open("a") as file:
-                np.savetxt(file, np.concatenate(gathered)[None, :], fmt="%.4e", delimiter=",")
+
+    def __init__(self, folder: str | Path) -> None:
+        """Keep the folder, which is that of the results."""
+        self._path = Path(folder) / COSTS
+
+    def accepted(self, record: StepRecord) -> None:
+        """Append a line; collective.
+
+        Raises:
+            Fe2Error: On all ranks, where the file could not be written.
+        """
+        comm = self.run.problem.comm
+        gathered = comm.gather(np.concatenate([law.pool.costs() for law in self.run.problem.laws]))
+        with together(comm):
+            if gathered is not None:
+                with naming(self._path), self._path.open("a") as file:
+                    np.savetxt(file, np.concatenate(gathered)[None, :], fmt="%.4e", delimiter=",")
 
 
 def read_costs(path: str | Path) -> Array:

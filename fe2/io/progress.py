@@ -9,16 +9,15 @@ import logging
 import sys
 import time
 from datetime import timedelta
-from types import TracebackType
-from typing import Self
 
-from mpi4py import MPI
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from fe2.io.observer import Observer, Run
+from fe2.io.summary import profile_text
 from fe2.records import StepRecord, Summary
 
 _LOG = logging.getLogger("fe2")
@@ -26,26 +25,33 @@ _LOG = logging.getLogger("fe2")
 _REFRESH = 0.1  # seconds between two pictures of the live bar
 
 
-class Progress:
+class Progress(Observer):
     """Tells how far a run is: accepted and rejected steps, points done, and the time that is left.
 
-    The time left is what the accepted share of the planned steps suggests. Nothing here is
+    The time left is what the accepted share of the planned steps suggests. At the end nothing here is
     collective: a run that ends with an error on one rank can still say so.
     """
 
-    def __init__(self, comm: MPI.Comm, steps: int, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, profile: bool = False) -> None:
         """Stand at the start.
 
         Args:
-            comm: Communicator of the run.
-            steps: Number of planned steps.
             quiet: Print nothing.
+            profile: Print at the end where the time went, by phase.
         """
-        self._first = comm.rank == 0
-        self._speaks = self._first and not quiet
-        self._note = "" if comm.size == 1 else "(points of rank 0)"
-        self._steps = steps
+        self._quiet, self._shows_profile = quiet, profile
         self._live: Live | None = None
+
+    def prepare(self, run: Run) -> None:
+        """Let the micro models tell which points are done."""
+        super().prepare(run)
+        for law in run.problem.laws:
+            law.pool.progress = self.points
+        comm = run.problem.comm
+        self._first = comm.rank == 0
+        self._speaks = self._first and not self._quiet
+        self._note = "" if comm.size == 1 else "(points of rank 0)"
+        self._steps = len(run.steps.times) - 1
         self._start = self._last_refresh = time.perf_counter()
         self._accepted = 0.0  # share of the plan
         self._accepted_before = 0.0  # by the run that this one goes on from
@@ -53,8 +59,8 @@ class Progress:
         self._number, self._target, self._halved = 0, 0.0, False
         self._evaluations, self._done, self._total = 0, 0, 0
 
-    def __enter__(self) -> Self:
-        """Start the clock, and the live bar where there is a terminal."""
+    def begin(self) -> None:
+        """Start the clock, and the live bar where there is a terminal; say how points are spread."""
         self._start = time.perf_counter()
         if self._speaks and sys.stdout is not None and sys.stdout.isatty():
             console = Console(highlight=False)
@@ -62,23 +68,17 @@ class Progress:
                 # refreshed by hand: a thread would compete with the solver for the processor
                 self._live = Live(console=console, auto_refresh=False, transient=True)
                 self._live.start()
-        return self
+        if self.run.problem.comm.size > 1:
+            for law in self.run.problem.laws:
+                self._say(law.pool.describe())
+        control = self.run.control
+        if self.run.goes_on:
+            self._accepted = self._accepted_before = (control.number - 1) / self._steps
+            self._say(f"resumed at time {control.time:.6g}")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Remove the live bar."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    def resumed(self, number: int, time: float) -> None:
-        """The run goes on from a checkpoint: number of the planned step that comes next, and time."""
-        self._accepted = self._accepted_before = (number - 1) / self._steps
-        self._say(f"resumed at time {time:.6g}")
-
-    def begin(self, number: int, target: float) -> None:
-        """A step is tried: number of the planned step, and time at the end of the try."""
+    def trying(self, target: float) -> None:
+        """A step is tried."""
+        number = self.run.control.number
         self._halved = self._halved and number == self._number
         self._number, self._target = number, target
         self._evaluations, self._done, self._total = 0, 0, 0
@@ -111,12 +111,11 @@ class Progress:
         )
         self._refresh()
 
-    def note(self, line: str) -> None:
-        """Something that is worth a line."""
-        self._say(line)
-
-    def summary(self, summary: Summary) -> None:
+    def end(self, summary: Summary) -> None:
         """The run is over."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
         rate = summary.micro_solves / summary.seconds if summary.seconds > 0.0 else 0.0
         ending = "finished" if summary.finished else "stopped"
         self._say(
@@ -127,10 +126,7 @@ class Progress:
         for name, value in summary.models.items():
             if value:
                 self._say(f"{name}: {value:.6g}")
-
-    def lines(self, text: str) -> None:
-        """Text of several lines, e.g. a profile."""
-        for line in text.splitlines():
+        for line in profile_text(summary).splitlines() if self._shows_profile else ():
             self._say(line)
 
     def _title(self) -> str:

@@ -22,14 +22,17 @@ import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fe2.errors import Fe2Error, InputError
 from fe2.io.checkpoint import INDEX, remove_checkpoint
 from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
-from fe2.io.costs import COSTS, append_costs
+from fe2.io.costs import COSTS
 from fe2.io.failure_file import FILE as FAILURE
+from fe2.io.failure_file import write_failure
 from fe2.io.history import (
     HISTORY,
     RESIDUALS,
@@ -38,15 +41,18 @@ from fe2.io.history import (
     read_residuals,
     write_history,
 )
-from fe2.io.macro_fields import Array, CellFields, NodalFields, Problem
+from fe2.io.macro_fields import Array, CellFields, NodalFields
+from fe2.io.observer import Observer, Run
+from fe2.io.replay import what_to_do
 from fe2.io.summary import JSON, TEXT, write_summary_files
 from fe2.io.units import METADATA, write_units
 from fe2.io.vtu import write_pvd, write_pvtu, write_vtu
 from fe2.io.watched import FOLDER, WatchedPoint, find_places, gather_states, read_watched, write_states
 from fe2.parallel import together
+from fe2.profile import phase
 from fe2.records import StepRecord, Summary
 
-__all__ = ["ResultsFolder", "WatchedPoint", "read_history", "read_residuals", "read_watched"]
+__all__ = ["Results", "WatchedPoint", "read_history", "read_residuals", "read_watched"]
 
 COLLECTION, PIECES, GRADIENTS = "macro.pvd", "macro", "gradients"
 
@@ -59,7 +65,7 @@ _OURS = (
 )
 
 
-class ResultsFolder:
+class Results(Observer):
     """Writes the results of a run as it goes on.
 
     Fields are written by all ranks, tables, states and summary by rank 0. An error on one rank is
@@ -71,45 +77,59 @@ class ResultsFolder:
 
     def __init__(
         self,
-        folder: Path,
-        problem: Problem,
+        folder: str | Path,
         *,
         watch: Sequence[Sequence[float]] = (),
         overwrite: bool = False,
-        resume: bool = False,
-        begin_again: bool = False,
-        costs: bool = False,
         units: str = "",
+        case: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make the folder; collective.
+        """Say what is written where.
 
         Args:
             folder: Where results go; it is made if it does not exist.
-            problem: The macroscopic problem.
-            watch: Coordinates; the quadrature point nearest to each has its state stored at every step.
+            watch: Coordinates; the quadrature point nearest to each has its state stored at every step, so
+                that its local fields can be drawn later.
             overwrite: Remove the results of an earlier run; other files stay.
-            resume: Keep them: :meth:`go_on` follows.
-            begin_again: Move them aside, if they are of a run that did not reach its end.
-            costs: Write the measured cost of every point in every step to ``costs.csv``.
-            units: Units of all numbers, written beside the history.
+            units: Units of all numbers in words, e.g. "mm, MPa": they are repeated in the summary, beside the
+                history and at the axes of pictures.
+            case: The case as it was understood, for the file that a failure leaves.
+        """
+        self.folder, self._watch, self._overwrite = Path(folder), watch, overwrite
+        self._units, self._case = units, case
+
+    def prepare(self, run: Run) -> None:
+        """Make the folder; collective.
+
+        Results of a run that is to go on are kept; where there is no checkpoint, those of a run that did not
+        reach its end are moved aside.
 
         Raises:
-            InputError: The folder holds results and `overwrite` is not set, it cannot be made or
-                written to, or coordinates to watch have the wrong dimension.
+            InputError: On all ranks: the folder holds results and `overwrite` is not set, it cannot be made
+                or written to, or coordinates to watch have the wrong dimension.
         """
-        self.folder, self._costs = folder, costs
-        self._problem, self._comm = problem, problem.comm
+        super().prepare(run)
+        problem = self._problem = run.problem
+        self._comm = problem.comm
         with together(self._comm):
             if self._comm.rank == 0:
-                _prepare(folder, overwrite, resume, begin_again)
-                write_units(folder / HISTORY, units)
+                _prepare(self.folder, self._overwrite, run.goes_on, run.may_go_on)
+                write_units(self.folder / HISTORY, self._units)
         self._nodal = NodalFields(problem.functions)
         self._cells = CellFields(problem.functions[0].function_space.mesh, problem.laws)
         with together(self._comm):
-            self._places = find_places(problem.laws, self._comm, watch)
+            self._places = find_places(problem.laws, self._comm, self._watch)
         cells = self._comm.allgather(len(self._nodal.grid.cells))
         self._writers = [rank for rank, count in enumerate(cells) if count]
         self._steps: list[tuple[float, str]] = []
+
+    def begin(self) -> None:
+        """Write the fields at the start, or let the results end where the run goes on; collective."""
+        start = float(self.run.steps.times[0])
+        if self.run.goes_on:
+            self._go_on(start, self.run.records)
+        else:
+            self.write_fields(start)
 
     def write_fields(self, time: float) -> None:
         """Write the present macroscopic fields and the states of watched points; collective.
@@ -133,51 +153,35 @@ class ResultsFolder:
             if self._comm.rank == 0:
                 self._write_collection(name)
 
-    def write_step(self, record: StepRecord) -> None:
+    def accepted(self, record: StepRecord) -> None:
         """Write an accepted step: its fields and states, and its row in the tables; collective.
 
         Raises:
             Fe2Error: On all ranks, where a file could not be written on any; the message names it.
         """
-        self.write_fields(record.time)
-        with together(self._comm):
-            if self._comm.rank == 0:
-                append_history(self.folder, record)
-        if self._costs:
-            append_costs(self.folder, self._problem.laws, self._comm)
+        with phase("output"):
+            self.write_fields(record.time)
+            with together(self._comm):
+                if self._comm.rank == 0:
+                    append_history(self.folder, record)
 
-    def go_on(self, start: float, records: Sequence[StepRecord]) -> None:
-        """Let the results end with the given steps, and go on from there; collective.
+    def failed(self, error: Exception) -> None:
+        """Leave a file from which the RVE that failed can be solved again by itself; collective."""
+        path, control = self.folder / FAILURE, self.run.control
+        model = write_failure(path, self._problem, str(error), control.number, control.time, self._case)
+        if model is not None:
+            error.args = (f"{error}. {what_to_do(path, model, has_case=self._case is not None)}",)
 
-        What a run wrote after the checkpoint that it is resumed from is removed: it will be written again.
-
-        Args:
-            start: Time of the start.
-            records: The steps that were accepted.
-
-        Raises:
-            Fe2Error: On all ranks, where a file could not be written.
-        """
-        with together(self._comm):
-            files = [self._stored_file(f"step_{k:06d}") for k in range(1 + len(records))]
-        self._steps = list(zip([start, *(record.time for record in records)], files, strict=True))
-        with together(self._comm):
-            if self._comm.rank == 0:
-                (self.folder / FAILURE).unlink(missing_ok=True)
-                write_history(self.folder, records)
-                self._write_series()
-                _remove_later(self.folder, len(self._steps))
-
-    def write_summary(self, summary: Summary) -> None:
+    def end(self, summary: Summary) -> None:
         """Write the summary.
 
-        Collective for a run that has finished. Otherwise rank 0 writes without waiting for ranks
-        that may be lost, and reports what it cannot write on the standard error output: the error
-        that ended the run is the one to be raised.
+        Where the run has not finished, rank 0 writes without waiting for ranks that may be lost, and reports
+        on the standard error output what it cannot: the error that ended the run is the one to be raised.
 
         Raises:
             Fe2Error: On all ranks, where the summary of a finished run could not be written.
         """
+        summary = replace(summary, units=self._units)
         if summary.finished:
             with together(self._comm):
                 if self._comm.rank == 0:
@@ -187,6 +191,18 @@ class ResultsFolder:
                 write_summary_files(self.folder, summary)
             except Fe2Error as error:
                 print(f"fe2: {error}", file=sys.stderr, flush=True)
+
+    def _go_on(self, start: float, records: Sequence[StepRecord]) -> None:
+        """Remove what a run wrote after the checkpoint that it goes on from: it will be written again."""
+        with together(self._comm):
+            files = [self._stored_file(f"step_{k:06d}") for k in range(1 + len(records))]
+        self._steps = list(zip([start, *(record.time for record in records)], files, strict=True))
+        with together(self._comm):
+            if self._comm.rank == 0:
+                (self.folder / FAILURE).unlink(missing_ok=True)
+                write_history(self.folder, records)
+                self._write_series()
+                _remove_later(self.folder, len(self._steps))
 
     def _write_piece(self, name: str, cells: dict[str, Array]) -> None:
         grid = self._nodal.grid
@@ -276,7 +292,7 @@ def _prepare(folder: Path, overwrite: bool, resume: bool, begin_again: bool) -> 
         if earlier and not overwrite:
             raise InputError(
                 f"{folder} holds the results of an earlier run, {earlier[0].name} among them: choose another "
-                "folder, move the results, or set overwrite=True of Simulation to have them removed"
+                "folder, move the results, or set overwrite=True of Results to have them removed"
             )
         if earlier:
             remove_checkpoint(folder / CHECKPOINT)

@@ -13,6 +13,7 @@ import two_scale  # isort: skip  # before dolfinx
 from mpi4py import MPI
 
 from fe2.io.checkpoint_schedule import Checkpoints
+from fe2.io.results import Results
 from fe2.micro.small_strain import small_strain
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps, ramp
@@ -32,8 +33,7 @@ def cycle(folder: Path, steps: int) -> None:
     simulation = Simulation(
         strip.problem,
         LoadSteps(TIMES[: steps + 1], apply),
-        output=folder,
-        watch=[(0.1, 0.9)],
+        output=Results(folder, watch=[(0.1, 0.9)]),
         reactions={"grip": strip.right},
         checkpoint=Checkpoints(every=1),
         resume=True,

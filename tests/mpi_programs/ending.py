@@ -34,7 +34,7 @@ def main(ending: str, folder: str) -> None:
 
     steps = LoadSteps((0.0, 0.25, 1.0), apply, smallest=0.125)
     Simulation(
-        strip.problem, steps, output=folder, reactions={"grip": strip.right}, after_step=after, quiet=True
+        strip.problem, steps, output=folder, reactions={"grip": strip.right}, observers=[after], quiet=True
     ).run()
 
 

@@ -29,7 +29,7 @@ if __name__ == "__main__":
         strip.problem,
         LoadSteps(np.linspace(0.0, 1.0, 4), apply),
         reactions={"grip": strip.right},
-        after_step=FullSolves(strip.law, micro, 2, WORLD),
+        observers=[FullSolves(strip.law, micro, 2, WORLD)],
         quiet=True,
     )
     counts = run.run().models

@@ -26,6 +26,7 @@ from mpi4py import MPI
 from fe2.errors import RunInterruptedError
 from fe2.io import checkpoint as checkpoint_module
 from fe2.io.checkpoint_schedule import Checkpoints
+from fe2.io.results import Results
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.physics.small_strain import mandel_strain
@@ -94,16 +95,14 @@ def main(folder: str, report: str, how: str, fault: str = "", step: str = "0") -
     simulation = Simulation(
         problem,
         LoadSteps(times, apply),
-        output=folder,
-        watch=[(0.1, 0.9)],
-        after_step=after,
+        output=Results(folder, watch=[(0.1, 0.9)]),
+        observers=[after],
         loads={
             "internal": lambda: float(
                 WORLD.allreduce(np.abs(law.flux.x.array[: 3 * 4 * len(law.cells)]).sum())
             )
         },
-        remember={"memory": memory, "count": count},
-        checkpoint=Checkpoints(every=1),
+        checkpoint=Checkpoints(every=1, remember={"memory": memory, "count": count}),
         resume=how == "resume",
         quiet=True,
     )

@@ -1,0 +1,95 @@
+"""What looks at a run: its results, its progress, its checkpoints, and whatever a user adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fe2.io.macro_fields import Problem
+from fe2.records import StepRecord, Summary
+
+if TYPE_CHECKING:
+    from fe2.stepping import LoadSteps, StepControl
+
+
+class Run(Protocol):
+    """What an observer sees of a run."""
+
+    @property
+    def problem(self) -> Problem:
+        """The macroscopic problem."""
+
+    @property
+    def steps(self) -> LoadSteps:
+        """The plan."""
+
+    @property
+    def control(self) -> StepControl:
+        """Where the run stands in it."""
+
+    @property
+    def records(self) -> Sequence[StepRecord]:
+        """The accepted steps so far."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the run goes on from a checkpoint."""
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it would, had there been one."""
+
+    def position(self) -> dict[str, Any]:
+        """Where it stands, as JSON has it, for a checkpoint."""
+
+
+class Observer:
+    """Looks at a run, and is told what happens on all ranks at once; every method does nothing by default.
+
+    .. code-block:: python
+
+        class Largest(fe2.Observer):
+            def accepted(self, record: fe2.StepRecord) -> None:
+                print(record.time, abs(u.x.array).max())
+
+        fe2.Simulation(problem, steps, observers=[Largest()]).run()
+
+    Where all that is wanted is a call after every accepted step, any function of the time is an observer.
+    Observers are told in their order, the last of them the checkpoints.
+    """
+
+    run: Run
+
+    def prepare(self, run: Run) -> None:
+        """The run has been made: what cannot be is refused here, before the work begins; collective."""
+        self.run = run
+
+    def begin(self) -> None:
+        """The run begins, at its start or where it goes on; collective."""
+
+    def trying(self, target: float) -> None:
+        """A step to that time is tried; collective."""
+
+    def rejected(self, error: Exception) -> None:
+        """The step failed and is given up: nothing of it is left; collective."""
+
+    def accepted(self, record: StepRecord) -> None:
+        """The step was accepted; collective."""
+
+    def failed(self, error: Exception) -> None:
+        """The run ends at its smallest step, or by a signal, at the last accepted step; collective."""
+
+    def end(self, summary: Summary) -> None:
+        """The run is over; collective only where it has finished: other ranks may be lost."""
+
+
+class Calls(Observer):
+    """Calls a function with the time of every accepted step."""
+
+    def __init__(self, function: Callable[[float], Any]) -> None:
+        """Keep the function."""
+        self._function = function
+
+    def accepted(self, record: StepRecord) -> None:
+        """Call it."""
+        self._function(record.time)
