@@ -13,7 +13,7 @@ from fe2.physics.law import Array, ExpressionLaw, PhaseLaw, PointLaw, PointRespo
 
 @dataclass(frozen=True)
 class _Start(PhaseLaw):
-    """Flux r g, with a resistance r that begins at its own value and becomes r / (1 + rate Δt) in a step."""
+    """Flux r g, with a resistance r that begins at its own value and falls to r / (1 + rate Δt) in a step."""
 
     resistance: float
     rate: float = 1.0
@@ -27,20 +27,17 @@ class _Start(PhaseLaw):
 
 class Fading(_Start, ExpressionLaw):
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
-        return history["resistance"] * gradient
+        return self.update(gradient, history, dt)["resistance"] * gradient
 
     def update(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> dict[str, Expr]:
-        return {
-            "resistance": history["resistance"] / (1.0 + self.rate * dt),
-            "weights": history["weights"],
-        }
+        return {"resistance": history["resistance"] / (1.0 + self.rate * dt), "weights": history["weights"]}
 
 
 class PointwiseFading(_Start, PointLaw):
     def respond(self, gradient: Array, history: Mapping[str, Array], dt: float) -> PointResponse:
-        resistance = history["resistance"]
+        resistance = history["resistance"] / (1.0 + self.rate * dt)
         return PointResponse(
             resistance * gradient,
             resistance[:, :, None] * np.eye(gradient.shape[1]),
-            {"resistance": resistance / (1.0 + self.rate * dt), "weights": history["weights"]},
+            {"resistance": resistance, "weights": history["weights"]},
         )

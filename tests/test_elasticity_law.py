@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from point import drive
 
 from fe2.errors import InputError
 from fe2.physics.elasticity import LinearElastic
 from fe2.tensors import rotate_stiffness, rotation_from_bunge, rotation_to, stiffness_to_voigt
+from fe2.testing.material_point import drive
 
 pytestmark = pytest.mark.unit
 

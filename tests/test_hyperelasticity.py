@@ -10,7 +10,6 @@ import pytest
 import ufl
 from cells import relative_error
 from conftest import Verify
-from point import Array, difference_tangent, respond
 from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
 
@@ -26,6 +25,7 @@ from fe2.physics.hyperelasticity import Hyperelastic, HyperelasticLaw
 from fe2.physics.mooney_rivlin import MooneyRivlin
 from fe2.physics.neo_hookean import NeoHookean
 from fe2.stiffness import bulk_modulus, isotropic_stiffness, shear_modulus
+from fe2.testing.material_point import Array, difference_tangent, respond
 
 pytestmark = pytest.mark.slow  # the whole module: left out by `make test`
 

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "fe2"
 LAYERS = (
     ("__main__", "replay"),
     ("cli",),
-    ("case", "public"),
+    ("case", "public", "testing"),
     ("simulation",),
     ("hierarchical",),
     ("macro", "io", "stepping"),

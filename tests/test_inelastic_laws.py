@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from point import drive, respond, virgin
 
 from fe2.physics.law import Array, PhaseLaw
 from fe2.physics.plasticity import J2Plasticity
 from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
 from fe2.stiffness import shear_modulus
+from fe2.testing.material_point import drive, respond, virgin
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from point import difference_tangent, drive, respond, virgin
 
 import fe2
 from fe2.errors import InputError, LocalSolveError
@@ -15,6 +14,7 @@ from fe2.physics.radial_return import newton
 from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
 from fe2.tensors import positions_in_full, rotation_from_bunge
+from fe2.testing.material_point import difference_tangent, drive, respond, virgin
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import point
 import pytest
 import ufl
 from cells import (
@@ -35,6 +34,7 @@ from fe2.physics.plasticity import J2Plasticity
 from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
 from fe2.tensors import component_indices, from_matrix, positions_in_full
+from fe2.testing import material_point as point
 
 ROUND_OFF = 1e-11
 """Relative: condition numbers of these cells are below 1e4, so a direct solve is good to 1e-12."""

@@ -21,6 +21,10 @@ TITLES = {
 """Titles of the pages, in their order; a folder that is not named here has its own name for a title."""
 
 
+CHECKS = ("fe2.testing", "fe2.testing.material_point")
+"""Modules for tests, which are imported by their names."""
+
+
 def pages() -> dict[str, list[str]]:
     """Public names by the folder or module of fe2 that holds them."""
     public = importlib.import_module("fe2.public")
@@ -61,8 +65,10 @@ def _write(app: Sphinx) -> None:
         title = TITLES.get(unit, unit)
         text = f"{title}\n{'=' * len(title)}\n\n" + "\n".join(_entry(name) for name in names)
         _replace(folder / f"{unit}.rst", text)
+    text = "".join(f".. automodule:: {name}\n   :members:\n\n" for name in CHECKS)
+    _replace(folder / "testing.rst", f"Checks of one's own laws\n{'=' * 24}\n\n{text}")
     intro = "What ``fe2.name`` finds after ``import fe2``."
-    listed = "\n".join(f"   {unit}" for unit in contents)
+    listed = "\n".join(f"   {unit}" for unit in [*contents, "testing"])
     _replace(folder / "index.rst", f"API reference\n=============\n\n{intro}\n\n.. toctree::\n\n{listed}\n")
 
 

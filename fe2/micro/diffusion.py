@@ -44,7 +44,7 @@ from fe2.micro.rve import RVE
 from fe2.micro.subcell import Subcell, flowing_part, in_one_part, pieces_of, shares
 from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
 from fe2.physics.checks import FINITE, checked
-from fe2.physics.conduction import DiffusionLaw, WithValue
+from fe2.physics.conduction import DiffusionLaw, with_value
 from fe2.physics.diffusion import diffusion_kinematics, value_diffusion_kinematics, with_structure
 from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw
@@ -221,15 +221,6 @@ def _says(law: PhaseLaw, attribute: str) -> bool:
     return any(getattr(material, attribute) for material in law.materials)
 
 
-def _with_value(law: PhaseLaw) -> PhaseLaw:
-    """The law that sees the field's value as well."""
-    if isinstance(law, MaterialField):
-        stores = _says(law, "stores")
-        return law.map(lambda material: WithValue(material, stores))
-    assert isinstance(law, DiffusionLaw)
-    return WithValue.of(law)
-
-
 def _voxel_contacts(cell: ImageCell, flowing: FlowingVoxels, conductors: Collection[str]) -> CornerContacts:
     """Contacts of the voxels without common faces; a warning where much hangs on them."""
     by_faces = connected_voxels(flowing.mask, through_faces=True)
@@ -301,7 +292,7 @@ class _Builder:
         )
         for phase in cell.names:
             law = self.laws[phase]
-            terms.add(phase, _with_value(law) if value else law)
+            terms.add(phase, with_value(law) if value else law)
         modes, fixed, copies = self._algebra(space, value, mixed, part)
         form = replace(terms.form(modes, fixed), copies=copies)
         if self.copies is None:

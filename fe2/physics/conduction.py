@@ -18,7 +18,8 @@ import numpy.typing as npt
 import fe2.lazy_ufl as ufl
 from fe2.errors import InputError
 from fe2.physics.checks import NOT_NEGATIVE, check_fields, checked, checked_array, checked_rotation
-from fe2.physics.law import ExpressionLaw
+from fe2.physics.law import ExpressionLaw, PhaseLaw
+from fe2.physics.material_field import MaterialField
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -224,6 +225,14 @@ class WithValue(ExpressionLaw):
     def admissible(self, gradient: Expr) -> dict[str, Expr]:
         """What the law demands of the value."""
         return self.law.admissible_value(gradient[0])
+
+
+def with_value(law: PhaseLaw) -> PhaseLaw:
+    """A law of diffusion, or a field of them, that sees the field's value as well."""
+    if isinstance(law, MaterialField):
+        stores = any(material.stores for material in law.materials if isinstance(material, DiffusionLaw))
+        return law.map(lambda material: WithValue(material, stores))
+    return WithValue.of(law) if isinstance(law, DiffusionLaw) else law
 
 
 def _split(gradient: Expr) -> tuple[Expr, Expr]:

@@ -90,11 +90,11 @@ class MaterialField(PhaseLaw):
     def _fill(self, laws: Mapping[Label, PhaseLaw]) -> None:
         labels, materials = _checked_labels(list(laws)), tuple(laws.values())
         first = materials[0]
-        structure = _structure(first)
+        structure = structure_of(first)
         for label, law in laws.items():
             if isinstance(law, MaterialField) or not hasattr(law, "with_constants"):
                 raise InputError(f"label {label!r}: a {type(law).__name__} is no law of a single material")
-            if _structure(law) != structure:
+            if structure_of(law) != structure:
                 raise InputError(
                     f"label {label!r}: {_difference(first, law)}; the laws of a field may differ in numbers "
                     f"only from that of label {labels[0]!r}"
@@ -286,16 +286,20 @@ def _numbers(law: PhaseLaw) -> list[Array]:
     return found
 
 
+def structure_of(law: PhaseLaw) -> tuple[Any, ...]:
+    """What laws share that differ in numbers only: class, other fields, and shapes of the numbers in use."""
+    return _structure(law), tuple(numbers.shape for numbers in _numbers(law))
+
+
 def _structure(value: Any) -> Any:
-    """What laws of a field have in common: all but their numbers."""
     if isinstance(value, float):
         return ()
     if isinstance(value, np.ndarray):
         return value.shape
     if isinstance(value, Mapping):
-        return {name: _structure(entry) for name, entry in value.items()}
+        return tuple((name, _structure(entry)) for name, entry in value.items())
     if isinstance(value, PhaseLaw) and is_dataclass(value):
-        return (type(value), {field.name: _structure(getattr(value, field.name)) for field in fields(value)})
+        return type(value), *(_structure(getattr(value, field.name)) for field in fields(value))
     return value
 
 
@@ -308,4 +312,4 @@ def _difference(one: PhaseLaw, other: PhaseLaw) -> str:
         if _structure(pair[0]) != _structure(pair[1]):
             shown = [f"of shape {v.shape}" if isinstance(v, np.ndarray) else repr(v) for v in pair]
             return f"{field.name} is {shown[0]} there and {shown[1]} elsewhere"
-    return "its law is another one"
+    return "its law uses other numbers"

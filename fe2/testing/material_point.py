@@ -1,10 +1,14 @@
-"""Phase laws of either kind at single material points, without a cell problem."""
+"""Phase laws of either kind at single material points, without a cell problem.
+
+Closed expressions are compiled as in a cell, with constants for their numbers, on a mesh of one element.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import ufl
@@ -13,6 +17,7 @@ from mpi4py import MPI
 
 from fe2.jit import compile_expression
 from fe2.physics.law import Array, ExpressionLaw, PhaseLaw, PointLaw, PointResponse
+from fe2.physics.material_field import Ints, initial_values, structure_of
 
 
 def respond(law: PhaseLaw, gradient: Array, history: Mapping[str, Array], dt: float = 1.0) -> PointResponse:
@@ -23,12 +28,21 @@ def respond(law: PhaseLaw, gradient: Array, history: Mapping[str, Array], dt: fl
     return _compiled(law, gradient.shape[1]).respond(law, gradient, history, dt)
 
 
-def virgin(law: PhaseLaw, points: int, size: int) -> dict[str, Array]:
-    return {name: np.zeros((points, count)) for name, count in law.history(size).items()}
+def virgin(law: PhaseLaw, points: int, size: int, rows: Ints | None = None) -> dict[str, Array]:
+    """History of virgin points, each variable of shape (points, components).
+
+    Args:
+        law: The law, or a field of materials.
+        points: Number of points.
+        size: Components of the local gradient.
+        rows: Rows of the points' materials in a field, shape (points,).
+    """
+    rows = np.zeros(points, dtype=np.int64) if rows is None else rows
+    return {name: values[rows] for name, values in initial_values(law, size).items()}
 
 
 def drive(law: PhaseLaw, path: Sequence[Array], dt: float = 1.0) -> list[PointResponse]:
-    """Responses of one point to a sequence of strains, each of shape (size,)."""
+    """Responses of one virgin point to a sequence of gradients, each of shape (size,)."""
     history = virgin(law, 1, len(path[0]))
     responses = []
     for strain in path:
@@ -88,23 +102,15 @@ class _Setter:
         return constant
 
 
-_COMPILED: dict[tuple[object, ...], _Compiled] = {}
+_COMPILED: dict[tuple[Any, ...], _Compiled] = {}
 
 
 def _compiled(law: ExpressionLaw, size: int) -> _Compiled:
     """The law's code, which all instances share that differ in numbers only."""
-    key = type(law), size, *(_structure(value) for value in vars(law).values())
+    key = size, *structure_of(law)
     if key not in _COMPILED:
         _COMPILED[key] = _compile(law, size)
     return _COMPILED[key]
-
-
-def _structure(value: object) -> object:
-    if isinstance(value, np.ndarray):
-        return value.shape
-    if isinstance(value, Mapping):
-        return tuple(value)
-    return value if callable(value) or isinstance(value, int) else None
 
 
 def _compile(law: ExpressionLaw, size: int) -> _Compiled:

@@ -1,0 +1,5 @@
+"""Checks for laws and models of one's own: each fails with what is wrong, and with what would be right."""
+
+from fe2.testing.phase_law import check_phase_law
+
+__all__ = ["check_phase_law"]
