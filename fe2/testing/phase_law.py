@@ -212,8 +212,8 @@ class _Check:
     def _zero_step(self, gradients: Array, answer: PointResponse) -> None:
         later = respond(self.law, gradients, answer.history, 0.0)
         when = "in a step of length zero after the step, at the same gradient,"
-        lasting = [np.where(self._lasting, flux, 0.0) for flux in (later.flux, answer.flux)]
-        self._close_flux(*lasting, when, _OF_ITERATIONS)
+        found, expected = (np.where(self._lasting, flux, 0.0) for flux in (later.flux, answer.flux))
+        self._close_flux(found, expected, when, _OF_ITERATIONS)
         for name, values in answer.history.items():
             self._close(later.history[name], values, f"{name} {when}", _OF_ITERATIONS)
 
