@@ -31,22 +31,16 @@ from fe2.response import Response
 COMM = MPI.COMM_WORLD
 
 
-class Large:
+class Large(fe2.Pointwise):
     """A micro model whose state has a chosen size."""
 
     kinematics = small_strain_kinematics(2)
 
     def __init__(self, numbers: int) -> None:
-        self.state_size = self.lasting_size = numbers
+        self.state = fe2.StateLayout(fe2.StateField("numbers", (numbers,)))
 
-    def initial_state(self) -> Any:
-        return np.zeros(self.state_size)
-
-    def solve(self, gradient: Any, state: Any, dt: float, out: Any) -> Response:
-        return Response(gradient, np.eye(3), 0, 0.0)
-
-    def averages(self, states: Any) -> dict[str, Any]:
-        return {}
+    def respond(self, gradient: Any, committed: Any, trial: Any, point: Any, step: Any) -> Response:
+        return Response(gradient, np.eye(3))
 
 
 def problem_of(points: int, numbers: int) -> fe2.MacroProblem:

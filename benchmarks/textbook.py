@@ -22,13 +22,14 @@ from fe2.response import Response
 Array = npt.NDArray[np.float64]
 
 
-class Textbook:
+class Textbook(fe2.Pointwise):
     """A micro model with the textbook's iteration for the cell problem of an RVE in small strain."""
 
     def __init__(self, rve: fe2.RVE, tolerance: float, max_iterations: int = 30) -> None:
         self._rve, self._problem = rve, rve._problem
         self.kinematics = rve.kinematics
-        self.state_size = self.lasting_size = rve.lasting_size
+        lasting = [field for field in rve.state.fields.values() if field.lasts]
+        self.state = fe2.StateLayout(*lasting)
         self.tolerance, self.max_iterations = tolerance, max_iterations
         form = rve.form
         self._residual = fem.form(form.residual)
@@ -36,13 +37,12 @@ class Textbook:
         self._map = self._problem.boundary.matrix
         self._forces: Array | None = None
 
-    def initial_state(self) -> Array:
-        """No gradient, no fluctuation, no history."""
-        return np.zeros(self.state_size)
-
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
+    def respond(
+        self, gradient: Array, committed: Array, trial: Array, point: fe2.Point, step: fe2.Step
+    ) -> Response:
         """Full Newton iteration from the committed fluctuation, and the tangent at its end."""
         problem, layout, form = self._problem, self._problem.layout, self._rve.form
+        state, dt, out = committed, step.dt, trial
         problem.load(state, dt)
         fluctuation, iterations = state[layout.fluctuation].copy(), 0
         scale = np.linalg.norm(self._elastic_forces() @ gradient)

@@ -59,11 +59,13 @@ from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, MaterialTestError
 from fe2.micro.mesh_cell import read_cell
-from fe2.micro.model import MicroModel, Request
+from fe2.micro.model import MicroModel, Pointwise
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.points import Point, Points, Step
 from fe2.micro.pore_flow import pore_flow
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
+from fe2.micro.state import StateField, StateLayout
 from fe2.micro.wrapper import Wrapper
 from fe2.msh.partition import cells_on_first_ranks
 from fe2.physics.conduction import DiffusionLaw, LinearConduction, NonlinearConduction
@@ -86,13 +88,14 @@ from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
 from fe2.physics.void import Void
 from fe2.records import StepRecord, Summary
-from fe2.response import Response, Responses
+from fe2.response import Answers, Response
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps, ramp
 from fe2.tensors import rotation_from_bunge, rotation_from_quaternion
 
 __all__ = [
     "RVE",
+    "Answers",
     "Balance",
     "Block",
     "Cell",
@@ -145,16 +148,17 @@ __all__ = [
     "Parallel",
     "PhaseLaw",
     "PictureError",
+    "Point",
     "PointLaw",
     "PointResponse",
+    "Points",
+    "Pointwise",
     "Progress",
     "RangedModel",
     "Rate",
     "Relaxation",
     "Replay",
-    "Request",
     "Response",
-    "Responses",
     "Results",
     "RunInterruptedError",
     "Scales",
@@ -163,6 +167,9 @@ __all__ = [
     "Solid",
     "SolvedPath",
     "SplitHyperelasticLaw",
+    "StateField",
+    "StateLayout",
+    "Step",
     "StepRecord",
     "StepSizeError",
     "Summary",

@@ -207,6 +207,7 @@ class Simulation:
             observer.trying(target)
         self.steps.apply(target)
         try:
+            self.problem.time = self.control.time
             with self.problem.step(target - self.control.time):
                 iterations = self.problem.solve()
         except (MicroSolveError, MacroSolveError) as error:

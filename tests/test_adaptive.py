@@ -19,8 +19,8 @@ from fe2.io.progress import Progress
 from fe2.macro.law import Array
 from fe2.micro.condensation import condensed_tangent, flux_correction, homogenized_flux
 from fe2.micro.diffusion import diffusion
-from fe2.micro.model import Request
 from fe2.micro.newton import NewtonOptions, with_database
+from fe2.micro.points import NOWHERE, Step
 from fe2.micro.rve import RVE
 from fe2.physics.conduction import LinearConduction, NonlinearConduction
 from fe2.simulation import Simulation
@@ -120,12 +120,12 @@ def test_polish_that_fails_fails_the_step(monkeypatch):
     specimen.step(CYCLE[0])
     before, states = specimen.unknown.x.array.copy(), specimen.law.pool.states.copy()
 
-    def answer(self, gradient, state, dt, out, request, answer=RVE.answer):
-        if request.kind == "polish":
+    def respond(self, gradient, committed, trial, point, step, respond=RVE.respond):
+        if step.wanted == "polish":
             raise MicroSolveError("a cell that cannot be polished")
-        return answer(self, gradient, state, dt, out, request)
+        return respond(self, gradient, committed, trial, point, step)
 
-    monkeypatch.setattr(RVE, "answer", answer)
+    monkeypatch.setattr(RVE, "respond", respond)
     specimen.displacement.value = CYCLE[1]
     with pytest.raises(MicroSolveError, match=r"macroscopic cell \d+.*cannot be polished"):
         specimen.problem.solve()
@@ -140,7 +140,9 @@ def test_approach_that_fails_is_solved_from_the_committed_state():
     spoilt[rve.lasting_size :] = np.nan
     exact, start = np.empty(rve.state_size), profile.snapshot()
     expected = rve.solve(GRADIENT, rve.initial_state(), dt, exact)
-    response = rve.answer(GRADIENT, rve.initial_state(), dt, spoilt, Request("approach", 1e-2))
+    response = rve.respond(
+        GRADIENT, rve.initial_state(), spoilt, NOWHERE, Step(dt, wanted="approach", accuracy=1e-2)
+    )
     assert profile.snapshot().since(start).counts["fallbacks"] == 1
     np.testing.assert_array_equal(response.flux, expected.flux)
     np.testing.assert_array_equal(spoilt, exact)
@@ -157,8 +159,10 @@ def test_restored_state_answers_as_the_one_that_was_stored():
         answers = []
         for state in (stored, restored):
             out = state.copy()
-            rve.answer(factor * GRADIENT, state, dt, out, Request("approach", 1e-3))
-            answers.append(rve.answer(factor * GRADIENT, state, dt, out, Request("polish")).flux)
+            rve.respond(factor * GRADIENT, state, out, NOWHERE, Step(dt, wanted="approach", accuracy=1e-3))
+            answers.append(
+                rve.respond(factor * GRADIENT, state, out, NOWHERE, Step(dt, wanted="polish")).flux
+            )
         np.testing.assert_allclose(*answers, rtol=1e-7)
 
 
@@ -166,8 +170,10 @@ def test_polish_reaches_the_tolerance_from_a_loose_answer():
     rve, out = two_scale.plastic_rve(), two_scale.plastic_rve().initial_state()
     exact = np.empty(rve.state_size)
     expected = rve.solve(GRADIENT, rve.initial_state(), 1.0, exact)
-    loose = rve.answer(GRADIENT, rve.initial_state(), 1.0, out, Request("approach", 1e-1))
-    polished = rve.answer(GRADIENT, rve.initial_state(), 1.0, out, Request("polish"))
+    loose = rve.respond(
+        GRADIENT, rve.initial_state(), out, NOWHERE, Step(1.0, wanted="approach", accuracy=1e-1)
+    )
+    polished = rve.respond(GRADIENT, rve.initial_state(), out, NOWHERE, Step(1.0, wanted="polish"))
     assert np.linalg.norm(polished.flux - expected.flux) < 1e-8 * np.linalg.norm(expected.flux)
     assert np.linalg.norm(loose.flux - expected.flux) > np.linalg.norm(polished.flux - expected.flux)
     size = rve.lasting_size

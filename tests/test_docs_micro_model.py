@@ -1,4 +1,4 @@
-"""The micro model shown in docs/adding_a_micro_model.md is one."""
+"""The micro models shown in docs/adding_a_micro_model.md are some."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fe2.physics.small_strain import small_strain_kinematics
 PAGE = Path(__file__).parents[1] / "docs" / "adding_a_micro_model.md"
 
 
-@pytest.fixture
-def model() -> Any:
-    (source,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+@pytest.fixture(params=["DamagedStiffness", "DamagedPoint"])
+def model(request: pytest.FixtureRequest) -> Any:
     names: dict[str, Any] = {}
-    exec(source, names)
+    for source in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        exec(source, names)
     stiffness = np.array([[3.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 1.0]])
-    return names["DamagedStiffness"](small_strain_kinematics(2), stiffness, 0.05)
+    return names[request.param](small_strain_kinematics(2), stiffness, 0.05)
 
 
 @pytest.mark.parametrize("before", [0.0, 1.0])
@@ -46,4 +46,5 @@ def test_damage_of_the_page_stays_after_unloading(model: Any) -> None:
     assert out == [0.05]
     flux = model.solve(np.array([0.01, 0.0, 0.0]), out.copy(), 1.0, out).flux
     np.testing.assert_allclose(flux, np.exp(-1.0) * np.array([0.03, 0.01, 0.0]))
-    np.testing.assert_allclose(model.averages(out[None])["damage"], [[1.0 - np.exp(-1.0)]])
+    if "damage" in (averages := model.averages(out[None])):
+        np.testing.assert_allclose(averages["damage"], [[1.0 - np.exp(-1.0)]])

@@ -14,7 +14,7 @@ from mpi import PROGRAMS, mpiexec, succeeded
 from mpi4py import MPI
 from reduced_cells import held_out, plastic_reduction, plastic_training, unseen
 
-from fe2.dispatch.serial import SerialPool
+from fe2.dispatch.pool import Pool
 from fe2.errors import InputError, OutsideRangeError, StepSizeError
 from fe2.hierarchical.budget import FullSolves
 from fe2.hierarchical.error_control import ErrorControlledRVE, error_controlled
@@ -24,7 +24,7 @@ from fe2.hierarchical.storage import save
 from fe2.identity import difference
 from fe2.io.checkpoint_schedule import Checkpoints
 from fe2.io.replay import replay_failure
-from fe2.micro.model import description
+from fe2.micro.points import Step
 from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps
 
@@ -39,9 +39,9 @@ def model(tolerance: float, **options) -> ErrorControlledRVE:
 
 def walk(micro, path, steps=None):
     """Fluxes and committed rows along a path."""
-    pool, fluxes = SerialPool(micro, 1), []
+    pool, fluxes = Pool(micro, 1, MPI.COMM_SELF), []
     for dt, gradient in list(zip(path.steps, path.gradients, strict=True))[:steps]:
-        fluxes.append(pool.evaluate(gradient[None], float(dt)).flux[0])
+        fluxes.append(pool.evaluate(gradient[None], Step(float(dt))).flux[0].copy())
         pool.commit()
     return np.array(fluxes), pool
 
@@ -51,9 +51,9 @@ def test_the_estimate_bounds_the_error_at_most_steps_of_unseen_paths():
     micro = model(NEVER)
     bounded = []
     for path in unseen():
-        pool = SerialPool(micro, 1)
+        pool = Pool(micro, 1, MPI.COMM_SELF)
         for dt, gradient, flux in zip(path.steps, path.gradients, path.fluxes, strict=True):
-            found = pool.evaluate(gradient[None], float(dt)).flux[0]
+            found = pool.evaluate(gradient[None], Step(float(dt))).flux[0]
             pool.commit()
             bounded.append(micro.estimates(pool.states)[0] >= np.linalg.norm(found - flux))
     assert np.mean(bounded) >= 0.95
@@ -63,9 +63,9 @@ def test_the_estimate_bounds_the_error_at_most_steps_of_unseen_paths():
 def test_another_reduction_of_the_cell_is_told_apart():
     """As a checkpoint has to: states of one mean nothing to the other."""
     first, second = model(NEVER), error_controlled(plastic_reduction(0.1))
-    assert not difference(description(first), description(model(ALWAYS)))
-    assert "modes was" in difference(description(first), description(second))
-    assert description(first)["laws"] == plastic_reduction().rve.description["laws"]
+    assert not difference(first.describe(), model(ALWAYS).describe())
+    assert "modes was" in difference(first.describe(), second.describe())
+    assert first.describe()["laws"] == plastic_reduction().rve.description["laws"]
 
 
 def test_with_no_tolerance_every_point_is_the_full_cell():
@@ -108,13 +108,13 @@ def test_going_back_to_the_reduced_cell_forgets_its_error():
 def test_a_point_stays_full_until_the_commit():
     """The macroscopic iteration meets one function in a step."""
     micro, path = model(ALWAYS), unseen()[0]
-    pool = SerialPool(micro, 1)
-    pool.evaluate(path.gradients[:1], 1.0)
+    pool = Pool(micro, 1, MPI.COMM_SELF)
+    pool.evaluate(path.gradients[:1], Step(1.0))
     micro.by_grant = True  # from now on nothing asks for a full solve
-    pool.evaluate(0.9 * path.gradients[:1], 1.0)
+    pool.evaluate(0.9 * path.gradients[:1], Step(1.0))
     assert (micro.counts.full, micro.counts.reduced) == (2, 0)
     pool.commit()
-    pool.evaluate(path.gradients[1:2], 1.0)
+    pool.evaluate(path.gradients[1:2], Step(1.0))
     assert (micro.counts.full, micro.counts.reduced) == (2, 1)
 
 
@@ -212,7 +212,7 @@ class Points:
     """Three points of one law, the second of four times the weight of the others."""
 
     def __init__(self, micro):
-        self.micro, self.pool = micro, SerialPool(micro, 3)
+        self.micro, self.pool = micro, Pool(micro, 3, MPI.COMM_SELF)
 
     def weights(self):
         return np.array([1.0, 4.0, 1.0])
@@ -223,7 +223,7 @@ class Points:
     def step(self, gradients):
         """Which points were solved in full."""
         before = self.pool.states.copy()
-        self.pool.evaluate(gradients, 1.0)
+        self.pool.evaluate(gradients, Step(1.0))
         self.pool.commit()
         name = "steps_solved_in_full"
         counts = [self.micro.averages(states)[name][:, 0] for states in (before, self.pool.states)]
@@ -279,10 +279,10 @@ def test_points_without_an_estimate_take_the_budget_first():
 def test_the_estimate_is_that_of_the_gradient_that_was_committed():
     """Also where the point is solved in full, whose first iterations were at other gradients."""
     micro, path = model(ALWAYS), unseen()[0]
-    pool, straight = SerialPool(micro, 1), SerialPool(micro, 1)
+    pool, straight = Pool(micro, 1, MPI.COMM_SELF), Pool(micro, 1, MPI.COMM_SELF)
     for scale in (1.3, 0.7, 1.0):
-        pool.evaluate(scale * path.gradients[2:3], 1.0)
-    straight.evaluate(path.gradients[2:3], 1.0)
+        pool.evaluate(scale * path.gradients[2:3], Step(1.0))
+    straight.evaluate(path.gradients[2:3], Step(1.0))
     for each in (pool, straight):
         each.commit()
     estimates = [micro.estimates(each.states)[0] for each in (pool, straight)]

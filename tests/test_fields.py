@@ -20,6 +20,7 @@ from fe2.macro.balance import Balance
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro.linear_model import LinearModel
+from fe2.micro.model import Pointwise
 from fe2.micro.small_strain import small_strain
 from fe2.physics.diffusion import diffusion_kinematics
 from fe2.physics.elasticity import LinearElastic
@@ -201,25 +202,17 @@ def test_plastic_hinge_takes_full_steps():
     assert max(counts["shell"][0]) <= 7
 
 
-class Root:
+class Root(Pointwise):
     r"""A law from which full steps lead to and fro, and slowly away: :math:`|x|^p` with the sign of x."""
 
     kinematics = small_strain_kinematics(2)
-    state_size = lasting_size = 3
     power = 0.48
 
-    def initial_state(self) -> np.ndarray:
-        return np.zeros(3)
-
-    def solve(self, gradient: np.ndarray, state: np.ndarray, dt: float, out: np.ndarray) -> Response:
-        out[:] = gradient
+    def respond(self, gradient, committed, trial, point, step) -> Response:
         x = gradient[0] - 0.01
         flux = np.array([np.sign(x) * abs(x) ** self.power, gradient[1], gradient[2]])
         slope = self.power * max(abs(x), 1e-300) ** (self.power - 1.0)
-        return Response(flux, np.diag([slope, 1.0, 1.0]), 1, 0.0)
-
-    def averages(self, states: np.ndarray) -> dict[str, np.ndarray]:
-        return {}
+        return Response(flux, np.diag([slope, 1.0, 1.0]), 1)
 
 
 def test_iteration_that_goes_to_and_fro_takes_shorter_steps():

@@ -23,7 +23,6 @@ from fe2.physics.elasticity import LinearElastic
 from fe2.physics.neo_hookean import NeoHookean
 from fe2.physics.plasticity import J2Plasticity
 from fe2.physics.small_strain import small_strain_kinematics
-from fe2.response import Response
 
 UNITS = (1.0, 1e6, 1e-3)
 """Megapascals, pascals and gigapascals."""
@@ -37,10 +36,11 @@ class Saturating(LinearModel):
         super().__init__(kinematics, np.diag(np.asarray(stiffness, dtype=np.float64)))
         self.limits = np.asarray(limits, dtype=np.float64)
 
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        out[:] = gradient
-        reached = np.tanh(self.tangent @ gradient / self.limits)
-        return Response(self.limits * reached, (1.0 - reached**2)[:, None] * self.tangent, 1, 0.0)
+    def evaluate(self, gradients, committed, trial, points, step, answers) -> None:
+        trial[:] = gradients
+        reached = np.tanh(gradients @ self.tangent / self.limits)
+        answers.flux[:] = self.limits * reached
+        answers.tangent[:] = (1.0 - reached**2)[:, :, None] * self.tangent
 
 
 def drive(model: MicroModel, increments: int = 1, **prescribed: Any) -> MaterialTest:

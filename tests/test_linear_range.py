@@ -18,6 +18,7 @@ from fe2.hierarchical.hull import Hull
 from fe2.hierarchical.linear_range import LinearRange, linear_range
 from fe2.hierarchical.ranged_model import USED, RangedModel
 from fe2.micro.diffusion import diffusion
+from fe2.micro.points import Step
 from fe2.micro.rve import RVE
 from fe2.physics.conduction import NonlinearConduction
 from fe2.simulation import Simulation
@@ -177,7 +178,7 @@ def test_evaluations_outside_of_the_range_are_counted():
 def test_evaluations_outside_of_the_range_are_refused():
     model = ranged("raise")
     with pytest.raises(OutsideRangeError, match=r"strain \(0.002, 0, 0\) is at 2 of the range"):
-        model.solve(np.array([2e-3, 0.0, 0.0]), model.initial_state(), 1.0, np.empty(3))
+        model.solve(np.array([2e-3, 0.0, 0.0]), model.initial_state(), 1.0, model.initial_state())
 
 
 def test_a_law_tells_gradients_outside_of_the_range_from_other_failures():
@@ -190,7 +191,7 @@ def test_a_law_tells_gradients_outside_of_the_range_from_other_failures():
         strip = two_scale.clamped(mesh, model)
         strip.unknown.interpolate(lambda x: np.vstack([np.maximum(0.0, x[0] - 1.5), 0.0 * x[0]]))
         with pytest.raises(MicroSolveError, match=r"macroscopic cell .*, quadrature point ") as caught:
-            strip.law.evaluate(1.0)
+            strip.law.evaluate(Step(1.0))
         assert type(caught.value) is kind
         assert caught.value.collective
 

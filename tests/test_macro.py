@@ -304,7 +304,7 @@ def traction_problem(micro: Locking, traction: float) -> tuple[MacroProblem, fem
     return MacroProblem(form, u, law, bcs=[two_scale.no_transverse_displacement(space), left]), u
 
 
-@pytest.mark.parametrize("failure", ["error", "exception", "not a number"])
+@pytest.mark.parametrize("failure", ["error", "not a number"])
 def test_line_search_backs_off_where_micro_models_fail(failure):
     """A full Newton step from rest would stretch the material to five times its limit."""
     micro = Locking(young=2.0, limit=0.1, failure=failure)

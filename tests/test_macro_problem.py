@@ -21,6 +21,7 @@ from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.macro.rate import Rate
 from fe2.micro.linear_model import LinearModel
+from fe2.micro.points import Step
 from fe2.physics.diffusion import diffusion_kinematics, value_and_gradient, value_diffusion_kinematics
 from fe2.physics.small_strain import mandel_strain, small_strain_kinematics
 from fe2.simulation import Simulation
@@ -239,7 +240,7 @@ def test_default_quadrature_integrates_the_stiffness_fully(shape, degree, kind):
         law = HomogenizedLaw(
             gradient(u), LinearModel(kinematics, np.eye(3)), quadrature_degree=quadrature_degree
         )
-        law.evaluate(0.0)
+        law.evaluate(Step(0.0))
         form = law.derivative(ufl.dot(law.flux, gradient(v)) * law.dx, u, du)
         return fem.assemble_matrix(fem.form(form)).to_dense(), law.points_per_cell
 

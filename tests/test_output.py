@@ -44,6 +44,7 @@ from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro.image_cell import image_cell
 from fe2.micro.linear_model import LinearModel
+from fe2.micro.points import Step
 from fe2.physics.elasticity import isotropic_stiffness
 from fe2.physics.small_strain import mandel_strain, small_strain_kinematics
 from fe2.records import StepRecord, Summary
@@ -176,7 +177,7 @@ def test_fields_of_a_subdomain_are_zero_elsewhere_and_laws_share_fields(tmp_path
     problem = MacroProblem(form, u, laws)
     u.interpolate(lambda x: (0.01 * x[0], 0.0 * x[0]))
     for law in laws:
-        law.evaluate(1.0)
+        law.evaluate(Step(1.0))
     results_of(tmp_path, problem).write_fields(0.0)
     np.testing.assert_allclose(
         stored(tmp_path, 0).cell_data["stress_xx"], np.take([0.01, 0.0, 0.05], number // 2), atol=1e-15
@@ -579,7 +580,7 @@ def test_a_solid_is_drawn_with_its_rve_cut_open(tmp_path):
     law = HomogenizedLaw(mandel_strain(u), rve.linearized(), quadrature_degree=1)
     problem = MacroProblem(ufl.dot(law.flux, mandel_strain(v)) * law.dx, u, law)
     u.interpolate(lambda x: 1e-3 * np.stack([x[0] * x[2], 0.0 * x[0], -(x[0] ** 2)]))
-    law.evaluate(1.0)
+    law.evaluate(Step(1.0))
     results_of(tmp_path, problem).write_fields(1.0)
     picture = draw_run(tmp_path, tmp_path / "solid.png", local=rve.fields(state), at=(0.1, 0.5, 0.9))
     assert is_drawn(picture)

@@ -13,11 +13,11 @@ import two_scale
 from mpi4py import MPI
 
 from fe2.dispatch.assignment import loads
-from fe2.dispatch.mpi import MpiPool
 from fe2.dispatch.options import Parallel
-from fe2.dispatch.serial import SerialPool
+from fe2.dispatch.pool import Pool
 from fe2.errors import InputError, MicroSolveError
 from fe2.micro.linear_model import LinearModel
+from fe2.micro.points import Step
 
 WORLD = MPI.COMM_WORLD
 SIZES = [k for k in range(1, WORLD.size + 1) if WORLD.size % k == 0]
@@ -40,10 +40,10 @@ def gradients(points: int, scale: float) -> np.ndarray:
 @pytest.mark.parametrize("points", [(5, 0, 2, 1), (1, 0, 0, 0)], ids=["uneven", "one point"])
 def test_answers_and_states_are_those_of_one_rank(way, points):
     own, model = points[WORLD.rank], two_scale.plastic_rve()
-    pool, alone = MpiPool(model, own, WORLD, way), SerialPool(model, own)
+    pool, alone = Pool(model, own, WORLD, way), Pool(model, own, MPI.COMM_SELF)
     for scale in CYCLE:
-        found = pool.evaluate(gradients(own, scale), 0.5)
-        expected = alone.evaluate(gradients(own, scale), 0.5)
+        found = pool.evaluate(gradients(own, scale), Step(0.5))
+        expected = alone.evaluate(gradients(own, scale), Step(0.5))
         np.testing.assert_allclose(found.flux, expected.flux, **CLOSE)
         np.testing.assert_allclose(found.tangent, expected.tangent, rtol=1e-8, atol=1e-3)
         pool.commit()
@@ -65,11 +65,11 @@ def _moves_always(way: Parallel) -> bool:
 @pytest.mark.parametrize("way", WAYS, ids=NAMES)
 def test_stored_states_go_on_elsewhere(way):
     own, model = (2, 1, 1, 2)[WORLD.rank], two_scale.plastic_rve()
-    first, second = MpiPool(model, own, WORLD), MpiPool(model, own, WORLD, way)
-    first.evaluate(gradients(own, 2.0), 0.5)
+    first, second = Pool(model, own, WORLD), Pool(model, own, WORLD, way)
+    first.evaluate(gradients(own, 2.0), Step(0.5))
     first.commit()
     second.restore(first.states[:, : model.lasting_size])
-    expected, found = (pool.evaluate(gradients(own, 0.5), 0.5) for pool in (first, second))
+    expected, found = (pool.evaluate(gradients(own, 0.5), Step(0.5)) for pool in (first, second))
     np.testing.assert_allclose(found.flux, expected.flux, **CLOSE)
 
 
@@ -78,19 +78,18 @@ def test_stored_states_go_on_elsewhere(way):
 def test_failure_is_told_to_the_owner_of_the_point_and_to_all(way, failure):
     if way.ranks_per_rve > 1:
         pytest.skip("a closed formula lives on one rank")
-    pool = MpiPool(two_scale.Locking(failure=failure), 2, WORLD, way)
+    pool = Pool(two_scale.Locking(failure=failure), 2, WORLD, way)
     calm = np.full((2, 3), 0.1)
-    pool.evaluate(calm, 1.0)
+    pool.evaluate(calm, Step(1.0))
     pool.commit()
     beyond = calm.copy()
     if WORLD.rank == WORLD.size - 1:
         beyond[1] = 0.9
-    with pytest.raises(MicroSolveError) as caught:
-        pool.evaluate(beyond, 1.0)
-    assert WORLD.allgather(caught.value.point) == [-1] * (WORLD.size - 1) + [1]
-    assert len(set(WORLD.allgather(str(caught.value)))) == 1
+    pool.evaluate(beyond, Step(1.0))
+    assert WORLD.allgather(pool.failure.point) == [-1] * (WORLD.size - 1) + [1]
+    assert len(set(WORLD.allgather(pool.failure.message))) == 1
     pool.rollback()
-    assert np.all(np.isfinite(pool.evaluate(calm, 1.0).flux))
+    assert np.all(np.isfinite(pool.evaluate(calm, Step(1.0)).flux))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -99,23 +98,23 @@ def test_cell_that_fails_in_a_group_fails_on_all_ranks(size):
     guarded = (
         two_scale.plastic_rve() if size > 1 else two_scale.Guarded(two_scale.plastic_rve(), np.inf, limit)
     )
-    pool = MpiPool(guarded, 2, WORLD, Parallel(size))
+    pool = Pool(guarded, 2, WORLD, Parallel(size))
     strains = np.full((2, 3), 0.5 * limit)
     if WORLD.rank == 0:
         strains[1] = np.nan if size > 1 else 2.0 * limit
-    with pytest.raises(MicroSolveError):
-        pool.evaluate(strains, 1.0)
+    pool.evaluate(strains, Step(1.0))
+    assert pool.failure.kind is MicroSolveError
     assert WORLD.allreduce(1) == WORLD.size
     strains[:] = 0.5 * limit
-    pool.evaluate(strains, 1.0)
+    pool.evaluate(strains, Step(1.0))
 
 
 class Skewed(two_scale.Maxwell):
     """Points with a negative first strain take fifty times as long as the others."""
 
-    def solve(self, gradient, state, dt, out):
+    def respond(self, gradient, committed, trial, point, step):
         time.sleep(0.05 if gradient[0] < 0.0 else 0.001)
-        return super().solve(gradient, state, dt, out)
+        return super().respond(gradient, committed, trial, point, step)
 
 
 def skewed(points: int) -> np.ndarray:
@@ -128,8 +127,8 @@ def skewed(points: int) -> np.ndarray:
 
 
 def test_measured_costs_spread_the_expensive_points():
-    pool = MpiPool(Skewed(np.eye(3)), 20, WORLD, Parallel(balance="steps"))
-    pool.evaluate(skewed(20), 1.0)
+    pool = Pool(Skewed(np.eye(3)), 20, WORLD, Parallel(balance="steps"))
+    pool.evaluate(skewed(20), Step(1.0))
     pool.commit()
     costs = pool._placement.of_all(pool._costs)
     work = loads(costs, pool._placement.where, WORLD.size)
@@ -140,11 +139,11 @@ def test_measured_costs_spread_the_expensive_points():
 
 
 def test_idle_groups_take_waiting_points():
-    pool = MpiPool(Skewed(np.eye(3)), 20, WORLD, Parallel(balance="on"))
-    alone = SerialPool(two_scale.Maxwell(np.eye(3)), 20)
+    pool = Pool(Skewed(np.eye(3)), 20, WORLD, Parallel(balance="on"))
+    alone = Pool(two_scale.Maxwell(np.eye(3)), 20, MPI.COMM_SELF)
     for _ in range(2):
-        expected = alone.evaluate(skewed(20), 1.0).flux
-        np.testing.assert_allclose(pool.evaluate(skewed(20), 1.0).flux, expected, rtol=1e-14)
+        expected = alone.evaluate(skewed(20), Step(1.0)).flux
+        np.testing.assert_allclose(pool.evaluate(skewed(20), Step(1.0)).flux, expected, rtol=1e-14)
         pool.commit()
         alone.commit()
     assert (pool.traffic.taken > 0) == (WORLD.size > 1)
@@ -170,7 +169,7 @@ def test_sizes_of_groups_that_cannot_be_are_refused():
     with pytest.raises(
         InputError, match=f"ranks_per_rve = 7 does not divide the number of ranks, {WORLD.size}"
     ):
-        MpiPool(two_scale.plastic_rve(), 1, WORLD, Parallel(7))
+        Pool(two_scale.plastic_rve(), 1, WORLD, Parallel(7))
     with pytest.raises(InputError, match="ranks_per_rve = 0 is not admissible"):
         Parallel(0)
     with pytest.raises(
@@ -180,6 +179,6 @@ def test_sizes_of_groups_that_cannot_be_are_refused():
     linear = LinearModel(two_scale.Maxwell.kinematics, np.eye(3))
     if WORLD.size > 1:
         with pytest.raises(InputError, match="a LinearModel lives on one"):
-            MpiPool(linear, 1, WORLD, Parallel(WORLD.size))
+            Pool(linear, 1, WORLD, Parallel(WORLD.size))
     assert Parallel("auto").group_size(linear, 12) == 1
     assert Parallel("auto").group_size(two_scale.plastic_rve(), 12) == 1

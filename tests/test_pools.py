@@ -6,30 +6,29 @@ under mpiexec, see test_parallel.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import two_scale
 from mpi4py import MPI
 
-from fe2.dispatch.mpi import MpiPool
 from fe2.dispatch.options import Parallel
-from fe2.dispatch.pool import MicroPool
-from fe2.dispatch.serial import SerialPool
-from fe2.errors import Fe2Error, MicroSolveError
+from fe2.dispatch.pool import Pool
+from fe2.errors import Fe2Error, InputError, MicroSolveError
 from fe2.macro.law import Array
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.model import MicroModel
+from fe2.micro.points import Step
+from fe2.response import FAILED, NOT_ASKED, SOLVED
 
 WORLD = MPI.COMM_WORLD
 
-POOLS: dict[str, Callable[[MicroModel, int], MicroPool]] = {
-    "serial": SerialPool,
-    "mpi, one rank": lambda model, points: MpiPool(model, points, MPI.COMM_SELF),
-    "mpi, all ranks": lambda model, points: MpiPool(model, points, WORLD),
-    "mpi, moving": lambda model, points: MpiPool(model, points, WORLD, Parallel(balance="always")),
+POOLS: dict[str, Callable[[MicroModel, int], Pool]] = {
+    "one rank": lambda model, points: Pool(model, points, MPI.COMM_SELF),
+    "all ranks": lambda model, points: Pool(model, points, WORLD),
+    "moving": lambda model, points: Pool(model, points, WORLD, Parallel(balance="always")),
 }
 MODELS: dict[str, Callable[[], MicroModel]] = {
     "elastoplastic RVE": two_scale.plastic_rve,
@@ -39,12 +38,12 @@ MODELS: dict[str, Callable[[], MicroModel]] = {
 }
 WITH_MEMORY = ("elastoplastic RVE", "closed formula")
 POINTS = 3 if WORLD.size == 1 else WORLD.rank
-DT = 0.5
+STEP = Step(0.5)
 EXACT = {"rtol": 1e-13, "atol": 0.0}
 
 
 @pytest.fixture(params=POOLS)
-def make_pool(request: pytest.FixtureRequest) -> Callable[[MicroModel, int], MicroPool]:
+def make_pool(request: pytest.FixtureRequest) -> Callable[[MicroModel, int], Pool]:
     return POOLS[request.param]
 
 
@@ -54,7 +53,7 @@ def model(request: pytest.FixtureRequest) -> MicroModel:
 
 
 @pytest.fixture
-def pool(make_pool, model) -> MicroPool:
+def pool(make_pool, model) -> Pool:
     return make_pool(model, POINTS)
 
 
@@ -64,7 +63,7 @@ def gradients(scale: float = 1.0) -> Array:
     return 1e-3 * scale * rows * np.array([1.0, -0.4, 0.6])
 
 
-def alone(model: MicroModel, gradient: Array, state: Array, dt: float = DT):
+def alone(model: MicroModel, gradient: Array, state: Array, dt: float = STEP.dt):
     """Answer and new state of one point."""
     out = np.full(model.state_size, np.nan)
     return model.solve(gradient, state, dt, out), out
@@ -78,7 +77,7 @@ def test_virgin_states_are_the_models(pool, model):
 def test_each_point_is_answered_from_its_own_committed_state(pool, model):
     for scale in (1.0, 2.5, 0.5):
         states = pool.states.copy()
-        responses = pool.evaluate(gradients(scale), DT)
+        responses = pool.evaluate(gradients(scale), STEP)
         expected = [alone(model, g, state) for g, state in zip(gradients(scale), states, strict=True)]
         assert responses.flux.shape == (POINTS, 3)
         assert responses.tangent.shape == (POINTS, 3, 3)
@@ -92,46 +91,46 @@ def test_each_point_is_answered_from_its_own_committed_state(pool, model):
 
 
 def test_evaluation_leaves_committed_states_alone(pool):
-    pool.evaluate(gradients(), DT)
+    pool.evaluate(gradients(), STEP)
     pool.commit()
     committed = pool.states.copy()
-    first = pool.evaluate(gradients(3.0), DT)
-    pool.evaluate(gradients(-2.0), DT)
+    first = copy.deepcopy(pool.evaluate(gradients(3.0), STEP))
+    pool.evaluate(gradients(-2.0), STEP)
     np.testing.assert_array_equal(pool.states, committed)
-    again = pool.evaluate(gradients(3.0), DT)
+    again = pool.evaluate(gradients(3.0), STEP)
     np.testing.assert_allclose(again.flux, first.flux, **EXACT)
     np.testing.assert_allclose(again.tangent, first.tangent, **EXACT)
 
 
 def test_commit_keeps_the_last_evaluation(make_pool, model):
     straight, detour = make_pool(model, POINTS), make_pool(model, POINTS)
-    straight.evaluate(gradients(2.0), DT)
-    detour.evaluate(gradients(-5.0), 2.0 * DT)
-    detour.evaluate(gradients(2.0), DT)
+    straight.evaluate(gradients(2.0), STEP)
+    detour.evaluate(gradients(-5.0), Step(1.0))
+    detour.evaluate(gradients(2.0), STEP)
     for pool in (straight, detour):
         pool.commit()
     np.testing.assert_allclose(detour.states, straight.states, **EXACT)
 
 
 def test_rollback_forgets_trial_states(pool):
-    pool.evaluate(gradients(), DT)
+    pool.evaluate(gradients(), STEP)
     pool.commit()
     committed = pool.states.copy()
-    expected = pool.evaluate(gradients(1.5), DT)
-    pool.evaluate(gradients(-5.0), DT)
+    expected = copy.deepcopy(pool.evaluate(gradients(1.5), STEP))
+    pool.evaluate(gradients(-5.0), STEP)
     pool.rollback()
     pool.commit()
     np.testing.assert_array_equal(pool.states, committed)
-    np.testing.assert_allclose(pool.evaluate(gradients(1.5), DT).flux, expected.flux, **EXACT)
+    np.testing.assert_allclose(pool.evaluate(gradients(1.5), STEP).flux, expected.flux, **EXACT)
 
 
 @pytest.mark.parametrize("name", WITH_MEMORY)
 def test_committed_history_changes_the_answer(make_pool, name):
     pool = make_pool(MODELS[name](), POINTS)
-    virgin = pool.evaluate(gradients(0.5), DT)
-    pool.evaluate(gradients(4.0), DT)
+    virgin = copy.deepcopy(pool.evaluate(gradients(0.5), STEP))
+    pool.evaluate(gradients(4.0), STEP)
     pool.commit()
-    hardened = pool.evaluate(gradients(0.5), DT)
+    hardened = pool.evaluate(gradients(0.5), STEP)
     assert np.all(
         np.linalg.norm(hardened.flux - virgin.flux, axis=1) > 0.01 * np.linalg.norm(virgin.flux, axis=1)
     )
@@ -143,81 +142,78 @@ def test_time_step_reaches_the_models(make_pool):
     for dt in (0.1, 3.0):
         elastic = gradients() @ model.stiffness
         expected = elastic / (1.0 + dt / model.relaxation_time)
-        np.testing.assert_allclose(pool.evaluate(gradients(), dt).flux, expected, **EXACT)
+        np.testing.assert_allclose(pool.evaluate(gradients(), Step(dt)).flux, expected, **EXACT)
 
 
 def test_pool_without_points_answers_nothing(make_pool, model):
     pool = make_pool(model, 0)
     assert pool.states.shape == (0, model.state_size)
-    responses = pool.evaluate(np.zeros((0, 3)), DT)
+    responses = pool.evaluate(np.zeros((0, 3)), STEP)
     assert responses.flux.shape == (0, 3)
     assert responses.tangent.shape == (0, 3, 3)
     pool.commit()
     pool.rollback()
 
 
-@pytest.mark.parametrize("failure", ["error", "exception", "not a number"])
-@pytest.mark.parametrize("name", ["serial", "mpi, one rank"])
-def test_failure_names_its_point(name, failure):
-    model = two_scale.Locking(limit=1.0, failure=failure)
-    pool = POOLS[name](model, 3)
-    strains = np.array([[0.1, 0.0, 0.0], [0.0, 0.2, 0.0], [0.8, 0.8, 0.0]])
-    with pytest.raises(MicroSolveError) as caught:
-        pool.evaluate(strains, DT)
-    assert caught.value.point == 2
-    words = {"error": "locked", "exception": "ZeroDivisionError: division", "not a number": "not finite"}
-    assert words[failure] in str(caught.value)
+FAILURES = {
+    "error": (MicroSolveError, "locked"),
+    "exception": (Fe2Error, "ZeroDivisionError: division"),
+    "not a number": (MicroSolveError, "not finite"),
+}
 
 
-@pytest.mark.parametrize("failure", ["error", "exception", "not a number"])
-def test_failure_on_one_rank_is_one_on_all(failure):
-    model = two_scale.Locking(limit=1.0, failure=failure)
-    pool = MpiPool(model, 2, WORLD)
+@pytest.mark.parametrize("kind", FAILURES)
+def test_failure_names_its_point_and_a_mistake_in_the_program_is_none_of_a_point(kind):
+    pool = Pool(two_scale.Locking(limit=1.0, failure=kind), 3, MPI.COMM_SELF)
+    strains = np.array([[0.1, 0.0, 0.0], [0.8, 0.8, 0.0], [0.0, 0.2, 0.0]])
+    answers = pool.evaluate(strains, STEP)
+    found, words = FAILURES[kind]
+    assert pool.failure.point == 1
+    assert pool.failure.kind is found
+    assert words in pool.failure.message
+    assert answers.status[1:].tolist() == [SOLVED if kind == "exception" else FAILED, NOT_ASKED]
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_failure_on_one_rank_is_one_on_all(kind):
+    pool = Pool(two_scale.Locking(limit=1.0, failure=kind), 2, WORLD)
     last = WORLD.rank == WORLD.size - 1
-    strains = np.array([[0.1, 0.0, 0.0], [0.9 if last else 0.2, 0.9, 0.0]])
-    with pytest.raises(MicroSolveError) as caught:
-        pool.evaluate(strains, DT)
-    assert len(set(WORLD.allgather(str(caught.value)))) == 1
-    assert WORLD.allgather(caught.value.point) == [-1] * (WORLD.size - 1) + [1]
-    assert WORLD.allgather(isinstance(caught.value, Fe2Error)) == [True] * WORLD.size
+    pool.evaluate(np.array([[0.1, 0.0, 0.0], [0.9 if last else 0.2, 0.9, 0.0]]), STEP)
+    assert len(set(WORLD.allgather((pool.failure.kind, pool.failure.message)))) == 1
+    assert WORLD.allgather(pool.failure.point) == [-1] * (WORLD.size - 1) + [1]
 
 
 def test_pool_goes_on_after_a_failure(make_pool, model):
     limit = 2.0 * WORLD.allreduce(np.max(np.abs(gradients()), initial=0.0), op=MPI.MAX)
     pool = make_pool(two_scale.Guarded(model, largest_strain=limit), POINTS)
-    pool.evaluate(gradients(), DT)
+    pool.evaluate(gradients(), STEP)
     pool.commit()
     committed = pool.states.copy()
-    expected = pool.evaluate(gradients(0.5), DT)
+    expected = copy.deepcopy(pool.evaluate(gradients(0.5), STEP))
     beyond = gradients(50.0)
     if pool_fails(pool, beyond):
         pool.rollback()
         np.testing.assert_array_equal(pool.states, committed)
-    np.testing.assert_allclose(pool.evaluate(gradients(0.5), DT).flux, expected.flux, **EXACT)
+    np.testing.assert_allclose(pool.evaluate(gradients(0.5), STEP).flux, expected.flux, **EXACT)
     pool.commit()
     assert np.all(np.isfinite(pool.states))
 
 
-def pool_fails(pool: MicroPool, strains: Array) -> bool:
+def pool_fails(pool: Pool, strains: Array) -> bool:
     """True where the pool refused the strains, as it must where there is a point."""
-    alone = getattr(pool, "comm", MPI.COMM_SELF).size == 1
-    points = len(strains) if alone else WORLD.allreduce(len(strains))
-    try:
-        pool.evaluate(strains, DT)
-    except MicroSolveError:
-        assert points > 0
-        return True
-    assert points == 0
-    return False
+    pool.evaluate(strains, STEP)
+    assert (pool.failure is not None) == (pool.comm.allreduce(len(strains)) > 0)
+    return pool.failure is not None
 
 
 def test_progress_is_told_of_every_point(pool):
     """Each rank hears of the points that its group holds."""
     heard = []
     pool.progress = lambda done, total: heard.append((done, total))
-    pool.evaluate(gradients(), DT)
+    pool.evaluate(gradients(), STEP)
     if WORLD.size == 1:
-        assert heard == [(point + 1, POINTS) for point in range(POINTS)]
+        batch = pool.model.batch or POINTS
+        assert heard == [(point, POINTS) for point in range(batch, POINTS + 1, batch)]
     assert all(1 <= done <= total for done, total in heard)
 
 
@@ -253,33 +249,34 @@ def test_linear_model_refuses_a_tangent_that_does_not_fit():
 @pytest.mark.parametrize("name", WITH_MEMORY)
 def test_points_go_on_from_stored_states(make_pool, name):
     pool = make_pool(MODELS[name](), POINTS)
-    pool.evaluate(gradients(4.0), DT)
+    pool.evaluate(gradients(4.0), STEP)
     pool.commit()
     stored = pool.states[:, : pool.model.lasting_size].copy()
     other = make_pool(MODELS[name](), POINTS)
-    other.evaluate(gradients(-1.0), DT)
+    other.evaluate(gradients(-1.0), STEP)
     other.restore(stored)
     other.commit()  # trial states are forgotten
     np.testing.assert_array_equal(other.states[:, : pool.model.lasting_size], stored)
-    expected = pool.evaluate(gradients(0.5), DT)
-    np.testing.assert_allclose(other.evaluate(gradients(0.5), DT).flux, expected.flux, rtol=1e-9, atol=0.0)
+    expected = pool.evaluate(gradients(0.5), STEP)
+    np.testing.assert_allclose(other.evaluate(gradients(0.5), STEP).flux, expected.flux, rtol=1e-9, atol=0.0)
 
 
 class Careless(two_scale.Maxwell):
     """Writes the new state into the committed one too."""
 
-    def solve(self, gradient, state, dt, out):
-        response = super().solve(gradient, state, dt, out)
-        state[:] = out
+    def respond(self, gradient, committed, trial, point, step):
+        response = super().respond(gradient, committed, trial, point, step)
+        committed[:] = trial
         return response
 
 
-@pytest.mark.parametrize("kind", ["serial", "mpi, all ranks"])
+@pytest.mark.parametrize("kind", ["one rank", "all ranks"])
 def test_model_that_changes_its_committed_state_is_named_on_all_ranks(kind):
     pool = POOLS[kind](Careless(two_scale.elastic_rve().linearized().tangent), POINTS)
     before = pool.states.copy()
-    points = POINTS if kind == "serial" else WORLD.allreduce(POINTS)
-    message = "the micro model Careless changes the gradient or its committed state in place"
-    with pytest.raises(Fe2Error, match=message) if points else nullcontext():
-        pool.evaluate(gradients(), DT)
+    pool.evaluate(gradients(), STEP)
+    if pool.comm.allreduce(POINTS):
+        assert pool.failure.kind is InputError
+        message = "the micro model Careless changes the gradient or its committed state in place"
+        assert message in pool.failure.message
     np.testing.assert_array_equal(pool.states, before)

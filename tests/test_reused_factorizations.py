@@ -15,7 +15,7 @@ from fe2 import profile
 from fe2.micro.cell import make_cell
 from fe2.micro.condensation import condensed_tangent
 from fe2.micro.linear_solver import LinearSolver
-from fe2.micro.model import Request
+from fe2.micro.points import NOWHERE, Step
 from fe2.micro.reused_factorizations import ReusedFactorizations
 from fe2.micro.rve import Array
 
@@ -65,8 +65,8 @@ def walk(rve: fe2.RVE) -> tuple[list[Array], profile.Work]:
     for gradient in PATH:
         out = state.copy()
         for accuracy in (1e-2, 1e-3):
-            rve.answer(gradient, state, 1.0, out, Request("approach", accuracy))
-        answer = rve.answer(gradient, state, 1.0, out, Request("polish"))
+            rve.respond(gradient, state, out, NOWHERE, Step(1.0, wanted="approach", accuracy=accuracy))
+        answer = rve.respond(gradient, state, out, NOWHERE, Step(1.0, wanted="polish"))
         state = out
         found += [answer.flux, out[: rve.lasting_size].copy()]
     return found, profile.snapshot().since(start)

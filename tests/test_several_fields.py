@@ -23,7 +23,7 @@ from fe2 import profile
 from fe2.micro.boundary import boundary_map
 from fe2.micro.field_groups import component_groups, field_groups
 from fe2.micro.form import CellForm
-from fe2.micro.model import Request
+from fe2.micro.points import NOWHERE, Step
 from fe2.micro.problem import CellProblem
 from fe2.micro.rve import RVE
 
@@ -55,9 +55,9 @@ def walk(rve: RVE, path: list[Array], scale: Array) -> list[Array]:
     state, found = rve.initial_state(), []
     for gradient in path:
         out = state.copy()
-        kinds = [Request("approach", 1e-2), Request("approach", 1e-4), Request("polish")]
-        for request in kinds if rve.adaptive else [Request("exact")]:
-            response = rve.answer(gradient / scale[0], state, 1.0, out, request)
+        kinds = [Step(1.0, 0.0, "approach", 1e-2), Step(1.0, 0.0, "approach", 1e-4), Step(1.0, 0.0, "polish")]
+        for step in kinds if rve.adaptive else [Step(1.0)]:
+            response = rve.respond(gradient / scale[0], state, out, NOWHERE, step)
         state, found = (
             out,
             [*found, response.flux * scale[1], response.tangent * np.outer(scale[1], 1 / scale[0])],

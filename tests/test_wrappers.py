@@ -21,9 +21,10 @@ from fe2.hierarchical.hull import Hull
 from fe2.hierarchical.ranged_model import USED, RangedModel
 from fe2.macro.law import Array
 from fe2.micro.last_good import KeepsLastGood
-from fe2.micro.model import MicroModel, Request, answer, fields, is_adaptive
+from fe2.micro.model import MicroModel
+from fe2.micro.points import NOWHERE, Point, Step
 from fe2.micro.rve import RVE
-from fe2.micro.wrapper import Wrapper, is_divisible
+from fe2.micro.wrapper import Wrapper
 from fe2.response import Response
 
 WORLD = MPI.COMM_WORLD
@@ -53,15 +54,10 @@ class Failing(RVE):
         whole = two_scale.plastic_rve()
         return cls(whole.cell, whole.form)
 
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        if self.error is not None:
+    def respond(self, gradient: Array, committed: Array, trial: Array, point: Point, step: Step) -> Response:
+        if self.error is not None and step.wanted != "polish":
             raise self.error
-        return super().solve(gradient, state, dt, out)
-
-    def answer(self, gradient: Array, state: Array, dt: float, out: Array, request: Request) -> Response:
-        if self.error is not None and request.kind != "polish":
-            raise self.error
-        return super().answer(gradient, state, dt, out, request)
+        return super().respond(gradient, committed, trial, point, step)
 
 
 def work(micro: MicroModel) -> tuple[dict[str, int], Array]:
@@ -90,19 +86,23 @@ def test_a_wrapped_cell_costs_no_more_work_and_gives_the_same_answers(
 def test_requests_states_averages_and_fields_are_those_of_the_cell(name: str) -> None:
     rve = two_scale.plastic_rve()
     model = WRAPPERS[name](rve)
-    assert is_adaptive(model)
+    assert model.adaptive
     state, inner = model.initial_state(), rve.initial_state()
     out, row = state.copy(), inner.copy()
-    for request in (Request("approach", 1e-3), Request("anticipate"), Request("approach"), Request("polish")):
-        found = answer(model, GRADIENT, state, 1.0, out, request)
-        expected = answer(rve, GRADIENT, inner, 1.0, row, request)
+    for step in (
+        Step(1.0, 0.0, "approach", 1e-3),
+        Step(1.0, 0.0, "anticipate"),
+        Step(1.0, 0.0, "approach"),
+        Step(1.0, 0.0, "polish"),
+    ):
+        found = model.respond(GRADIENT, state, out, NOWHERE, step)
+        expected = rve.respond(GRADIENT, inner, row, NOWHERE, step)
         np.testing.assert_array_equal(found.flux, expected.flux)
         np.testing.assert_array_equal(found.tangent, expected.tangent)
-    np.testing.assert_array_equal(out[: rve.lasting_size], row[: rve.lasting_size])
-    np.testing.assert_array_equal(out[model.lasting_size :], row[rve.lasting_size :])
+    np.testing.assert_array_equal(out[: rve.state_size], row)
     for variable, average in rve.averages(row[None]).items():
         np.testing.assert_array_equal(model.averages(out[None])[variable], average)
-    stored = out[: model.lasting_size]
+    stored = model.state.stored(out[None])[0]
     np.testing.assert_array_equal(
         model.fields(stored).cell_data["strain"], rve.fields(row).cell_data["strain"]
     )
@@ -110,7 +110,7 @@ def test_requests_states_averages_and_fields_are_those_of_the_cell(name: str) ->
     assert model.report().keys() >= rve.report().keys()
     assert model.description.items() >= rve.description.items()
     assert model.unknowns == rve.unknowns
-    assert is_divisible(model)
+    assert model.divisible
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
@@ -121,9 +121,9 @@ def test_a_mistake_in_the_program_is_raised_and_an_unknown_attribute_is_one(name
     model.solve(0.1 * GRADIENT, state, 1.0, out)
     for error in (AttributeError("'RVE' object has no attribute 'gradeint'"), ZeroDivisionError("0/0")):
         rve.error = error
-        for request in (Request(), Request("approach", 1e-3)):
+        for step in (Step(1.0), Step(1.0, 0.0, "approach", 1e-3)):
             with pytest.raises(type(error)):
-                model.answer(GRADIENT, out.copy(), 1.0, out, request)
+                model.respond(GRADIENT, out.copy(), out, NOWHERE, step)
     with pytest.raises(AttributeError):
         getattr(model, "gradeint")  # noqa: B009
 
@@ -136,10 +136,15 @@ def test_kept_answers_follow_one_straight_line_through_all_requests() -> None:
     good = model.solve(0.5 * GRADIENT, model.initial_state(), 1.0, state)
     rve.error, out = MicroSolveError("it fails"), state.copy()
     line = good.flux + good.tangent @ (0.5 * GRADIENT)
-    requests = (Request("approach", 1e-3), Request("anticipate"), Request("approach"), Request("polish"))
-    for request in requests:
-        handed = 2.0 * GRADIENT if request.kind == "anticipate" else GRADIENT
-        np.testing.assert_allclose(model.answer(handed, state, 1.0, out, request).flux, line, rtol=1e-12)
+    requests = (
+        Step(1.0, 0.0, "approach", 1e-3),
+        Step(1.0, 0.0, "anticipate"),
+        Step(1.0, 0.0, "approach"),
+        Step(1.0, 0.0, "polish"),
+    )
+    for step in requests:
+        handed = 2.0 * GRADIENT if step.wanted == "anticipate" else GRADIENT
+        np.testing.assert_allclose(model.respond(handed, state, out, NOWHERE, step).flux, line, rtol=1e-12)
     np.testing.assert_array_equal(out, state)
     assert model.kept == 2
     rve.error = None
@@ -180,7 +185,7 @@ def test_use_of_the_range_by_reduced_cells() -> None:
     in_range(reduction.model())
     controlled = error_controlled(reduction)
     in_range(controlled)
-    assert fields(RangedModel(controlled, hull()), RangedModel(controlled, hull()).initial_state())
+    assert RangedModel(controlled, hull()).fields(RangedModel(controlled, hull()).initial_state())
     assert controlled.report().keys() >= two_scale.plastic_rve().report().keys()
 
 
@@ -188,7 +193,7 @@ def test_what_has_no_cell_behind_it_has_no_local_fields() -> None:
     model = RangedModel(two_scale.elastic_rve().linearized(), hull())
     with pytest.raises(InputError, match="a LinearModel has no local fields: there is no cell behind it"):
         model.fields(model.initial_state())
-    assert not is_divisible(model)
+    assert not model.divisible
     assert model.unknowns == 0
 
 

@@ -21,10 +21,12 @@ from fe2.macro.law import Array, HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro.cell import Cell
 from fe2.micro.image_cell import image_cell
-from fe2.micro.model import MicroModel
+from fe2.micro.model import MicroModel, Pointwise
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.points import Point, Step
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
+from fe2.micro.state import StateField, StateLayout
 from fe2.msh.partition import Partitioner
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.law import PhaseLaw
@@ -82,29 +84,26 @@ def uniform_plastic_rve(strategy: str = "adaptive") -> RVE:
     return rve(fibre_cell(), ALUMINIUM, ALUMINIUM, strategy=strategy)
 
 
-class Maxwell:
+class Maxwell(Pointwise):
     r"""A closed formula with memory: :math:`s = C (g - q)`, :math:`\tau \dot q = g - q`, backward Euler."""
 
     kinematics = small_strain_kinematics(2)
-    state_size = lasting_size = 3
+    state = StateLayout(StateField("viscous strain", (3,)))
 
     def __init__(self, stiffness: Array, relaxation_time: float = 2.0) -> None:
         self.stiffness, self.relaxation_time = stiffness, relaxation_time
 
-    def initial_state(self) -> Array:
-        return np.zeros(3)
-
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        ratio = dt / self.relaxation_time
-        out[:] = (state + ratio * gradient) / (1.0 + ratio)
-        return Response(self.stiffness @ (gradient - out), self.stiffness / (1.0 + ratio), 1, 0.0)
+    def respond(self, gradient: Array, committed: Array, trial: Array, point: Point, step: Step) -> Response:
+        ratio = step.dt / self.relaxation_time
+        trial[:] = (committed + ratio * gradient) / (1.0 + ratio)
+        return Response(self.stiffness @ (gradient - trial), self.stiffness / (1.0 + ratio), 1)
 
     def averages(self, states: Array) -> dict[str, Array]:
         return {"viscous_strain": states}
 
 
 @dataclass
-class Locking:
+class Locking(Pointwise):
     r"""A closed formula that holds only for small gradients: :math:`s = E g / (1 - |g|^2/L^2)`, |g| < L.
 
     Beyond the limit it fails in the way asked for.
@@ -114,14 +113,11 @@ class Locking:
     limit: float = 1.0
     failure: str = "error"
     kinematics = small_strain_kinematics(2)
-    state_size = lasting_size = 3
+    state = StateLayout(StateField("gradient", (3,)))
     failures: int = field(default=0, init=False)
 
-    def initial_state(self) -> Array:
-        return np.zeros(3)
-
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        out[:] = gradient
+    def respond(self, gradient: Array, committed: Array, trial: Array, point: Point, step: Step) -> Response:
+        trial[:] = gradient
         left = 1.0 - gradient @ gradient / self.limit**2
         if left <= 0.0:
             self.failures += 1
@@ -129,17 +125,14 @@ class Locking:
                 raise MicroSolveError("the material is locked")
             if self.failure == "exception":
                 raise ZeroDivisionError("division by what is left")
-            return Response(np.full(3, np.nan), np.eye(3), 1, 0.0)
+            return Response(np.full(3, np.nan), np.eye(3), 1)
         flux = self.young * gradient / left
         slope = 2.0 / self.limit**2 / left * np.outer(flux, gradient)
-        return Response(flux, self.young / left * np.eye(3) + slope, 1, 0.0)
-
-    def averages(self, states: Array) -> dict[str, Array]:
-        return {}
+        return Response(flux, self.young / left * np.eye(3) + slope, 1)
 
 
 @dataclass
-class Guarded:
+class Guarded(Pointwise):
     """A micro model that gives up where the time step, the strain along x or its increment is too large.
 
     For the increment the state has to begin with the gradient, as that of an RVE does.
@@ -150,29 +143,20 @@ class Guarded:
     largest_strain: float = np.inf
     largest_increment: float = np.inf
 
-    @property
-    def kinematics(self) -> Any:
-        return self.model.kinematics
-
-    @property
-    def state_size(self) -> int:
-        return self.model.state_size
-
-    @property
-    def lasting_size(self) -> int:
-        return self.model.lasting_size
+    def __post_init__(self) -> None:
+        self.kinematics, self.state = self.model.kinematics, self.model.state
 
     def initial_state(self) -> Array:
         return self.model.initial_state()
 
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        if dt > self.longest_step:
-            raise MicroSolveError(f"a time step of {dt:g} is too long")
+    def respond(self, gradient: Array, committed: Array, trial: Array, point: Point, step: Step) -> Response:
+        if step.dt > self.longest_step:
+            raise MicroSolveError(f"a time step of {step.dt:g} is too long")
         if gradient[0] > self.largest_strain:
             raise MicroSolveError(f"a strain of {gradient[0]:g} is too large")
-        if (change := abs(gradient[0] - state[0])) > self.largest_increment:
+        if (change := abs(gradient[0] - committed[0])) > self.largest_increment:
             raise MicroSolveError(f"an increment of the strain of {change:g} is too large")
-        return self.model.solve(gradient, state, dt, out)
+        return self.model.respond(gradient, committed, trial, point, step)
 
     def averages(self, states: Array) -> dict[str, Array]:
         return self.model.averages(states)

@@ -87,7 +87,7 @@ def _model(
     kinematics = case.physics.kinematics(2) if rve is None else rve.kinematics
     model = Subdomain(name, found, None, rve, kinematics, MPI.COMM_SELF, case.file).micro
     assert model is not None
-    if whole_cell(model, model.initial_state()) is None:
+    if whole_cell(model, model.initial_state(), model.kinematics.origin) is None:
         raise InputError(
             f'{file}: the law that failed has model = "{found.kind}", in which no whole cell is solved; only '
             "whole cells are replayed"

@@ -7,7 +7,6 @@ from typing import Literal, get_args
 
 from fe2.errors import InputError
 from fe2.micro.model import MicroModel
-from fe2.micro.wrapper import is_divisible
 
 Balance = Literal["off", "steps", "on", "always"]
 
@@ -50,9 +49,8 @@ class Parallel:
         Raises:
             InputError: The number of ranks is no multiple of it, or the model lives on one rank only.
         """
-        divisible = is_divisible(model)
         if self.ranks_per_rve == "auto":
-            wanted = model.unknowns / UNKNOWNS_PER_RANK if is_divisible(model) else 1
+            wanted = model.unknowns / UNKNOWNS_PER_RANK if model.divisible else 1
             fitting = [k for k in range(1, ranks + 1) if ranks % k == 0]
             return next((k for k in fitting if k >= wanted), ranks)
         if ranks % self.ranks_per_rve:
@@ -60,7 +58,7 @@ class Parallel:
                 f"ranks_per_rve = {self.ranks_per_rve} does not divide the number of ranks, {ranks}: "
                 "start another number of ranks, or choose a divisor"
             )
-        if self.ranks_per_rve > 1 and not divisible:
+        if self.ranks_per_rve > 1 and not model.divisible:
             raise InputError(
                 f"ranks_per_rve = {self.ranks_per_rve} needs a cell that is solved by several ranks; "
                 f"a {type(model).__name__} lives on one: it must be 1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 
@@ -11,8 +12,10 @@ from mpi4py import MPI
 
 from fe2.dispatch.groups import Groups
 from fe2.dispatch.routes import Routes, send_rows
-from fe2.dispatch.rows import Shape
+from fe2.dispatch.rows import Rows, Shape
 from fe2.dispatch.work import Work, work_of
+from fe2.micro.model import MicroModel
+from fe2.micro.points import Points
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -37,7 +40,8 @@ class Placement:
         starts: Indices,
         where: Indices,
         lanes: list[Indices],
-        gradient: int,
+        model: MicroModel,
+        points: Points,
         *,
         shared: bool,
     ) -> None:
@@ -48,15 +52,25 @@ class Placement:
             starts: Number of the first point of each rank, and the number of all points, shape (ranks + 1,).
             where: Group of each point.
             lanes: The numbers of a whole state that each rank of a group holds.
-            gradient: Number of gradient components.
+            model: The micro model, or this rank's part of it.
+            points: The points that this rank owns.
             shared: Whether groups of a node may take points from each other.
         """
         self._groups, self._starts, self.where, self._lanes = groups, starts, where, lanes
-        self._gradient, self._shared = gradient, shared
+        self._model, self._points, self._shared = model, points, shared
         self.routes = Routes(groups, starts, where)
-        shape = Shape(len(self.routes.held), len(lanes[groups.lane]), gradient)
-        self.work: Work = work_of(groups, shape, shared=shared)
-        self.work.rows.numbers[:] = self.routes.held
+        facts = [points.coordinates, *points.parameters.values()]
+        columns = [v.reshape(len(points), math.prod(v.shape[1:])) for v in facts]
+        known = np.column_stack([points.number.view(np.float64), *columns])
+        shape = Shape(
+            len(self.routes.held), model.state_size, model.kinematics.size, facts=known.shape[1] - 1
+        )
+        self.work: Work = work_of(groups, shape, model.batch, shared=shared)
+        rows = self.work.rows
+        rows.numbers[:] = self.routes.held
+        received = np.empty((len(rows.numbers), known.shape[1]))
+        self.routes.forward(known, received)
+        rows.identities[:], rows.facts[:] = received[:, 0].view(np.int64), received[:, 1:]
         self.bytes_sent = 0
 
     @property
@@ -73,7 +87,9 @@ class Placement:
     def moved(self, where: Indices) -> Placement:
         """The same rows under another assignment; collective. This placement is not to be used any more."""
         groups, held = self._groups, self.routes.held
-        new = Placement(groups, self._starts, where, self._lanes, self._gradient, shared=self._shared)
+        new = Placement(
+            groups, self._starts, where, self._lanes, self._model, self._points, shared=self._shared
+        )
         stay = self.where[new.routes.held] == groups.number
         new.committed[stay] = self.committed[self._rows_of(new.routes.held[stay])]
         gone, come = held[where[held] != groups.number], new.routes.held[~stay]
@@ -112,17 +128,33 @@ class Placement:
         ]
         return self._fetch(points, asked)
 
-    def set_states(self, states: Array) -> None:
-        """Give the points that this rank owns the leading parts of whole committed states; collective."""
-        lanes = [lane[lane < states.shape[1]] for lane in self._lanes]
-        parts = [np.ascontiguousarray(states[:, lane]) for lane in lanes]
-        rows = self.committed[:, : len(lanes[self._groups.lane])]
+    def set_states(self, states: Array, words: Indices) -> None:
+        """Give the points that this rank owns some words of whole committed states; collective.
+
+        Args:
+            states: Values of the words, shape (own points, words).
+            words: Which words of a whole state these are, increasing.
+        """
+        chosen = [lane[np.isin(lane, words)] for lane in self._lanes]
+        parts = [np.ascontiguousarray(states[:, np.searchsorted(words, lane)]) for lane in chosen]
         holders = self._groups.ranks_of(self.where[self.own]).tolist()
+        mine = np.flatnonzero(np.isin(self._lanes[self._groups.lane], words))
+        rows = np.empty((len(self.committed), len(mine)))
         send_rows(
             self._groups.comm,
             ((part[k], holder + j) for k, holder in enumerate(holders) for j, part in enumerate(parts)),
             zip(rows, self._owners(), strict=True),
         )
+        self.committed[:, mine] = rows
+
+    def points(self, rows: Rows, part: slice) -> Points:
+        """Some of the points in tables."""
+        dim, parameters = self._points.coordinates.shape[1], {}
+        facts, end = rows.facts[part], dim
+        for name, values in self._points.parameters.items():
+            start, end = end, end + math.prod(values.shape[1:])
+            parameters[name] = facts[:, start:end].reshape(len(facts), *values.shape[1:])
+        return Points(rows.identities[part], facts[:, :dim], parameters)
 
     def _fetch(self, points: Indices, asked: Iterable[tuple[int, int]]) -> Array:
         """Whole states of points, by number; `asked` are rows held here, with the ranks that want them."""
@@ -133,7 +165,7 @@ class Placement:
             ((self.committed[row], rank) for row, rank in asked),
             ((part[k], holder + j) for k, holder in enumerate(holders) for j, part in enumerate(parts)),
         )
-        states = np.empty((len(points), 1 + max(int(lane.max()) for lane in self._lanes)))
+        states = np.empty((len(points), 1 + max(int(lane.max(initial=-1)) for lane in self._lanes)))
         for lane, part in zip(self._lanes, parts, strict=True):
             states[:, lane] = part
         return states

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from fe2.response import Response, Responses
+from fe2.response import row_size
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -22,21 +22,23 @@ class Shape:
         points: Number n of points.
         state: Length of a state row.
         gradient: Number m of gradient components.
+        facts: Numbers that are known of a point: its coordinates and parameters.
     """
 
     points: int
     state: int
     gradient: int
+    facts: int = 3
 
     @property
-    def answer(self) -> int:
-        """Numbers of an answer: flux, tangent, iterations, cost."""
-        return self.gradient + self.gradient**2 + 2
+    def widths(self) -> tuple[int, ...]:
+        """Numbers of a point in each of the tables."""
+        return (self.state, self.state, self.gradient, row_size(self.gradient), self.facts, 1, 1, 1, 1, 1)
 
     @property
     def numbers(self) -> int:
         """Numbers of all tables together."""
-        return self.points * (2 * self.state + self.gradient + self.answer + 4)
+        return self.points * sum(self.widths)
 
 
 class Rows:
@@ -50,49 +52,53 @@ class Rows:
         shape: Sizes.
         committed: Committed states, shape (n, state).
         gradients: Gradients of this evaluation, shape (n, m).
-        answers: Flux, tangent, iterations and cost of each point, shape (n, answer).
+        answers: Answer of each point, see :meth:`fe2.response.Answers.of`.
+        facts: Coordinates and parameters of each point, shape (n, facts).
+        identities: Numbers of the points that no partition changes, shape (n,).
         order: Points in the order in which they are to be solved, shape (n,).
         waiting: Estimated cost of the points from each place in that order to its end, shape (n,).
-        numbers: Numbers of the points among those of all ranks, shape (n,).
+        numbers: Numbers of the points among those of all ranks as they own them, shape (n,).
     """
 
     def __init__(self, memory: Array, shape: Shape) -> None:
         """Lay the tables out in memory of `shape.numbers` numbers that are zero."""
         n, self.shape = shape.points, shape
-        widths = (shape.state, shape.state, shape.gradient, shape.answer, 1, 1, 1, 1)
-        ends = np.cumsum([n * width for width in widths])
+        ends = np.cumsum([n * width for width in shape.widths])
         parts = np.split(memory[: ends[-1]], ends[:-1])
-        self.committed, self._trial, self.gradients, self.answers = (
-            part.reshape(n, width) for part, width in zip(parts[:4], widths[:4], strict=True)
+        self.committed, self._trial, self.gradients, self.answers, self.facts = (
+            part.reshape(n, width) for part, width in zip(parts[:5], shape.widths[:5], strict=True)
         )
-        self.order: Indices = parts[4].view(np.int64)
         self.waiting = parts[5]
-        self.numbers: Indices = parts[6].view(np.int64)
-        self._evaluated: Indices = parts[7].view(np.int64)
+        self.identities, self.order, self.numbers, self._evaluated = (
+            part.view(np.int64) for part in parts[6:]
+        )
 
     @classmethod
     def private(cls, shape: Shape) -> Self:
         """Tables in memory of this process."""
         return cls(np.zeros(shape.numbers), shape)
 
-    def begin(self, point: int) -> Array:
-        """Trial row of a point, which holds its last evaluation or else its committed row."""
-        trial: Array = self._trial[point]
-        if not self._evaluated[point]:
-            trial[:] = self.committed[point]
-        return trial
+    def begin(self, part: slice) -> Array:
+        """Trial rows of some points, each of which holds its last evaluation or else its committed row."""
+        fresh = part.start + np.flatnonzero(self._evaluated[part] == 0)
+        if len(fresh) == part.stop - part.start:
+            self._trial[part] = self.committed[part]
+        else:
+            self._trial[fresh] = self.committed[fresh]
+        return self._trial[part]
 
-    def put(self, point: int, response: Response, cost: float) -> None:
-        """Keep the answer of a point, whose trial row is then that of its last evaluation."""
-        m = self.shape.gradient
-        answer = self.answers[point]
-        answer[:m], answer[m:-2] = response.flux, response.tangent.reshape(-1)
-        answer[-2:] = response.iterations, cost
-        self._evaluated[point] = 1
+    def end(self, part: slice, solved: npt.NDArray[np.bool_], *, spoiled: bool) -> None:
+        """Trial rows of points with an answer are those of their last evaluation.
 
-    def forget(self, point: int) -> None:
-        """The trial row of a point was spoiled: it begins with the committed one again."""
-        self._evaluated[point] = 0
+        Args:
+            part: Points that were asked.
+            solved: Which of them have an answer.
+            spoiled: Whether those of the others begin with the committed ones again.
+        """
+        if spoiled:
+            self._evaluated[part] = solved
+        else:
+            self._evaluated[part] |= solved
 
     def schedule(self, costs: Array) -> None:
         """Order of the next evaluation, the most expensive points first."""
@@ -112,14 +118,3 @@ class Rows:
     def rollback(self) -> None:
         """Trial rows are forgotten."""
         self._evaluated[:] = 0
-
-
-def responses_of(answers: Array, m: int) -> Responses:
-    """Answers of shape (n, m + m² + 2) as responses."""
-    n = len(answers)
-    return Responses(
-        flux=answers[:, :m].copy(),
-        tangent=answers[:, m:-2].reshape(n, m, m),
-        iterations=answers[:, -2].astype(np.int64),
-        cost=answers[:, -1].copy(),
-    )

@@ -31,8 +31,8 @@ class Work(Protocol):
     def begin(self) -> None:
         """All gradients of this rank's points are there: points may be handed out; collective."""
 
-    def take(self) -> tuple[Rows, int] | None:
-        """The next point to be solved and the tables that it stands in, or None where nothing waits."""
+    def take(self) -> tuple[Rows, slice] | None:
+        """The next points to be solved and the tables that they stand in, or None where nothing waits."""
 
     def stop(self) -> None:
         """A point failed: no further points are handed out."""
@@ -47,21 +47,25 @@ class Work(Protocol):
 class OwnWork:
     """A group that works for itself."""
 
-    def __init__(self, shape: Shape) -> None:
-        """Tables for the points of this rank."""
+    def __init__(self, shape: Shape, batch: int | None) -> None:
+        """Tables for the points of this rank, of which so many are handed out together, or all."""
         self.rows, self.taken = Rows.private(shape), 0
-        self._next = 0
+        self._next, self._batch = 0, batch or max(1, shape.points)
 
     def begin(self) -> None:
         """Points may be handed out."""
         self._next = 0
 
-    def take(self) -> tuple[Rows, int] | None:
-        """The next point."""
-        if self._next >= len(self.rows.order):
+    def take(self) -> tuple[Rows, slice] | None:
+        """The next points; one after the other the most expensive first."""
+        start, count = self._next, len(self.rows.order)
+        if start >= count:
             return None
-        self._next += 1
-        return self.rows, int(self.rows.order[self._next - 1])
+        self._next = min(start + self._batch, count)
+        if self._batch == 1:
+            start = int(self.rows.order[start])
+            return self.rows, slice(start, start + 1)
+        return self.rows, slice(start, self._next)
 
     def stop(self) -> None:
         """No further points."""
@@ -103,7 +107,7 @@ class SharedWork:
         self._tickets.counters[self._me] = 0
         self._comm.Barrier()
 
-    def take(self) -> tuple[Rows, int] | None:
+    def take(self) -> tuple[Rows, slice] | None:
         """The next point of this group, or the longest waiting one of the group with the most to do."""
         found = np.array(self._draw() if self._groups.leads else (0, 0), dtype=np.int64)
         if self._groups.size > 1:
@@ -113,7 +117,8 @@ class SharedWork:
             return None
         self.taken += owner != self._me and self._groups.leads
         rows = self._all[owner]
-        return rows, int(rows.order[place])
+        point = int(rows.order[place])
+        return rows, slice(point, point + 1)
 
     def _draw(self) -> tuple[int, int]:
         owner = self._me
@@ -149,6 +154,8 @@ class SharedWork:
             rows.exchange()
 
 
-def work_of(groups: Groups, shape: Shape, *, shared: bool) -> OwnWork | SharedWork:
-    """Work for this rank, shared with its neighbours where that is wanted and there are any."""
-    return SharedWork(groups, shape) if shared and groups.neighbours is not None else OwnWork(shape)
+def work_of(groups: Groups, shape: Shape, batch: int | None, *, shared: bool) -> OwnWork | SharedWork:
+    """Work for this rank; single points are shared with neighbours where that is wanted and there are any."""
+    if shared and batch == 1 and groups.neighbours is not None:
+        return SharedWork(groups, shape)
+    return OwnWork(shape, batch)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from fe2.dispatch.pool import MicroPool
+from fe2.dispatch.pool import Pool
 from fe2.errors import InputError
 from fe2.hierarchical.error_control import ErrorControlledRVE
 
@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float64]
 class WeightedLaw(Protocol):
     """What is needed of a homogenized law."""
 
-    pool: MicroPool
+    pool: Pool
 
     def weights(self) -> Array:
         """Volumes that this rank's points stand for, shape (n,)."""

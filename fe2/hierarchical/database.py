@@ -30,7 +30,7 @@ from fe2.hierarchical.solved_path import SolvedPath
 from fe2.identity import difference
 from fe2.io.hdf5_file import opened, put, written_whole
 from fe2.io.hdf5_table import members, table
-from fe2.micro.model import MicroModel, description
+from fe2.micro.model import MicroModel
 
 Array = npt.NDArray[np.float64]
 
@@ -76,7 +76,7 @@ class Database:
 
 def identity_of(model: MicroModel) -> dict[str, Any]:
     """What decides about a cell's answers: fe2's version, geometry, laws, boundary condition."""
-    return {"fe2": __version__, **description(model)}
+    return {"fe2": __version__, **model.describe()}
 
 
 def digest_of(path: Path, states: bool) -> str:

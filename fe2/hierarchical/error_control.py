@@ -16,7 +16,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -26,9 +25,10 @@ from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.indicator import Indicator
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.reduction import Reduction
-from fe2.micro.fields import LocalFields
-from fe2.micro.model import virgin_tangent
+from fe2.micro.model import Pointwise
+from fe2.micro.points import NOWHERE, Point, Step
 from fe2.micro.rve import RVE
+from fe2.micro.state import StateField, StateLayout
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
 
@@ -86,7 +86,7 @@ class Counts:
     largest_estimate: float = 0.0
 
 
-class ErrorControlledRVE:
+class ErrorControlledRVE(Pointwise):
     """A reduced cell with an estimate of its error and the whole cell behind it, a micro model.
 
     Its state holds the number of committed steps, how many of them were solved in full, the last estimate of
@@ -113,14 +113,18 @@ class ErrorControlledRVE:
         self._indicator: Indicator = reduction.indicator
         self._full = reduction.rve
         self._kept: OrderedDict[bytes, Array] = OrderedDict()
-        self._layout = _Layout(
-            self._fine.state_size, self._coarse.state_size, self.kinematics.size, self.control.capacity
+        self.state = StateLayout(
+            *(StateField(name) for name in ("steps", "steps in full", "estimated error", "granted")),
+            StateField("reduced cell", (self._fine.state_size,)),
+            StateField("coarser reduced cell", (self._coarse.state_size,)),
+            StateField("path", (self.control.capacity, 1 + self.kinematics.size)),
         )
+        self._layout = _Layout(self.state)
         self.counts = Counts()
         self.by_grant = False
 
     @property
-    def kinematics(self) -> Kinematics:
+    def kinematics(self) -> Kinematics:  # type: ignore[override]
         """Names and sizes of gradient and flux."""
         return self._full.kinematics
 
@@ -129,35 +133,26 @@ class ErrorControlledRVE:
         """Both reduced cells as facts that can be stored and compared; collective."""
         return {**self._fine.description, "coarse": self._coarse.description}
 
-    @property
-    def state_size(self) -> int:
-        """Numbers that one quadrature point remembers."""
-        return self._layout.size
-
-    @property
-    def lasting_size(self) -> int:
-        """All of the state lasts."""
-        return self._layout.size
-
     def initial_state(self) -> Array:
         """The virgin state of both reduced cells, and no path."""
-        row = np.zeros(self._layout.size)
+        row = self.state.initial()
         row[self._layout.fine] = self._fine.initial_state()
         row[self._layout.coarse] = self._coarse.initial_state()
         return row
 
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
+    def respond(self, gradient: Array, committed: Array, trial: Array, point: Point, step: Step) -> Response:
         """Flux and tangent of the reduced cell, or of the whole one where the former may be too wrong.
 
         A point that was solved in full in an iteration of a step stays so until the step is committed, so
         that the macroscopic iteration meets one function; its estimate is that of the last iteration all the
-        same. See `MicroModel.solve` for the arguments.
+        same. See `Pointwise.respond` for the arguments.
 
         Raises:
             OutsideRangeError: The gradient lies outside of the trained range and this was to be an error.
             MicroSolveError: The whole cell was not solved, or the path is longer than the capacity.
         """
         start, layout = time.perf_counter(), self._layout
+        state, dt = committed, step.dt
         steps = int(state[layout.steps])
         if steps >= self.control.capacity:
             raise MicroSolveError(
@@ -171,7 +166,7 @@ class ErrorControlledRVE:
         row[layout.steps] = steps + 1
         row[layout.step(steps)] = [dt, *gradient]
         row[layout.estimate] = np.inf
-        stays = out[layout.steps] == steps + 1 and out[layout.full] > state[layout.full]
+        stays = trial[layout.steps] == steps + 1 and trial[layout.full] > state[layout.full]
         response = self._reduced(gradient, state, dt, row) if inside else None
         if response is None or stays or self._is_wanted_in_full(row):
             self.counts.unestimated += int(response is None)
@@ -179,7 +174,7 @@ class ErrorControlledRVE:
             response = self._solve_in_full(gradient, state, dt, row)
         else:
             self.counts.reduced += 1
-        out[:] = row
+        trial[:] = row
         return Response(response.flux, response.tangent, response.iterations, time.perf_counter() - start)
 
     def averages(self, states: Array) -> dict[str, Array]:
@@ -203,7 +198,7 @@ class ErrorControlledRVE:
     def full_state(self, state: Array) -> Array:
         """The state of the whole cell at the end of a state's path, solved again where it is not kept.
 
-        Local fields follow from it, see :meth:`fields`.
+        Local fields follow from it.
 
         Raises:
             MicroSolveError: The whole cell could not be solved along the path.
@@ -222,9 +217,9 @@ class ErrorControlledRVE:
             self._keep(table.tobytes(), row)
         return row
 
-    def behind(self, state: Array) -> tuple[RVE, Array]:
+    def behind(self, state: Array, gradient: Array, point: Point) -> tuple[RVE, Array, Array]:
         """The whole cell, and its state at the end of a state's path."""
-        return self._full, self.full_state(state)
+        return self._full, self.full_state(state), gradient
 
     def estimates(self, states: Array) -> Array:
         """Estimated errors of the last committed evaluations, in the flux's units, shape (n,).
@@ -240,14 +235,6 @@ class ErrorControlledRVE:
         rows[:, self._layout.grant] = 0.0
         rows[points, self._layout.grant] = 1.0
         return rows
-
-    def fields(self, state: Array) -> LocalFields:
-        """Local fields of the whole cell at the end of a state's path.
-
-        Raises:
-            MicroSolveError: The whole cell could not be solved along the path.
-        """
-        return self._full.fields(self.full_state(state))
 
     def choices(self) -> dict[str, str]:
         """How the whole cell is solved, and why, where the reduced one is not enough."""
@@ -282,9 +269,9 @@ class ErrorControlledRVE:
         self.counts.enriched += len(rows)
         return [path for path in map(self.path, rows) if path is not None]
 
-    def virgin_tangent(self) -> Array:
+    def virgin_tangent(self, point: Point = NOWHERE) -> Array:
         """That of the reduced cell."""
-        return virgin_tangent(self._fine)
+        return self._fine.virgin_tangent(point)
 
     def _reduced(self, gradient: Array, state: Array, dt: float, row: Array) -> Response | None:
         """Answer of the reduced cell, whose estimate is put into the row, or None where it was not solved."""
@@ -333,11 +320,10 @@ class _Layout:
 
     steps, full, estimate, grant = 0, 1, 2, 3
 
-    def __init__(self, fine: int, coarse: int, gradient: int, capacity: int) -> None:
-        ends = np.cumsum([4, fine, coarse, capacity * (1 + gradient)]).tolist()
-        self.fine, self.coarse, self.path = (slice(a, b) for a, b in pairwise(ends))
-        self._width = 1 + gradient
-        self.size = int(ends[-1])
+    def __init__(self, state: StateLayout) -> None:
+        self.fine, self.coarse = state.part("reduced cell"), state.part("coarser reduced cell")
+        self.path = state.part("path")
+        self._width = state.fields["path"].shape[1]
 
     def step(self, number: int) -> slice:
         """Time step and gradient of a step of the path."""

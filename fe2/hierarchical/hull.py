@@ -13,6 +13,9 @@ Array = npt.NDArray[np.float64]
 ROUND_OFF = 1e-9
 """Part by which a region may be exceeded without being left."""
 
+_DISTANCES = 1_000_000
+"""Distances of gradients from facets that are looked at together."""
+
 
 class Hull:
     r"""The convex hull of points around an origin, by its gauge.
@@ -60,7 +63,11 @@ class Hull:
 
     def gauge(self, gradients: Array) -> Array:
         """γ of gradients (..., m), shape (...): at most one inside."""
-        return np.max((gradients - self.origin) @ self._facets.T, axis=-1)
+        rows = np.reshape(gradients, (-1, len(self.origin))) - self.origin
+        # of many rows at once, the distances from all facets would not fit the memory
+        parts = np.array_split(rows, 1 + len(rows) * len(self._facets) // _DISTANCES)
+        found = np.concatenate([np.max(part @ self._facets.T, axis=1) for part in parts])
+        return found.reshape(np.shape(gradients)[:-1])
 
     def contains(self, gradient: Array) -> bool:
         """Whether a gradient is inside, up to round-off."""

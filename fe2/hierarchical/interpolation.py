@@ -15,7 +15,6 @@ The error of leaving out sample i follows without solving again: with the invers
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -27,17 +26,23 @@ from fe2.errors import InputError
 from fe2.hierarchical.database import Database
 from fe2.hierarchical.hull import Hull
 from fe2.identity import facts
+from fe2.micro.model import MicroModel
+from fe2.micro.points import Points, Step
 from fe2.micro.rve import RVE
+from fe2.micro.state import StateField, StateLayout
 from fe2.physics.kinematics import Kinematics
-from fe2.response import Response
+from fe2.response import Answers
 
 Array = npt.NDArray[np.float64]
 
 _SAME = 1e-6
 """Distance of two samples, relative to the largest gradient, below which one of them is left out."""
 
+_DISTANCES = 1_000_000
+"""Distances of gradients and samples that are looked at together."""
 
-class InterpolatedModel:
+
+class InterpolatedModel(MicroModel):
     """A micro model that interpolates sampled fluxes; its state is the gradient alone.
 
     Attributes:
@@ -61,6 +66,7 @@ class InterpolatedModel:
         """
         self.kinematics, self.samples = kinematics, np.array(gradients)
         n, m = self.samples.shape
+        self.state = StateLayout(StateField("gradient", (m,), initial=kinematics.origin))
         self._scale = np.abs(self.samples - kinematics.origin).max(axis=0)
         self.hull = Hull(kinematics.origin, self.samples - kinematics.origin)
         self._places = (self.samples - kinematics.origin) / self._scale
@@ -101,16 +107,6 @@ class InterpolatedModel:
         return cls(rve.kinematics, gradients[kept], fluxes[kept])
 
     @property
-    def state_size(self) -> int:
-        """Numbers that one quadrature point remembers: its gradient."""
-        return self.kinematics.size
-
-    @property
-    def lasting_size(self) -> int:
-        """All of the state lasts."""
-        return self.state_size
-
-    @property
     def description(self) -> dict[str, Any]:
         """Samples and what was made of them."""
         return {"samples": facts(self.samples), "coefficients": facts(self._coefficients)}
@@ -121,25 +117,26 @@ class InterpolatedModel:
         inside = self.hull.gauge(self.samples) < 1.0 - _SAME
         return float(self.errors[inside].max(initial=0.0))
 
-    def initial_state(self) -> Array:
-        """The gradient of a virgin cell."""
-        return self.kinematics.origin.copy()
-
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        """Flux and tangent; `state` and `dt` do not matter."""
-        start = time.perf_counter()
-        out[:] = gradient
-        place = (gradient - self.kinematics.origin) / self._scale
-        x, c, m = place - self._places, self._coefficients, len(place)
-        flux = np.einsum("nij,nj->i", _hessian(x), c) + _linear_fluxes(place[None]) @ self._linear
-        tangent = _third(x, c) + _symmetric(self._linear[m:], m)
-        return Response(
-            flux / self._scale, tangent / np.outer(self._scale, self._scale), 0, time.perf_counter() - start
-        )
-
-    def averages(self, states: Array) -> dict[str, Array]:
-        """A cell without memory has no history."""
-        return {}
+    def evaluate(
+        self,
+        gradients: Array,
+        committed: Array,
+        trial: Array,
+        points: Points,
+        step: Step,
+        answers: Answers,
+    ) -> None:
+        """Fluxes and tangents; states and time step do not matter."""
+        trial[:] = gradients
+        m = gradients.shape[1]
+        linear, constant = _symmetric(self._linear[m:], m), self._linear[:m]
+        # of all points at once, the distances to the samples would not fit the memory
+        size = max(1, _DISTANCES // len(self.samples))
+        for part in (slice(start, start + size) for start in range(0, len(gradients), size)):
+            places = (gradients[part] - self.kinematics.origin) / self._scale
+            flux, tangent = _kernel(places[:, None] - self._places, self._coefficients)
+            answers.flux[part] = (flux + constant + places @ linear) / self._scale
+            answers.tangent[part] = (tangent + linear) / np.outer(self._scale, self._scale)
 
     def _left_out(self, inverse: Array, fluxes: Array) -> Array:
         n, m = fluxes.shape
@@ -180,14 +177,17 @@ def _hessian(x: Array) -> Array:
     return 5.0 * r**3 * np.eye(x.shape[-1]) + 15.0 * r * x[..., :, None] * x[..., None, :]
 
 
-def _third(x: Array, c: Array) -> Array:
-    """Third derivatives of the same, in the directions c, summed over the rows."""
-    r = np.linalg.norm(x, axis=1)
-    along = np.einsum("ni,ni->n", x, c)
-    mixed = np.einsum("n,ni,nj->ij", 15.0 * r, x, c)
+def _kernel(x: Array, c: Array) -> tuple[Array, Array]:
+    """Second derivatives of the same times c, summed over n, and their derivatives; x is (p, n, m)."""
+    r = np.linalg.norm(x, axis=-1)
+    along = np.einsum("pni,ni->pn", x, c)
+    flux = 5.0 * r**3 @ c + 15.0 * np.einsum("pn,pni->pi", r * along, x)
+    mixed = 15.0 * np.einsum("pn,pni,nj->pij", r, x, c, optimize=True)
     # where r vanishes, x does as well
-    stretched = np.einsum("n,ni,nj->ij", 15.0 * along / np.where(r > 0.0, r, 1.0), x, x)
-    return 15.0 * float(r @ along) * np.eye(x.shape[1]) + mixed + mixed.T + stretched
+    weights = 15.0 * along / np.where(r > 0.0, r, 1.0)
+    stretched = (weights[..., None] * x).transpose(0, 2, 1) @ x
+    isotropic = 15.0 * np.sum(r * along, axis=1)[:, None, None] * np.eye(x.shape[-1])
+    return flux, isotropic + mixed + mixed.transpose(0, 2, 1) + stretched
 
 
 def _linear_fluxes(x: Array) -> Array:

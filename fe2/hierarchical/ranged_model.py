@@ -9,9 +9,11 @@ import numpy.typing as npt
 
 from fe2.errors import InputError, OutsideRangeError, place
 from fe2.hierarchical.hull import ROUND_OFF, Hull
-from fe2.micro.model import MicroModel, Request
-from fe2.micro.wrapper import Wrapper
-from fe2.response import Response
+from fe2.micro.model import MicroModel
+from fe2.micro.points import Point, Points, Step
+from fe2.micro.state import StateField
+from fe2.micro.wrapper import Wrapper, evaluate_some
+from fe2.response import SOLVED, Answers
 
 Array = npt.NDArray[np.float64]
 
@@ -19,6 +21,8 @@ type Outside = Literal["count", "raise", "full"]
 
 USED = "range_used"
 """Name of the field that says which part of the range a point uses: above one it has left it."""
+
+_LAST = "gradient asked last"
 
 
 class RangedModel(Wrapper):
@@ -49,7 +53,8 @@ class RangedModel(Wrapper):
             raise InputError(
                 'outside = "full" needs the whole cell, full=rve, and a model whose state is its gradient'
             )
-        super().__init__(model, model.kinematics.size)
+        kinematics = model.kinematics
+        super().__init__(model, [StateField(_LAST, (kinematics.size,), initial=kinematics.origin)])
         self.hull, self.outside, self.full = hull, outside, full
         self._evaluations, self._outside, self._largest = 0, 0, 0.0
 
@@ -64,52 +69,66 @@ class RangedModel(Wrapper):
         """The model, and the whole cell where points may ask it."""
         return (self.model,) if self.full is None else (self.model, self.full)
 
-    def initial_state(self) -> Array:
-        """The virgin state of the model, and its gradient."""
-        state = super().initial_state()
-        state[self.own] = self.kinematics.origin
-        return state
-
-    def answer(self, gradient: Array, state: Array, dt: float, out: Array, request: Request) -> Response:
-        """The model's answer, or that of the whole cell.
-
-        Raises:
-            OutsideRangeError: The gradient is outside of the range, and such are refused.
-            MicroSolveError: The model failed.
-        """
-        if self.adaptive and request.kind in ("anticipate", "polish"):
-            return super().answer(gradient, state, dt, out, request)  # of the last evaluation, which is known
-        if self._leaves_range(gradient) and self.full is not None:
-            virgin = self.full.initial_state()
-            response = self.full.solve(gradient, virgin, dt, virgin.copy())
-            out[: self.own.start] = gradient
-        else:
-            response = super().answer(gradient, state, dt, out, request)
-        out[self.own] = gradient
-        return response
-
-    def _leaves_range(self, gradient: Array) -> bool:
-        used = float(self.hull.gauge(gradient))
-        self._evaluations += 1
-        if used <= 1.0 + ROUND_OFF:
-            return False
-        self._outside += 1
-        self._largest = max(self._largest, used)
+    def evaluate(
+        self,
+        gradients: Array,
+        committed: Array,
+        trial: Array,
+        points: Points,
+        step: Step,
+        answers: Answers,
+    ) -> None:
+        """The model's answers, or those of the whole cell; where such gradients are refused, none."""
+        if self.adaptive and step.wanted in (
+            "anticipate",
+            "polish",
+        ):  # of the last evaluation, which is known
+            super().evaluate(gradients, committed, trial, points, step, answers)
+            return
+        used = np.atleast_1d(self.hull.gauge(gradients))
+        outside = used > 1.0 + ROUND_OFF
+        self._evaluations += len(used)
+        self._outside += int(np.count_nonzero(outside))
+        self._largest = max(self._largest, float(used[outside].max(initial=0.0)))
+        states = self.inner(committed), self.inner(trial)
         if self.outside == "raise":
-            asked = place(gradient * self.kinematics.scale)
-            raise OutsideRangeError(
-                f"the {self.kinematics.gradient_name} {asked} is at {used:.3g} of the range in which "
+            self._refuse(np.flatnonzero(outside), used, gradients, answers)
+        if self.full is not None:
+            virgin = np.tile(self.full.initial_state(), (len(used), 1))
+            evaluate_some(
+                self.full,
+                outside,
+                gradients,
+                virgin,
+                virgin.copy(),
+                points,
+                Step(step.dt, step.time),
+                answers,
+            )
+            self.inner(trial)[outside] = gradients[outside]
+        asked = ~outside if self.outside != "count" else np.ones(len(used), dtype=bool)
+        evaluate_some(self.model, asked, gradients, *states, points, step, answers)
+        solved = answers.status == SOLVED
+        self.state.of(trial, _LAST)[solved] = gradients[solved]
+
+    def _refuse(self, points: npt.NDArray[np.int64], used: Array, gradients: Array, answers: Answers) -> None:
+        for point in points.tolist():
+            asked = place(gradients[point] * self.kinematics.scale)
+            error = OutsideRangeError(
+                f"the {self.kinematics.gradient_name} {asked} is at {used[point]:.3g} of the range in which "
                 'this model holds; with outside="count" it would be answered and counted'
             )
-        return True
+            answers.fail(point, error)
 
     def averages(self, states: Array) -> dict[str, Array]:
         """Averages of the model, and the part of the range that each point uses, shape (n, 1)."""
-        return {**super().averages(states), USED: self.hull.gauge(states[:, self.own])[:, None]}
+        return {**super().averages(states), USED: self.hull.gauge(self.state.of(states, _LAST))[:, None]}
 
-    def behind(self, state: Array) -> tuple[MicroModel, Array]:
+    def behind(self, state: Array, gradient: Array, point: Point) -> tuple[MicroModel, Array, Array] | None:
         """The whole cell, which has no memory, where points outside of the range ask it, or the model."""
-        return super().behind(state) if self.full is None else (self.full, self.full.initial_state())
+        if self.full is None:
+            return super().behind(state, gradient, point)
+        return self.full, self.full.initial_state(), gradient
 
     def report(self) -> dict[str, float]:
         """Evaluations on this rank, those outside of the range, the use by the farthest, and the models'."""

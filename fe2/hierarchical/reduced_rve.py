@@ -20,9 +20,12 @@ from fe2.hierarchical.restriction import restrict
 from fe2.hierarchical.trained_range import TrainedRange
 from fe2.identity import facts
 from fe2.micro.form import HistoryVariable
+from fe2.micro.model import Pointwise
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.points import Point, Step
 from fe2.micro.problem import CellProblem
 from fe2.micro.rve import RVE
+from fe2.micro.state import StateField
 from fe2.physics.kinematics import Kinematics
 from fe2.quadrature import point_weights
 from fe2.response import Response
@@ -30,7 +33,7 @@ from fe2.response import Response
 Array = npt.NDArray[np.float64]
 
 
-class ReducedRVE:
+class ReducedRVE(Pointwise):
     """A reduced representative volume element, a micro model.
 
     Its state holds the gradient, the coordinates q of the fluctuation, the history at the mesh cells of the
@@ -68,12 +71,15 @@ class ReducedRVE:
         modes = rve.problem.prolong(basis.modes)[self._part.dofs]
         self._problem = CellProblem(self._part.cell, self._part.form, reduced_space(*modes.shape))
         self._layout = self._problem.layout
+        shape = (basis.size, rve.kinematics.size)
+        self.state = self._layout.with_fields([StateField("last sensitivity", shape, lasts=False)])
+        self._sensitivity = self.state.part("last sensitivity")
         self._equations = ReducedEquations(self._problem, modes, options or NewtonOptions())
         self._weights = self._history_weights()
         self._virgin = self.from_full(rve.initial_state())
 
     @property
-    def kinematics(self) -> Kinematics:
+    def kinematics(self) -> Kinematics:  # type: ignore[override]
         """Names and sizes of gradient and flux."""
         return self._rve.kinematics
 
@@ -92,40 +98,30 @@ class ReducedRVE:
         """The whole cell and the reduction of its states as facts that can be compared; collective."""
         return {**self._rve.description, "modes": self.basis.size, "cubature": facts(self.cubature.cells)}
 
-    @property
-    def state_size(self) -> int:
-        """Numbers that one quadrature point remembers."""
-        return self._layout.lasting_size + self.basis.size * self.kinematics.size
-
-    @property
-    def lasting_size(self) -> int:
-        """Leading part of the state that cannot be computed anew; the sensitivity ∂q/∂g is behind it."""
-        return self._layout.lasting_size
-
     def initial_state(self) -> Array:
         """The virgin state."""
         return self._virgin.copy()
 
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
+    def respond(self, gradient: Array, committed: Array, trial: Array, point: Point, step: Step) -> Response:
         """Equilibrium of the reduced cell at the end of a time step, with the consistent tangent.
 
-        See `MicroModel.solve` for the arguments.
+        See `Pointwise.respond` for the arguments.
 
         Raises:
             OutsideRangeError: The gradient or the time step lies outside of what was trained.
             MicroSolveError: No equilibrium was found, or a phase law failed.
         """
         start = time.perf_counter()
-        self.trained.check(gradient, dt)
+        self.trained.check(gradient, step.dt)
         layout = self._layout
-        self._problem.load(state, dt)
-        solution = self._equations.solve(gradient, self._predicted(gradient, state))
+        self._problem.load(committed, step.dt)
+        solution = self._equations.solve(gradient, self._predicted(gradient, committed))
         flux, tangent = (part / self._part.cell.volume for part in (solution.flux, solution.tangent))
         if not (np.all(np.isfinite(flux)) and np.all(np.isfinite(tangent))):
             raise MicroSolveError("the reduced cell gave a flux or a tangent that is not finite")
-        self._problem.new_history(out)
-        out[layout.gradient], out[layout.fluctuation] = gradient, solution.coordinates
-        out[layout.lasting_size :] = solution.sensitivity.reshape(-1)
+        self._problem.new_history(trial)
+        trial[layout.gradient], trial[layout.fluctuation] = gradient, solution.coordinates
+        trial[self._sensitivity] = solution.sensitivity.reshape(-1)
         return Response(flux, tangent, solution.iterations, time.perf_counter() - start)
 
     def averages(self, states: Array) -> dict[str, Array]:
@@ -169,7 +165,7 @@ class ReducedRVE:
     def _predicted(self, gradient: Array, last: Array) -> Array:
         """Coordinates of the fluctuation that the last solution and its sensitivity ∂q/∂g predict."""
         layout = self._layout
-        sensitivity = last[layout.lasting_size :].reshape(self.basis.size, -1)
+        sensitivity = last[self._sensitivity].reshape(self.basis.size, -1)
         predicted: Array = last[layout.fluctuation] + sensitivity @ (gradient - last[layout.gradient])
         return predicted
 

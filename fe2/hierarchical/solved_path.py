@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.paths import Path
-from fe2.micro.model import Request
+from fe2.micro.points import NOWHERE, Step
 from fe2.micro.rve import RVE
 from fe2.response import Response
 
@@ -114,8 +114,8 @@ class _Walk:
     def _step(self, gradient: Array, dt: float, trial: Array) -> Response:
         if self._wants_tangents or not self._rve.adaptive:
             return self._rve.solve(gradient, self._row, dt, trial)
-        self._rve.answer(gradient, self._row, dt, trial, Request("approach"))
-        return self._rve.answer(gradient, self._row, dt, trial, Request("polish"))
+        self._rve.respond(gradient, self._row, trial, NOWHERE, Step(dt, wanted="approach"))
+        return self._rve.respond(gradient, self._row, trial, NOWHERE, Step(dt, wanted="polish"))
 
     def solved(self, path: Path, states: bool, failure: str) -> SolvedPath:
         m = self._rve.kinematics.size

@@ -42,7 +42,6 @@ from fe2.io.hdf5_table import table
 from fe2.io.macro_fields import Law, Problem
 from fe2.io.seal import seal_of
 from fe2.io.vtu import naming
-from fe2.micro.model import description
 from fe2.parallel import on_every_rank, together
 
 Array = npt.NDArray[np.float64]
@@ -92,7 +91,7 @@ class CheckpointFolder:
         self._identity = {
             **identity,
             "mesh": mesh_facts(self._mesh),
-            "laws": [{"points": law.points_per_cell, **description(law.micro)} for law in self._laws],
+            "laws": [{"points": law.points_per_cell, **law.micro.describe()} for law in self._laws],
             "functions": {name: str(f.function_space.ufl_element()) for name, f in self._functions.items()},
             "constants": {name: list(c.value.shape) for name, c in self._constants.items()},
         }
@@ -165,7 +164,7 @@ class CheckpointFolder:
             put(file, f"functions/{name}", cell_values(function))
         for k, (law, rows) in enumerate(zip(self._laws, states, strict=True)):
             put(file, f"laws/{k}/cells", self._cells_of(law))
-            put(file, f"laws/{k}/states", _by_cell(rows[:, : law.micro.lasting_size], law))
+            put(file, f"laws/{k}/states", _by_cell(law.micro.state.stored(rows), law))
 
     def _write_index(
         self, number: int, position: Mapping[str, Any], cells: Sequence[Integers], seals: Sequence[str]

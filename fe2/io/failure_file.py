@@ -18,7 +18,7 @@ from fe2.io.cell_values import all_cell_numbers
 from fe2.io.hdf5_file import opened, put, written_whole
 from fe2.io.hdf5_table import table
 from fe2.io.macro_fields import Law, Problem
-from fe2.micro.model import MicroModel, description
+from fe2.micro.model import MicroModel
 from fe2.parallel import together
 
 Array = npt.NDArray[np.float64]
@@ -64,16 +64,14 @@ class FailedPoint:
         Raises:
             InputError: It is another one; the difference is named.
         """
-        if text := difference(self.micro, json.loads(json.dumps(description(model)))):
+        if text := difference(self.micro, json.loads(json.dumps(model.describe()))):
             raise InputError(f"this is not the micro model that failed: {text}")
         if len(self.gradient) != model.kinematics.size or len(self.state) != model.lasting_size:
             raise InputError(
                 f"the file of the failure has {len(self.gradient)} components and {len(self.state)} numbers "
                 f"of state; the micro model has {model.kinematics.size} and {model.lasting_size}"
             )
-        state = model.initial_state()
-        state[: len(self.state)] = self.state
-        return state
+        return model.state.restored(self.state[None], model.initial_state())[0]
 
 
 @with_config(ConfigDict(strict=True, extra="forbid"))
@@ -112,7 +110,7 @@ def write_failure(
     number, law, failure = found[0]
     mine = failure.point >= 0
     states = law.pool.fetch(np.array([failure.point] if mine else [], dtype=np.int64))
-    micro, coordinates = description(law.micro), law.coordinates()
+    micro, coordinates = law.micro.describe(), law.coordinates()
     with together(problem.comm):
         if mine:
             content = {"message": message, "step": step, "time": time, "dt": failure.dt, "law": number}
@@ -121,7 +119,7 @@ def write_failure(
                 put(file, "content", np.frombuffer(json.dumps(content).encode(), dtype=np.uint8))
                 put(file, "coordinates", coordinates[failure.point])
                 put(file, "gradient", failure.gradient)
-                put(file, "state", states[0, : law.micro.lasting_size])
+                put(file, "state", law.micro.state.stored(states)[0])
     return law.micro
 
 

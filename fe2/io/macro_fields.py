@@ -17,7 +17,7 @@ from dolfinx import fem, plot
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
-from fe2.dispatch.pool import MicroPool
+from fe2.dispatch.pool import Pool
 from fe2.history_names import history_columns
 from fe2.io.vtu import Grid
 from fe2.jit import compile_expression
@@ -53,7 +53,7 @@ class Law(Protocol):
     flux: fem.Function[Any]
     cells: npt.NDArray[np.int32]
     points_per_cell: int
-    pool: MicroPool
+    pool: Pool
 
     @property
     def failure(self) -> Failure | None:

@@ -9,13 +9,20 @@ from typing import Protocol, runtime_checkable
 
 from fe2.errors import InputError, MicroSolveError
 from fe2.io.failure_file import FailedPoint, read_failure
-from fe2.micro.model import MicroModel, StandInModel
+from fe2.micro.model import MicroModel
+from fe2.micro.points import NOWHERE, Point
+from fe2.physics.kinematics import Kinematics
 from fe2.response import Array, Response
 
 
 @runtime_checkable
-class Traced(MicroModel, Protocol):
+class Traced(Protocol):
     """A micro model that tells how its iteration goes."""
+
+    kinematics: Kinematics
+
+    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
+        """See :meth:`fe2.micro.model.MicroModel.solve`."""
 
     def tracing(self) -> AbstractContextManager[list[float]]:
         """Collects the norms of the residuals of all solves inside."""
@@ -57,30 +64,30 @@ def replay_failure(file: str | Path, model: MicroModel) -> Replay:
         MicroSolveError: The state of the RVE behind the model could not be found.
     """
     failed = read_failure(file)
-    found = whole_cell(model, failed.state_of(model))
+    found = whole_cell(model, failed.state_of(model), failed.gradient)
     if found is None:
         raise InputError(f"there is no whole cell behind a {type(model).__name__} that could be solved again")
-    rve, state = found
+    rve, state, gradient = found
     response, error, out = None, "", state.copy()
     with rve.tracing() as norms:
         try:
-            response = rve.solve(failed.gradient, state, failed.dt, out)
+            response = rve.solve(gradient, state, failed.dt, out)
         except MicroSolveError as failure:
             error = str(failure)
     return Replay(failed, rve, tuple(norms), error, response, state if response is None else out)
 
 
-def whole_cell(model: MicroModel, state: Array) -> tuple[Traced, Array] | None:
-    """The RVE that a micro model is or has behind it, with its state, or None where there is none.
+def whole_cell(
+    model: MicroModel, state: Array, gradient: Array, point: Point = NOWHERE
+) -> tuple[Traced, Array, Array] | None:
+    """The RVE that a micro model is or has behind it, its state and gradient, or None where there is none.
 
     Raises:
         MicroSolveError: The state of the RVE has to be computed, and could not be.
     """
-    while isinstance(model, StandInModel):
-        if (found := model.behind(state)) is None:
-            return None
-        model, state = found
-    return (model, state) if isinstance(model, Traced) else None
+    while (found := model.behind(state, gradient, point)) is not None:
+        model, state, gradient = found
+    return (model, state, gradient) if isinstance(model, Traced) else None
 
 
 def what_to_do(file: Path, model: MicroModel, *, has_case: bool) -> str:
@@ -91,7 +98,7 @@ def what_to_do(file: Path, model: MicroModel, *, has_case: bool) -> str:
         model: The micro model that failed.
         has_case: Whether the file says how the micro model is made.
     """
-    if whole_cell(model, model.initial_state()) is None:
+    if whole_cell(model, model.initial_state(), model.kinematics.origin) is None:
         return f"Gradient and state of this point are in {file}"
     if has_case:
         return f"To solve this RVE by itself: fe2 replay {file}"

@@ -177,7 +177,7 @@ def _place(law: Law, number: int, row: int, coordinates: Array, target: Array, r
 
 def _values(law: Law, rows: list[int]) -> list[dict[str, Array]]:
     """What is stored of some of this rank's points; collective."""
-    states = law.pool.fetch(np.array(rows, dtype=np.int64))[:, : law.micro.lasting_size]
+    states = law.micro.state.stored(law.pool.fetch(np.array(rows, dtype=np.int64)))
     values = {"state": states, "gradient": law.gradients()[rows], "flux": fluxes(law)[rows]}
     return [{name: array[k] for name, array in values.items()} for k in range(len(rows))]
 

@@ -12,12 +12,12 @@ from dolfinx import fem
 from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 
-from fe2.dispatch.mpi import MpiPool
 from fe2.dispatch.options import Parallel
-from fe2.dispatch.pool import MicroPool, PointError
-from fe2.errors import InputError, MicroSolveError, place
+from fe2.dispatch.pool import PointFailure, Pool
+from fe2.errors import Fe2Error, InputError, MicroSolveError, place
 from fe2.jit import compile_expression
-from fe2.micro.model import EXACT, MicroModel, Request, is_adaptive, virgin_tangent
+from fe2.micro.model import MicroModel
+from fe2.micro.points import Step
 from fe2.profile import phase
 from fe2.quadrature import full_degree, point_dofs, point_weights, quadrature_function, quadrature_points
 from fe2.volumetric_locking import warn_of_locking
@@ -131,7 +131,7 @@ class HomogenizedLaw:
         self._rows = point_dofs(self.flux, self.cells)
         self._evaluated = False
         self.failure: Failure | None = None
-        self.pool: MicroPool = MpiPool(micro, len(self._rows), self._mesh.comm, parallel)
+        self.pool = Pool(micro, len(self._rows), self._mesh.comm, parallel)
         check_resistance(self.micro, closed)
 
     @property
@@ -142,19 +142,18 @@ class HomogenizedLaw:
     @property
     def adaptive(self) -> bool:
         """Whether the micro models tell requests apart."""
-        return is_adaptive(self.micro)
+        return self.micro.adaptive
 
     def derivative(self, form: ufl.Form, unknown: fem.Function, direction: Expr) -> ufl.Form:
         """Derivative of a form through this law's flux: the tangent times the change of the gradient."""
         change = ufl.algorithms.expand_derivatives(ufl.derivative(self.gradient, unknown, direction))
         return ufl.derivative(form, self.flux, ufl.dot(self.tangent, change))
 
-    def evaluate(self, dt: float, request: Request = EXACT) -> Evaluation:
+    def evaluate(self, step: Step) -> Evaluation:
         """Update flux and tangent for the present value of the unknown; collective.
 
         Args:
-            dt: Length of the step.
-            request: What is wanted of the micro models.
+            step: The time step, and what is wanted of the micro models.
 
         Returns:
             The work on this rank.
@@ -163,22 +162,22 @@ class HomogenizedLaw:
             MicroSolveError: On all ranks, where a micro model failed anywhere; the message names
                 the mesh cell, the quadrature point, its coordinates and its gradient. It is an
                 OutsideRangeError where the model was asked outside of its range.
+            Fe2Error: On all ranks, as above, where a micro model ended with anything else.
         """
         m = self.micro.kinematics.size
         gradients = self._at_points(self._evaluate_gradient)
-        try:
-            with phase("pool"):
-                responses = self.pool.evaluate(gradients, dt, request)
-        except PointError as error:
-            located = self._located(error, gradients)
-            mine = gradients[error.point] if error.point >= 0 else np.zeros(0)
-            self.failure = Failure(str(located), error.point, mine.copy(), dt)
-            raise located from error
+        with phase("pool"):
+            answers = self.pool.evaluate(gradients, step)
+        if (failure := self.pool.failure) is not None:
+            located = self._located(failure, gradients)
+            mine = gradients[failure.point] if failure.point >= 0 else np.zeros(0)
+            self.failure = Failure(str(located), failure.point, mine.copy(), step.dt)
+            raise located from failure.cause
         self._evaluated = True
-        self.flux.x.array.reshape(-1, m)[self._rows] = responses.flux
-        self.tangent.x.array.reshape(-1, m, m)[self._rows] = responses.tangent
-        solved = len(gradients) if request.kind in ("exact", "approach") else 0
-        return Evaluation(solved, int(responses.iterations.sum()), float(responses.cost.sum()))
+        self.flux.x.array.reshape(-1, m)[self._rows] = answers.flux
+        self.tangent.x.array.reshape(-1, m, m)[self._rows] = answers.tangent
+        solved = len(gradients) if step.wanted in ("exact", "approach") else 0
+        return Evaluation(solved, int(answers.iterations.sum()), float(answers.cost.sum()))
 
     def commit(self) -> None:
         """Trial states become the committed ones."""
@@ -208,7 +207,7 @@ class HomogenizedLaw:
         """
         tangents = self.tangents()
         if not self._evaluated and self.micro.kinematics.indicators(tangents[:0]):
-            tangents = np.broadcast_to(virgin_tangent(self.micro), tangents.shape)
+            tangents = np.broadcast_to(self.micro.virgin_tangent(), tangents.shape)
         return self.micro.kinematics.indicators(tangents)
 
     def tangents(self) -> Array:
@@ -220,10 +219,10 @@ class HomogenizedLaw:
         values = expression.eval(self._mesh, self.cells)
         return values.reshape(len(self._rows), -1 if len(self._rows) else expression.value_size)
 
-    def _located(self, error: PointError, gradients: Array) -> MicroSolveError:
-        """The error of the rank that has it, with its place, on all ranks."""
+    def _located(self, failure: PointFailure, gradients: Array) -> Fe2Error:
+        """The error of the point that failed, with its place, on all ranks."""
         comm = self._mesh.comm
-        point, text = error.point, ""
+        point, text = failure.point, ""
         if point >= 0:
             cell = self.cells[point // self.points_per_cell]
             number = int(self._mesh.topology.original_cell_index[cell])
@@ -232,10 +231,10 @@ class HomogenizedLaw:
             text = (
                 f"the RVE at macroscopic cell {number}, quadrature point {point % self.points_per_cell}, "
                 f"coordinates {place(self.coordinates()[point])}, "
-                f"{self.micro.kinematics.gradient_name} ({names}) = {value}: {error}"
+                f"{self.micro.kinematics.gradient_name} ({names}) = {value}: {failure.message}"
             )
         texts = [text for text in comm.allgather(text) if text]
-        located = error.located(texts[0])
+        located = failure.kind(texts[0])
         located.collective = True
         return located
 
@@ -300,7 +299,7 @@ def check_resistance(micro: MicroModel, closed: Collection[str]) -> None:
     """
     kinematics = micro.kinematics
     try:
-        tangent = virgin_tangent(micro)
+        tangent = micro.virgin_tangent()
     except MicroSolveError:
         return  # the first load shows what is wrong
     names = np.array(kinematics.directions.names)

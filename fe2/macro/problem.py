@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from fe2.macro.linear_check import LinearCheck
 from fe2.macro.rate import Rate
 from fe2.macro.snes import OPTIONS_PREFIX, SolverOptions, set_domain_error, weakly
 from fe2.macro.system import Jacobian, Residual, System, Unknown
-from fe2.micro.model import EXACT, Request, choices, report
+from fe2.micro.points import Step
 from fe2.petsc_errors import reason as petsc_reason
 from fe2.profile import phase
 from fe2.records import merged
@@ -58,6 +58,7 @@ class MacroProblem:
         points: Number of quadrature points with a micro model, on all ranks.
         unknowns: Number of macroscopic degrees of freedom, on all ranks.
         dt: Length of the present step.
+        time: Its start: the sum of all committed steps, or what it is set to.
         snes: PETSc's nonlinear solver.
         fields: The fields of the unknown, with their names.
         norms: Norms of the residual in the last solve; for an unknown of several fields, whose residuals have
@@ -114,7 +115,7 @@ class MacroProblem:
         self.points = self.comm.allreduce(sum(len(law.cells) * law.points_per_cell for law in self.laws))
         self.unknowns = int(self._system.residual.size)
         self._counts = Evaluation(0, 0, 0.0)
-        self.dt, self._is_within_step = 0.0, False
+        self.dt, self.time, self._is_within_step = 0.0, 0.0, False
         self.fields = Fields(self.functions)
         self._forces = Forces(self.fields)
         self.norms: list[float] = []
@@ -211,11 +212,12 @@ class MacroProblem:
             MicroSolveError: A micro model failed.
         """
         for law in self.laws:
-            law.evaluate(0.0)
+            law.evaluate(Step(0.0, self.time))
         self.commit()
 
     def commit(self) -> None:
         """Accept the step: trial states of all laws become the committed ones."""
+        self.time, self.dt = self.time + self.dt, 0.0
         for law in self.laws:
             law.commit()
 
@@ -243,13 +245,13 @@ class MacroProblem:
         found: dict[str, str] = {}
         for number, law in enumerate(self.laws):
             suffix = f" of law {number}" if number else ""
-            found |= {name + suffix: text for name, text in choices(law.micro).items()}
+            found |= {name + suffix: text for name, text in law.micro.choices().items()}
         return found
 
     def reports(self) -> dict[str, float]:
         """What the micro models report, over all ranks; collective."""
         models = {id(law.pool.reporting): law.pool.reporting for law in self.laws}.values()
-        own = [report(model) for model in models if model is not None]
+        own = [model.report() for model in models if model is not None]
         return merged(found for part in self.comm.allgather(own) for found in part)
 
     def reaction(
@@ -315,7 +317,7 @@ class MacroProblem:
         """Bring cells that were solved loosely to their full tolerance; whether there may be any."""
         adaptive = [law for law in self.laws if law.adaptive]
         for law in adaptive:
-            self._counts += law.evaluate(self.dt, Request("polish"))
+            self._counts += law.evaluate(self._step("polish"))
         return bool(adaptive)
 
     def _is_balanced(self) -> bool:
@@ -323,11 +325,10 @@ class MacroProblem:
         rtol, atol, _, _ = self.snes.getTolerances()
         return self._forces.balances(self._system.residual.array, rtol, atol)
 
-    def _request(self, law: HomogenizedLaw) -> Request:
-        """What a law's cells have to deliver: no more digits than the macroscopic residual warrants."""
-        if not law.adaptive:
-            return EXACT
-        return Request("approach", min(_MICRO_LOOSEST, _MICRO_SHARE * self._forces.error()))
+    def _step(self, wanted: Literal["exact", "approach", "anticipate", "polish"] = "exact") -> Step:
+        """The step, whose cells deliver no more digits than the macroscopic residual warrants."""
+        accuracy = min(_MICRO_LOOSEST, _MICRO_SHARE * self._forces.error()) if wanted == "approach" else 0.0
+        return Step(self.dt, self.time + self.dt, wanted, accuracy)
 
     def _anticipate(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
         """Look at the first step of the iteration, so that cells that unload on it answer elastically."""
@@ -343,7 +344,7 @@ class MacroProblem:
             step.aypx(-1.0, x)
             self._system.take(step)
             for law in adaptive:
-                self._counts += law.evaluate(self.dt, Request("anticipate"))
+                self._counts += law.evaluate(self._step("anticipate"))
             self._system.take(x)
             self._assemble(snes, x, b)
 
@@ -380,7 +381,7 @@ class MacroProblem:
             if self.before_evaluation is not None:
                 self.before_evaluation()
             for law in self.laws:
-                self._counts += law.evaluate(self.dt, self._request(law))
+                self._counts += law.evaluate(self._step("approach" if law.adaptive else "exact"))
             self._assemble(snes, x, b)
             self._anticipate(snes, x, b)
         except MicroSolveError as error:

@@ -107,7 +107,7 @@ class ImageRVE(RVE):
         return getattr(self, name)
 
     @property
-    def kinematics(self) -> Kinematics:
+    def kinematics(self) -> Kinematics:  # type: ignore[override]
         """Names and sizes of gradient and flux."""
         return self._kinematics
 

@@ -8,32 +8,27 @@ solution of the cell problem: each one is counted, and the summary of the run te
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fe2.errors import MicroSolveError
-from fe2.micro.model import MicroModel, Request
-from fe2.micro.wrapper import Wrapper
-from fe2.parallel import together
-from fe2.response import Response
+from fe2.micro.model import MicroModel
+from fe2.micro.points import Points, Step
+from fe2.micro.state import StateField
+from fe2.micro.wrapper import Wrapper, evaluate_some
+from fe2.response import SOLVED, Answers
 
 Array = npt.NDArray[np.float64]
 
-_NONE, _GOOD, _KEPT = 0.0, 1.0, 2.0
+_NONE, _GOOD, _KEPT = range(3)
 
 
 class KeepsLastGood(Wrapper):
-    """A micro model with a fallback. Gradient, flux and tangent of the last good answer are in its state.
+    """A micro model with a fallback. Its state has gradient, flux and tangent of the last good answer.
 
-    .. code-block:: text
-
-        lasting part of the model | whether there is an answer | gradient | flux | tangent ‖ tail of the model
-
-    Only a :class:`~fe2.errors.MicroSolveError` calls for the fallback: every other error is a mistake in the
-    program, and is raised.
+    Only where the model says that a point failed does it answer: every error that is raised is a mistake in
+    the program.
 
     Attributes:
         kept: Answers so far that are not the model's own.
@@ -42,8 +37,10 @@ class KeepsLastGood(Wrapper):
     def __init__(self, model: MicroModel) -> None:
         """Ask this model, and keep its answers."""
         m = model.kinematics.size
-        super().__init__(model, 1 + m + m + m * m)
-        self._memory, self.kept = self.own, 0
+        shapes = {"gradient": (m,), "flux": (m,), "tangent": (m, m)}
+        own = [StateField(f"good {name}", shape) for name, shape in shapes.items()]
+        super().__init__(model, [StateField("good answer", dtype="int64"), *own])
+        self.kept = 0
 
     def around(self, *models: MicroModel) -> KeepsLastGood:
         """The same fallback for another model."""
@@ -54,51 +51,71 @@ class KeepsLastGood(Wrapper):
         """The model's, and that there is a fallback."""
         return {"on_failure": "keep last good response", **super().description}
 
-    def answer(self, gradient: Array, state: Array, dt: float, out: Array, request: Request) -> Response:
-        """The model's answer, or where it fails the linearization of its last good one.
-
-        Raises:
-            MicroSolveError: The model failed before it gave any good answer.
-        """
-        start, kept = time.perf_counter(), out[self._memory]
-        if request.kind in ("anticipate", "polish") and kept[0] == _KEPT:
-            # this is about the last evaluation, which is not the model's own
-            _, flux, tangent = self._parts(kept)
-            if request.kind == "polish":
-                out[:] = state
-            return Response(flux, tangent, 0, time.perf_counter() - start)
-        try:
-            with together(self.ranks):
-                response = super().answer(gradient, state, dt, out, request)
-                if not response.is_finite:
-                    raise MicroSolveError("the micro model gave a flux or a tangent that is not finite")
-        except MicroSolveError:
-            if state[self._memory.start] == _NONE:
-                raise
-            return self._last(gradient, state, out, request, start)
-        if request.kind != "anticipate":
-            self._remember(out, _GOOD, gradient, response.flux, response.tangent)
-        return response
+    def evaluate(
+        self,
+        gradients: Array,
+        committed: Array,
+        trial: Array,
+        points: Points,
+        step: Step,
+        answers: Answers,
+    ) -> None:
+        """The model's answers, or where it fails the linearization of its last good one."""
+        asked = np.ones(len(gradients), dtype=bool)
+        if step.wanted in ("anticipate", "polish"):
+            # this is about the last evaluation, which may not be the model's own
+            asked = self._own(trial, "answer") != _KEPT
+            kept = np.flatnonzero(~asked)
+            answers.flux[kept], answers.tangent[kept] = (
+                self._own(trial, name)[kept] for name in ("flux", "tangent")
+            )
+            if step.wanted == "polish":
+                trial[kept] = committed[kept]
+        states = self.inner(committed), self.inner(trial)
+        evaluate_some(self.model, asked, gradients, *states, points, step, answers)
+        answers.check()
+        good = asked & (answers.status == SOLVED)
+        if step.wanted != "anticipate":
+            self._remember(trial, good, _GOOD, gradients, answers)
+        failed = asked & ~good & (self._own(committed, "answer") != _NONE)
+        if failed.any():
+            self._continue(failed, gradients, committed, trial, step, answers)
 
     def report(self) -> dict[str, float]:
         """Answers that are not the model's own, and what the model reports."""
         return {"answers kept where cells failed": float(self.kept), **super().report()}
 
-    def _last(self, gradient: Array, state: Array, out: Array, request: Request, start: float) -> Response:
-        """The linearization of the committed answer; the state stays as it was."""
-        old, flux, tangent = self._parts(state[self._memory])
-        answer = flux + tangent @ (gradient - old)
-        self.kept += 1
-        out[:] = state
-        if request.kind == "approach":  # until the step is polished
-            self._remember(out, _KEPT, gradient, answer, tangent)
-        return Response(answer, tangent, 0, time.perf_counter() - start)
+    def _continue(
+        self,
+        failed: npt.NDArray[np.bool_],
+        gradients: Array,
+        committed: Array,
+        trial: Array,
+        step: Step,
+        answers: Answers,
+    ) -> None:
+        """The linearization of the committed answers; states stay as they were."""
+        rows = np.flatnonzero(failed)
+        old, flux, tangent = (self._own(committed, name)[rows] for name in ("gradient", "flux", "tangent"))
+        found = Answers.empty(len(rows), gradients.shape[1])
+        found.flux[:] = flux + np.einsum("nij,nj->ni", tangent, gradients[rows] - old)
+        found.tangent[:] = tangent
+        answers.take(rows, found)
+        self.kept += len(rows)
+        trial[rows] = committed[rows]
+        if step.wanted == "approach":  # until the step is polished
+            self._remember(trial, failed, _KEPT, gradients, answers)
 
-    def _remember(self, out: Array, kind: float, gradient: Array, flux: Array, tangent: Array) -> None:
-        out[self._memory] = np.concatenate([[kind], gradient, flux, np.asarray(tangent).reshape(-1)])
+    def _remember(
+        self, states: Array, chosen: npt.NDArray[np.bool_], kind: int, gradients: Array, answers: Answers
+    ) -> None:
+        rows = slice(None) if chosen.all() else np.flatnonzero(chosen)
+        self._own(states, "answer")[rows] = kind
+        self._own(states, "gradient")[rows] = gradients[rows]
+        self._own(states, "flux")[rows], self._own(states, "tangent")[rows] = (
+            answers.flux[rows],
+            answers.tangent[rows],
+        )
 
-    def _parts(self, memory: Array) -> tuple[Array, Array, Array]:
-        """Gradient, flux and tangent, copies."""
-        m = self.kinematics.size
-        _, gradient, flux, tangent = np.split(memory.copy(), [1, 1 + m, 1 + 2 * m])
-        return gradient, flux, tangent.reshape(m, m)
+    def _own(self, states: Array, name: str) -> npt.NDArray[Any]:
+        return self.state.of(states, f"good {name}")

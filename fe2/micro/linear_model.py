@@ -9,13 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import InputError
+from fe2.micro.model import MicroModel
+from fe2.micro.points import Points, Step
+from fe2.micro.state import StateField, StateLayout
 from fe2.physics.kinematics import Kinematics
-from fe2.response import Response
+from fe2.response import Answers
 
 Array = npt.NDArray[np.float64]
 
 
-class LinearModel:
+class LinearModel(MicroModel):
     """Flux A g + s₀; its state is the gradient alone.
 
     Attributes:
@@ -32,6 +35,7 @@ class LinearModel:
         """
         m = kinematics.size
         self.kinematics = replace(kinematics, isochoric=())  # it does not flow
+        self.state = StateLayout(StateField("gradient", (m,)))
         self.tangent = np.array(tangent, dtype=np.float64)
         self.offset = np.zeros(m) if offset is None else np.array(offset, dtype=np.float64)
         if self.tangent.shape != (m, m) or self.offset.shape != (m,):
@@ -41,29 +45,20 @@ class LinearModel:
             )
 
     @property
-    def state_size(self) -> int:
-        """Numbers that one quadrature point remembers: its gradient."""
-        return self.kinematics.size
-
-    @property
-    def lasting_size(self) -> int:
-        """All of the state lasts."""
-        return self.state_size
-
-    @property
     def description(self) -> dict[str, Any]:
         """Tangent and offset."""
         return {"tangent": self.tangent.tolist(), "offset": self.offset.tolist()}
 
-    def initial_state(self) -> Array:
-        """No gradient."""
-        return np.zeros(self.state_size)
-
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        """Flux and tangent; `state` and `dt` do not matter."""
-        out[:] = gradient
-        return Response(self.tangent @ gradient + self.offset, self.tangent, 0, 0.0)
-
-    def averages(self, states: Array) -> dict[str, Array]:
-        """A constant tangent has no history."""
-        return {}
+    def evaluate(
+        self,
+        gradients: Array,
+        committed: Array,
+        trial: Array,
+        points: Points,
+        step: Step,
+        answers: Answers,
+    ) -> None:
+        """Fluxes and tangents; states and time step do not matter."""
+        trial[:] = gradients
+        answers.flux[:] = gradients @ self.tangent.T + self.offset
+        answers.tangent[:] = self.tangent

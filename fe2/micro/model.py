@@ -1,17 +1,22 @@
-"""The contract of a micro model: anything that answers a macroscopic gradient."""
+"""The contract of a micro model: anything that answers macroscopic gradients."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from fe2.errors import InputError
+from fe2.errors import InputError, MicroSolveError
+from fe2.micro.points import NOWHERE, Point, Points, Step, only
+from fe2.micro.state import StateLayout
+from fe2.parallel import together
 from fe2.physics.kinematics import Kinematics
-from fe2.response import Response
+from fe2.records import SolverChoice
+from fe2.response import Answers, Response
 
 if TYPE_CHECKING:
     from fe2.micro.fields import LocalFields
@@ -19,215 +24,233 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is wanted of the micro models in one evaluation.
+class MicroModel(ABC):
+    """Anything that maps gradients, states and a time step to fluxes, tangents and new states.
+
+    A subclass sets `kinematics`, and `state` where it remembers anything, and writes :meth:`evaluate`, which
+    is handed all points of a rank; or it inherits :class:`Pointwise` and answers one point at a time.
+    All else has defaults.
+
+    Whatever influences the next answer for a point has to be in its state, nothing in the object: points
+    move between ranks, steps are rejected, runs are continued.
 
     Attributes:
-        kind: "exact" solves to the full tolerance, from the committed state, with the consistent
-            tangent. "approach" starts from the last evaluation and stops at `accuracy`. "anticipate"
-            stays at the gradient of the last evaluation, and gives the tangent for the way to the one
-            that is handed over. "polish" brings the last evaluation, whose gradient is handed over, to
-            the full tolerance; it has to come before a commit.
-        accuracy: Norm of a cell's residual, relative to the forces in it, that an approach may leave.
+        parameters: Names of the parameters of a point without which it cannot be answered.
+        batch: Points that are handed over in one call at most; all that a rank has where it is None.
     """
 
-    kind: Literal["exact", "approach", "anticipate", "polish"] = "exact"
-    accuracy: float = 0.0
+    parameters: tuple[str, ...] = ()
+    batch: int | None = None
 
+    kinematics: Kinematics
+    """Names and sizes of gradient and flux."""
 
-EXACT = Request()
+    state: StateLayout = StateLayout()
+    """Fields of a state."""
 
+    @abstractmethod
+    def evaluate(
+        self,
+        gradients: Array,
+        committed: Array,
+        trial: Array,
+        points: Points,
+        step: Step,
+        answers: Answers,
+    ) -> None:
+        """Fluxes, tangents and states of n points at the end of a time step.
 
-class MicroModel(Protocol):
-    """Anything that maps (gradient, state, dt) to (flux, tangent, new state)."""
+        A point without an answer is told to `answers.fail`, and keeps no other point from its own. Whatever
+        is raised is a mistake in the program and ends the run.
 
-    @property
-    def kinematics(self) -> Kinematics:
-        """Names and sizes of gradient and flux."""
+        Args:
+            gradients: Macroscopic gradients at the end of the step, shape (n, m); not modified.
+            committed: Rows of the committed states, shape (n, state_size); not modified.
+            trial: On entry the rows of the last evaluation since the last commit or rollback, at first the
+                committed ones; receive the new states.
+            points: The points, with their parameters.
+            step: The time step, and what is wanted.
+            answers: Receives fluxes, tangents, and what else there is to say.
+        """
 
     @property
     def state_size(self) -> int:
-        """Numbers that one quadrature point remembers."""
+        """Words that one quadrature point remembers."""
+        return self.state.size
 
     @property
     def lasting_size(self) -> int:
-        """Length of the leading part of a state that has to be stored to continue from it later.
-
-        The rest, if any, only saves work: a restored state takes it from `initial_state()`.
-        """
+        """Words that have to be stored to continue from a state later."""
+        return self.state.lasting_size
 
     def initial_state(self) -> Array:
         """State of the virgin material, shape (state_size,)."""
+        return self.state.initial()
 
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        """Flux and tangent at the end of a time step.
+    def solve(
+        self, gradient: Array, state: Array, dt: float, out: Array, *, point: Point = NOWHERE
+    ) -> Response:
+        """Flux and tangent of one point at the end of a time step.
 
         Args:
             gradient: Macroscopic gradient at the end of the step, shape (m,).
             state: Committed state, shape (state_size,); not modified.
             dt: Length of the time step.
             out: Receives the trial state, shape (state_size,).
+            point: The macroscopic point.
 
         Raises:
             MicroSolveError: No equilibrium was found.
         """
+        return self.respond(gradient, state, out, point, Step(dt))
+
+    def respond(self, gradient: Array, committed: Array, trial: Array, point: Point, step: Step) -> Response:
+        """As :meth:`evaluate`, for one point.
+
+        Raises:
+            MicroSolveError: No equilibrium was found.
+        """
+        answers = Answers.empty(1, self.kinematics.size)
+        self.evaluate(gradient[None], committed[None], trial[None], only(point), step, answers)
+        answers.check()
+        return answers.response(0)
 
     def averages(self, states: Array) -> dict[str, Array]:
-        """Volume averages of the history variables for states (n, state_size), by name, each (n, c)."""
+        """What of states (n, state_size) is worth drawing, by name, each (n, c): averages over the volume."""
+        return {}
 
+    def virgin_tangent(self, point: Point = NOWHERE) -> Array:
+        """Tangent of the virgin material after a step without length, shape (m, m); it counts as no answer.
 
-@runtime_checkable
-class AdaptiveModel(MicroModel, Protocol):
-    """A micro model that saves work where less than an exact answer is wanted."""
+        Raises:
+            MicroSolveError: No equilibrium was found.
+        """
+        virgin = self.initial_state()
+        return self.solve(self.kinematics.origin, virgin, 0.0, virgin.copy(), point=point).tangent
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What decides about the answers, as facts that can be stored and compared."""
+        return {}
+
+    def describe(self) -> dict[str, Any]:
+        """What the model is, as facts that can be stored and compared."""
+        names = {"model": type(self).__name__, "components": list(self.kinematics.components)}
+        return {**names, **self.description, "state": self.state.describe()}
 
     @property
     def adaptive(self) -> bool:
-        """Whether it does so as it is set up."""
+        """Whether anything else than exact answers can be had; where not, all that are wanted are exact."""
+        return False
 
-    def answer(self, gradient: Array, state: Array, dt: float, out: Array, request: Request) -> Response:
-        """As `solve`, for any request.
-
-        Args:
-            gradient: Macroscopic gradient, shape (m,).
-            state: Committed state, shape (state_size,); not modified.
-            dt: Length of the time step.
-            out: On entry the row of the last evaluation since the last commit or rollback, at first
-                the committed one; receives the trial state, and stays as it is on failure.
-            request: What is wanted.
-
-        Raises:
-            MicroSolveError: No equilibrium was found.
-        """
-
-
-class PartialModel(MicroModel, Protocol):
-    """One rank's part of a micro model that several ranks solve together: all of them call every method.
-
-    Its states are this rank's parts of whole states.
-    """
+    def choices(self) -> dict[str, str]:
+        """What was chosen for the solution, and why."""
+        return {}
 
     @property
-    def share(self) -> npt.NDArray[np.int64]:
-        """Which numbers of a whole state this rank holds, shape (state_size,)."""
-
-
-@runtime_checkable
-class DivisibleModel(MicroModel, Protocol):
-    """A micro model that several ranks can solve together."""
-
-    @property
-    def unknowns(self) -> int:
-        """Size of the problem."""
-
-    def distributed(self, comm: MPI.Comm) -> PartialModel:
-        """This rank's part of the same model, solved by all ranks of a communicator; collective."""
-
-
-@runtime_checkable
-class ReportingModel(MicroModel, Protocol):
-    """A micro model of which a run's summary has something to say, e.g. how often it left its range."""
+    def solver(self) -> SolverChoice | None:
+        """How linear systems are solved, where there are any."""
+        return None
 
     def report(self) -> dict[str, float]:
-        """Numbers of this rank since the model was made, by what the summary calls them.
+        """Numbers of this rank since the model was made, by what the summary of a run calls them.
 
         Those whose names begin with "largest" are maxima, all others counts, which add up over the ranks.
         """
+        return {}
 
-
-@runtime_checkable
-class StandInModel(MicroModel, Protocol):
-    """A micro model that answers in the place of another one, or before it."""
-
-    def behind(self, state: Array) -> tuple[MicroModel, Array] | None:
-        """The model that is asked where this one does not answer, with its state in the place of this one's.
+    def behind(self, state: Array, gradient: Array, point: Point) -> tuple[MicroModel, Array, Array] | None:
+        """The model that is asked where this one does not answer, its state and its gradient there.
 
         None where there is no other model.
 
         Raises:
             MicroSolveError: The other model's state has to be computed, and could not be.
         """
-
-
-@runtime_checkable
-class ResolvedModel(MicroModel, Protocol):
-    """A micro model that has local fields."""
+        return None
 
     def fields(self, state: Array) -> LocalFields:
-        """Local fields of a state: displacement, gradient, flux and history."""
+        """Local fields of a state: displacement, gradient, flux and history of the cell behind this model.
+
+        Raises:
+            InputError: There is no cell.
+            MicroSolveError: The state of the cell has to be computed, and could not be.
+        """
+        found = self.behind(state, self.kinematics.origin, NOWHERE)
+        if found is None:
+            raise InputError(f"a {type(self).__name__} has no local fields: there is no cell behind it")
+        return found[0].fields(found[1])
+
+    @property
+    def unknowns(self) -> int:
+        """Size of the problem of one point."""
+        return 0
+
+    @property
+    def divisible(self) -> bool:
+        """Whether several ranks can solve a point together."""
+        return False
+
+    def distributed(self, comm: MPI.Comm) -> Self:
+        """This rank's part of the same model, solved by all ranks of a communicator, which call all methods.
+
+        Its states are this rank's parts of whole states. Collective.
+        """
+        raise InputError(f"a {type(self).__name__} lives on one rank")
+
+    @property
+    def share(self) -> npt.NDArray[np.int64]:
+        """Which words of a whole state this rank holds, shape (state_size,)."""
+        return np.arange(self.state_size)
 
 
-@runtime_checkable
-class ExplainingModel(MicroModel, Protocol):
-    """A micro model that says how it is solved."""
+class Pointwise(MicroModel):
+    """A micro model that answers one point at a time: a cell, an ordinary differential equation, a lattice.
 
-    def choices(self) -> dict[str, str]:
-        """What was chosen, and why."""
+    A subclass writes :meth:`respond`. Only a MicroSolveError is the failure of a point.
 
+    Attributes:
+        ranks: The ranks that solve a point together.
+    """
 
-@runtime_checkable
-class CountingModel(MicroModel, Protocol):
-    """A micro model that counts what it is asked, and has its virgin tangent besides."""
+    batch = 1
+    ranks: MPI.Comm = MPI.COMM_SELF
 
-    def virgin_tangent(self) -> Array:
-        """Tangent of the virgin material after a step without length, shape (m, m); it counts as no answer.
+    @abstractmethod
+    def respond(self, gradient: Array, committed: Array, trial: Array, point: Point, step: Step) -> Response:
+        """Flux and tangent of a point at the end of a time step.
+
+        Args:
+            gradient: Macroscopic gradient at the end of the step, shape (m,); not modified.
+            committed: Committed state, shape (state_size,); not modified.
+            trial: On entry the state of the last evaluation since the last commit or rollback, at first the
+                committed one; receives the new state. Where anything but an exact answer is wanted, it stays
+                as it is on failure.
+            point: The point, with its parameters.
+            step: The time step, and what is wanted.
 
         Raises:
             MicroSolveError: No equilibrium was found.
         """
 
+    def evaluate(
+        self,
+        gradients: Array,
+        committed: Array,
+        trial: Array,
+        points: Points,
+        step: Step,
+        answers: Answers,
+    ) -> None:
+        """One point after the other."""
+        for k in range(len(gradients)):
+            try:
+                with self._agreed():
+                    point = points.point(k)
+                    answers.put(k, self.respond(gradients[k], committed[k], trial[k], point, step))
+            except MicroSolveError as error:
+                answers.fail(k, error)
 
-def is_adaptive(model: MicroModel) -> bool:
-    """Whether a micro model tells requests apart."""
-    return isinstance(model, AdaptiveModel) and model.adaptive
-
-
-def answer(
-    model: MicroModel, gradient: Array, state: Array, dt: float, out: Array, request: Request
-) -> Response:
-    """Answer of any micro model; one that is not adaptive is solved, whatever the request."""
-    if request.kind != "exact" and isinstance(model, AdaptiveModel) and model.adaptive:
-        return model.answer(gradient, state, dt, out, request)
-    return model.solve(gradient, state, dt, out)
-
-
-def virgin_tangent(model: MicroModel) -> Array:
-    """Tangent of the virgin material after a step without length, shape (m, m).
-
-    Raises:
-        MicroSolveError: No equilibrium was found.
-    """
-    if isinstance(model, CountingModel):
-        return model.virgin_tangent()
-    virgin = model.initial_state()
-    return model.solve(model.kinematics.origin, virgin, 0.0, np.empty_like(virgin)).tangent
-
-
-def description(model: MicroModel) -> dict[str, Any]:
-    """What a micro model is, as facts that can be stored and compared: its own, or its name and sizes."""
-    names = {"model": type(model).__name__, "components": list(model.kinematics.components)}
-    return {**names, **getattr(model, "description", {}), "state": model.lasting_size}
-
-
-def report(model: MicroModel) -> dict[str, float]:
-    """What a micro model reports, nothing where it reports nothing."""
-    return model.report() if isinstance(model, ReportingModel) else {}
-
-
-def choices(model: MicroModel) -> dict[str, str]:
-    """What a micro model says of how it is solved, nothing where it says nothing."""
-    return model.choices() if isinstance(model, ExplainingModel) else {}
-
-
-def fields(model: MicroModel, state: Array) -> LocalFields:
-    """Local fields of a state, of the cell that a micro model is or has behind it.
-
-    Raises:
-        InputError: It has no cell.
-        MicroSolveError: The state of the cell has to be computed, and could not be.
-    """
-    while isinstance(model, StandInModel) and (found := model.behind(state)) is not None:
-        model, state = found
-    if not isinstance(model, ResolvedModel):
-        raise InputError(f"a {type(model).__name__} has no local fields: there is no cell behind it")
-    return model.fields(state)
+    def _agreed(self) -> AbstractContextManager[None]:
+        """What goes wrong inside on one rank is raised on all that solve a point together."""
+        return nullcontext() if self.ranks.size == 1 else together(self.ranks)

@@ -20,9 +20,9 @@ from fe2.errors import LocalSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.cell import Cell
+from fe2.micro.cell_state import CellState
 from fe2.micro.element_share import ElementShare, SummedMatrix
 from fe2.micro.form import CellForm, Condition, HistoryVariable, PointLawTerm
-from fe2.micro.state import StateLayout
 from fe2.profile import count, phase
 from fe2.quadrature import PointEvaluator, point_dofs
 from fe2.unchanged import read_only, unchanged
@@ -158,10 +158,10 @@ class CellProblem:
         used = form.residual.constants() + jacobian.constants()
         # what a point law makes of the time step is not known
         self.depends_on_dt = bool(form.point_laws) or form.dt in used
-        self.layout = StateLayout(
+        self.layout = CellState(
             form.kinematics.size,
             boundary.size,
-            [h.size for h in self._history],
+            {f"{h.variable.name} of {h.variable.phase}": h.size for h in self._history},
             linearization=linearization and not self.is_linear,
         )
 

@@ -17,6 +17,7 @@ from fe2.identity import facts, mesh_facts
 from fe2.micro.adaptive import AdaptiveIteration
 from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell
+from fe2.micro.cell_state import CellState
 from fe2.micro.condensation import homogenized_flux, homogenized_tangent
 from fe2.micro.effective import EffectiveProperties, effective_properties
 from fe2.micro.element_share import ElementShare
@@ -26,8 +27,9 @@ from fe2.micro.increments import Increments
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
 from fe2.micro.memory_estimate import check_cell_memory
-from fe2.micro.model import Request
+from fe2.micro.model import Pointwise
 from fe2.micro.newton import CellNewton, NewtonOptions, with_database
+from fe2.micro.points import Point, Step
 from fe2.micro.problem import CellProblem
 from fe2.physics.kinematics import Kinematics
 from fe2.profile import count, phase
@@ -38,7 +40,7 @@ from fe2.response import Response
 Array = npt.NDArray[np.float64]
 
 
-class RVE:
+class RVE(Pointwise):
     """A representative volume element, a micro model.
 
     One object holds the mesh, the compiled forms, the matrix and its factorization. It has no
@@ -75,7 +77,7 @@ class RVE:
         Raises:
             InputError: The boundary condition is not known, or the cell is not periodic.
         """
-        self._options = with_database(options)
+        self._options, self.ranks = with_database(options), ranks
         self._share = ElementShare(ranks, cell.mesh)
         self.cell, self.form = cell, self._share.form(form)
         self._problem = CellProblem(
@@ -88,7 +90,7 @@ class RVE:
         self._layout = self._problem.layout
 
     @property
-    def kinematics(self) -> Kinematics:
+    def kinematics(self) -> Kinematics:  # type: ignore[override]
         """Names and sizes of gradient and flux."""
         return self.form.kinematics
 
@@ -124,14 +126,9 @@ class RVE:
         return 0 if increments is None else int(increments.splits)
 
     @property
-    def state_size(self) -> int:
-        """Numbers that one quadrature point remembers."""
-        return self._layout.size
-
-    @property
-    def lasting_size(self) -> int:
-        """Numbers of the state that a checkpoint has to store."""
-        return self._layout.lasting_size
+    def state(self) -> CellState:  # type: ignore[override]
+        """Gradient, free fluctuations and history, and the last linearization where it is kept."""
+        return self._layout
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -158,27 +155,6 @@ class RVE:
         """
         return self._initial_state.copy()
 
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        r"""Equilibrium of the cell at the end of a time step, with the consistent tangent.
-
-        Args:
-            gradient: Macroscopic gradient at the end of the step, internal components, shape (m,).
-            state: Committed state, shape (state_size,); not modified.
-            dt: Length of the time step.
-            out: Receives the trial state, shape (state_size,).
-
-        Raises:
-            InputError: The gradient has the wrong size.
-            MicroSolveError: No equilibrium was found, or a phase law failed.
-        """
-        start = time.perf_counter()
-        self._check_gradient(gradient)
-        with phase("cell"):
-            if self._problem.is_linear:
-                return self._solve_linear(gradient, out, start)
-            iterations, flux, tangent = self._solve_exactly(gradient, state, dt, out)
-        return Response(flux, tangent, iterations, time.perf_counter() - start)
-
     @property
     def adaptive(self) -> bool:
         """Whether the cell keeps a linearization in its state, and starts from it."""
@@ -195,24 +171,28 @@ class RVE:
         solver = self._newton.linear_solver.choice
         return {"strategy of cells": strategy, "linear solver of cells": f"{solver.name}: {solver.reason}"}
 
-    def answer(self, gradient: Array, state: Array, dt: float, out: Array, request: Request) -> Response:
-        """As :meth:`solve`, for any request; see :class:`fe2.micro.model.Request`.
+    def respond(self, gradient: Array, committed: Array, trial: Array, point: Point, step: Step) -> Response:
+        """Equilibrium of the cell at the end of a time step, with the consistent tangent.
 
-        An approach that fails is solved exactly, from the committed state.
+        An approach that fails is solved exactly, from the committed state. See `Pointwise.respond` for the
+        arguments.
 
         Raises:
             InputError: The gradient has the wrong size.
             MicroSolveError: No equilibrium was found, or a phase law failed.
         """
         start, tail = time.perf_counter(), self._layout.tail
-        if tail is None or request.kind == "exact":
-            return self.solve(gradient, state, dt, out)
+        state, dt, out, iterations = committed, step.dt, trial, 0
         self._check_gradient(gradient)
-        iterations = 0
         with phase("cell"):
-            if request.kind == "approach":
-                iterations = self._approach(gradient, state, dt, out, request.accuracy)
-            elif request.kind == "anticipate":
+            if self._problem.is_linear:
+                return self._solve_linear(gradient, out, start)
+            if tail is None or step.wanted == "exact":
+                iterations, flux, tangent = self._solve_exactly(gradient, state, dt, out)
+                return Response(flux, tangent, iterations, time.perf_counter() - start)
+            if step.wanted == "approach":
+                iterations = self._approach(gradient, state, dt, out, step.accuracy)
+            elif step.wanted == "anticipate":
                 self._adaptive.anticipate(gradient, state, dt, out)
             else:
                 iterations = self._adaptive.polish(state, dt, out)
@@ -253,6 +233,11 @@ class RVE:
     def fields(self, state: Array) -> LocalFields:
         """Local fields of a state: displacement, gradient, flux and history."""
         return local_fields(self._problem, state)
+
+    @property
+    def divisible(self) -> bool:
+        """Several ranks can solve the cell together."""
+        return True
 
     def distributed(self, comm: MPI.Comm) -> RVE:
         """This rank's part of the same cell, which all ranks of a communicator solve together; collective.

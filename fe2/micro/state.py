@@ -1,88 +1,122 @@
-"""What one quadrature point remembers, as a flat array: what lasts, and the tail that only saves work.
+"""What one quadrature point remembers: named, typed, initialized fields of a row, and which of them last.
 
-.. code-block:: text
-
-    gradient | fluctuation | history ‖ flux | tangent | sensitivity | increment | dt | residual | due
-
-The part before the double bar is the state. A checkpoint stores it, a picture shows it. The tail is the
-linearization of the last evaluation, from which the next one starts; a restored row takes its tail
-from the virgin state.
+A row is an array of 8-byte words, so that rows of all models are stored, sent and exchanged alike. Each field
+takes whole words. Fields that do not last only save work: a checkpoint leaves them out, and a restored row
+takes them from the virgin one.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fe2.errors import InputError
+
 Array = npt.NDArray[np.float64]
 
+_WORD = 8
 
-class Linearization:
-    """Where the linearization of the last evaluation stands in a row, m gradient components, n fluctuations.
+
+@dataclass(frozen=True)
+class StateField:
+    """A field of a state.
 
     Attributes:
-        flux: Flux s of shape (m,), corrected for the equilibrium that was not reached.
-        increment: Last change of the gradient since a commit that was not zero, shape (m,).
-        dt: Time step of the tangent.
-        residual: Norm of the residual, relative to the forces in the cell.
-        history_due: One where the history is still that of the start of the step.
-        size: Numbers in the tail.
+        name: Its name, by which a checkpoint knows it.
+        shape: Shape of its values, of a single number by default.
+        dtype: Their type, as NumPy names it: "float64", "int64", "bool", ...
+        initial: Their virgin values, one or of that shape.
+        lasts: Whether they are needed to continue from a stored state.
     """
 
-    def __init__(self, start: int, gradient: int, fluctuation: int) -> None:
-        """Lay out a tail that begins at `start`."""
-        m, n = gradient, fluctuation
-        ends = np.cumsum([start, m, m * m, n * m, m, 1, 1, 1]).tolist()
-        parts = [slice(a, b) for a, b in pairwise(ends)]
-        self.flux, self._tangent, self._sensitivity, self.increment = parts[:4]
-        self.dt, self.residual, self.history_due = (part.start for part in parts[4:])
-        self.size = int(ends[-1]) - start
-        self._m = m
+    name: str
+    shape: tuple[int, ...] = ()
+    dtype: str = "float64"
+    initial: Any = 0
+    lasts: bool = True
 
-    def write(self, row: Array, flux: Array, residual: float, *, history_due: bool) -> None:
-        """Write what the next evaluation has to know of this one, tangent and sensitivity aside."""
-        row[self.flux], row[self.residual], row[self.history_due] = flux, residual, float(history_due)
-
-    def write_tangent(self, row: Array, tangent: Array, sensitivity: Array, dt: float) -> None:
-        """Write tangent (m, m) and sensitivity (n, m) for a time step dt."""
-        row[self.dt] = dt
-        self.tangent(row)[:], self.sensitivity(row)[:] = tangent, sensitivity
-
-    def write_increment(self, row: Array, increment: Array, before: Array) -> None:
-        """Write the change of the gradient since the row `before`, whose own is kept where there is none."""
-        row[self.increment] = increment if increment.any() else before[self.increment]
-
-    def tangent(self, row: Array) -> Array:
-        """View of the tangent A, shape (m, m)."""
-        return row[self._tangent].reshape(self._m, self._m)
-
-    def sensitivity(self, row: Array) -> Array:
-        """View of the sensitivity S = ∂w/∂g, shape (n, m)."""
-        return row[self._sensitivity].reshape(-1, self._m)
+    @property
+    def words(self) -> int:
+        """Words that it takes in a row."""
+        return -(-math.prod(self.shape) * np.dtype(self.dtype).itemsize // _WORD)
 
 
 class StateLayout:
-    """Where the parts of a state stand in its flat array.
+    """Where the fields of a state stand in a row.
 
     Attributes:
-        gradient: Macroscopic gradient.
-        fluctuation: Free fluctuations.
-        history: History variables.
-        tail: The linearization, or None where the model keeps none.
-        lasting_size: Numbers before the tail.
-        size: All numbers.
+        fields: The fields by name, in their order.
+        size: Words of a row.
     """
 
-    def __init__(
-        self, gradient: int, fluctuation: int, history: list[int], *, linearization: bool = False
-    ) -> None:
-        """Lay out a state with that many gradient components, fluctuations, and numbers of each variable."""
-        ends = np.cumsum([gradient, fluctuation, *history]).tolist()
-        self.gradient = slice(0, gradient)
-        self.fluctuation = slice(gradient, ends[1])
-        self.history = [slice(a, b) for a, b in pairwise(ends[1:])]
-        self.lasting_size = int(ends[-1])
-        self.tail = Linearization(self.lasting_size, gradient, fluctuation) if linearization else None
-        self.size = self.lasting_size + (self.tail.size if self.tail else 0)
+    def __init__(self, *fields: StateField) -> None:
+        """Lay the fields out one after the other.
+
+        Raises:
+            InputError: Two fields have one name, or a type cannot be stored.
+        """
+        self.fields = {field.name: field for field in fields}
+        if len(self.fields) < len(fields):
+            raise InputError(
+                f"the fields of a state need different names: {[field.name for field in fields]}"
+            )
+        for field in fields:
+            if np.dtype(field.dtype).kind not in "biufc":
+                raise InputError(
+                    f"the state field {field.name} has the type {field.dtype}: numbers are needed"
+                )
+        ends = np.cumsum([0, *(field.words for field in fields)]).tolist()
+        self._parts = {field.name: slice(*ends[k : k + 2]) for k, field in enumerate(fields)}
+        self.size = int(ends[-1])
+
+    @cached_property
+    def lasting(self) -> npt.NDArray[np.int64]:
+        """The words that last, increasing."""
+        lasting = [np.arange(self.size)[self._parts[f.name]] for f in self.fields.values() if f.lasts]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *lasting])
+
+    @property
+    def lasting_size(self) -> int:
+        """Number of words that last."""
+        return len(self.lasting)
+
+    def part(self, name: str) -> slice:
+        """The words of a field."""
+        return self._parts[name]
+
+    def of(self, rows: Array, name: str) -> npt.NDArray[Any]:
+        """View of a field in rows of shape (..., size), of shape (..., *shape)."""
+        field = self.fields[name]
+        values = rows[..., self._parts[name]].view(field.dtype)[..., : math.prod(field.shape)]
+        return values.reshape(*rows.shape[:-1], *field.shape)
+
+    def initial(self) -> Array:
+        """The virgin row."""
+        row = np.zeros(self.size)
+        for name, field in self.fields.items():
+            self.of(row[None], name)[:] = field.initial
+        return row
+
+    def stored(self, rows: Array) -> Array:
+        """What of rows (n, size) lasts, shape (n, lasting_size)."""
+        return rows[:, self.lasting]
+
+    def restored(self, stored: Array, virgin: Array) -> Array:
+        """Rows with what was stored of them, (n, lasting_size), and for the rest the virgin row."""
+        rows = np.tile(virgin, (len(stored), 1))
+        rows[:, self.lasting] = stored
+        return rows
+
+    def describe(self) -> dict[str, str]:
+        """Type and shape of each field that lasts, by name."""
+        return {f.name: f"{f.dtype}{list(f.shape)}" for f in self.fields.values() if f.lasts}
+
+    def with_fields(self, fields: Iterable[StateField]) -> StateLayout:
+        """This layout with further fields behind it."""
+        return StateLayout(*self.fields.values(), *fields)

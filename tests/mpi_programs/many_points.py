@@ -11,7 +11,9 @@ import numpy as np
 import two_scale
 from mpi4py import MPI
 
-from fe2.dispatch.mpi import MpiPool
+from fe2.dispatch.pool import Pool
+from fe2.micro.points import Step
+from fe2.micro.state import StateField, StateLayout
 from fe2.response import Response
 
 POINTS = 12_000
@@ -20,14 +22,11 @@ POINTS = 12_000
 class Remembering(two_scale.Maxwell):
     """A closed formula whose state is as long as that of a small cell with history."""
 
-    state_size = lasting_size = 4000
+    state = StateLayout(StateField("numbers", (4000,)))
 
-    def initial_state(self) -> np.ndarray:
-        return np.zeros(4000)
-
-    def solve(self, gradient, state, dt: float, out) -> Response:
-        out[:] = state + 1.0
-        return Response(self.stiffness @ gradient, self.stiffness, 1, 0.0)
+    def respond(self, gradient, committed, trial, point, step) -> Response:
+        trial[:] = committed + 1.0
+        return Response(self.stiffness @ gradient, self.stiffness, 1)
 
 
 def resident() -> int:
@@ -38,11 +37,11 @@ def resident() -> int:
 
 if __name__ == "__main__":
     start = resident()
-    pool = MpiPool(Remembering(np.eye(3)), POINTS, MPI.COMM_WORLD)
+    pool = Pool(Remembering(np.eye(3)), POINTS, MPI.COMM_WORLD)
     gradients = np.ones((POINTS, 3))
     virgin = resident() - start
     for _ in range(3):
-        pool.evaluate(gradients, 1.0)
+        pool.evaluate(gradients, Step(1.0))
         pool.commit()
     assert np.all(pool.states == 3.0)
     rows = 2 * 8 * POINTS * 4000

@@ -44,13 +44,13 @@ class Faulty(two_scale.Guarded):
 
     armed: str = ""
 
-    def solve(self, gradient: Any, state: Any, dt: float, out: Any) -> Any:
+    def respond(self, gradient: Any, committed: Any, trial: Any, point: Any, step: Any) -> Any:
         if self.armed == "kill" and LAST:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.armed == "signal" and LAST:
             os.kill(os.getpid(), signal.SIGUSR1)
             self.armed = ""
-        return super().solve(gradient, state, dt, out)
+        return super().respond(gradient, committed, trial, point, step)
 
 
 def cut_short(*_: Any) -> None:
