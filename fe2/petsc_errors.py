@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,8 +11,15 @@ from petsc4py import PETSc
 
 from fe2.errors import Fe2Error, InputError, MicroSolveError
 
-_FACTORIZE = ("mumps", "superlu_dist", "superlu", "suitesparse", "strumpack", "pastix", "mkl_pardiso")
+FACTORIZE = ("mumps", "superlu_dist", "superlu", "suitesparse", "strumpack", "pastix", "mkl_pardiso")
 """Packages that factorize; umfpack, klu and cholmod are parts of suitesparse."""
+PRECONDITION = ("hypre", "ml")
+"""Packages of multigrid preconditioners, beside PETSc's own, which is gamg."""
+
+
+def built_with(packages: Iterable[str]) -> list[str]:
+    """Those of the packages, by PETSc's names, that PETSc was built with."""
+    return [name for name in packages if PETSc.Sys.hasExternalPackage(name)]
 
 
 def reason(error: PETSc.Error) -> str:
@@ -42,8 +49,7 @@ def choose_factorization(solver: PETSc.KSP) -> None:
     Raises:
         InputError: PETSc has none for these options and this matrix; the message names the options.
     """
-    has = [name for name in _FACTORIZE if PETSc.Sys.hasExternalPackage(name)]
-    with _refusing(solver.getOptionsPrefix(), True, f" (this PETSc has {', '.join(['petsc', *has])})"):
+    with _refusing(solver.getOptionsPrefix(), True, _has("petsc", FACTORIZE)):
         solver.getPC().setFactorSetUpSolverType()
 
 
@@ -81,9 +87,16 @@ def _refusing(prefix: str, collective: bool, hint: str = "") -> Iterator[None]:
     try:
         yield
     except PETSc.Error as error:
-        refusal = InputError(f"PETSc refuses {_blamed(prefix, reason(error))}{hint}")
+        text = reason(error)
+        if "requested PC type" in text:
+            hint = _has("its own, gamg for multigrid", PRECONDITION)
+        refusal = InputError(f"PETSc refuses {_blamed(prefix, text)}{hint}")
         refusal.collective = collective
         raise refusal from error
+
+
+def _has(own: str, packages: Iterable[str]) -> str:
+    return f" (this PETSc has {', '.join([own, *built_with(packages)])})"
 
 
 def _given(prefix: str) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def test_conductivity_outside_of_its_bounds_is_a_warning(unit: float) -> None:
     phases = [unit * np.eye(2), 4.0 * unit * np.eye(2)]
     for value, match in ((1.5, "below its lower Hashin"), (2.6, "above its Voigt"), (1.5, "below its Reuss")):
         with pytest.warns(Fe2Warning, match=match):
-            characterize_diffusion(value * unit * np.eye(2), phases, [0.5, 0.5])
+            characterize_diffusion(value * unit * np.eye(2), phases, [0.5, 0.5], "periodic")
 
 
 @pytest.mark.parametrize("unit", [1.0, 1e9])
@@ -172,7 +172,7 @@ def test_stiffness_outside_of_its_bounds_is_a_warning(unit: float) -> None:
     inside = unit * isotropic(np.mean(bounds["bulk"]), np.mean(bounds["shear"]), 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        kinematics.characterize(inside, phases, FRACTIONS)
+        kinematics.characterize(inside, phases, FRACTIONS, "periodic")
     for outside, match in (
         (1.2 * inside, "bulk modulus .* above its upper"),
         (0.8 * inside, "shear modulus .* below its lower"),
@@ -180,7 +180,35 @@ def test_stiffness_outside_of_its_bounds_is_a_warning(unit: float) -> None:
         (0.4 * inside, "stiffness is below its Reuss bound"),
     ):
         with pytest.warns(Fe2Warning, match=match):
-            kinematics.characterize(outside, phases, FRACTIONS)
+            kinematics.characterize(outside, phases, FRACTIONS, "periodic")
+
+
+@pytest.mark.parametrize(
+    ("boundary", "corners", "exceeds", "holds"), [("linear", "a", 1, 0), ("uniform_flux", "b", 0, 1)]
+)
+def test_cell_alone_is_held_to_the_bound_that_it_obeys(
+    boundary: str, corners: str, exceeds: int, holds: int
+) -> None:
+    """Linear conditions make a cell stiffer than the medium that repeats it, uniform flux softer."""
+    image = np.roll(np.pad(np.ones((6, 6), dtype=int), 3), 6, axis=(0, 1))
+    cell = image_cell(image, {corners: 1, "ab".replace(corners, ""): 0})
+    conductors = {"a": LinearConduction(1.0), "b": LinearConduction(1e3)}
+    solids = {"a": LinearElastic.isotropic(1.0, 0.3), "b": LinearElastic.isotropic(1e3, 0.3)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        conduction = diffusion(cell, conductors, boundary=boundary).homogenize()
+        elasticity = small_strain(cell, solids, boundary=boundary).homogenize()
+    bounds = conduction.properties["bounds"]["hashin_shtrikman"]
+    moduli = elasticity.properties["bounds"]["hashin_shtrikman"]
+    outward = 1.0 if exceeds else -1.0
+    assert outward * (np.trace(conduction.tangent) / 2 - bounds[exceeds]) > 0.0
+    for name in ("bulk", "shear"):
+        assert outward * (elasticity.properties[f"{name}_modulus"] - moduli[name][exceeds]) > 0.0
+    wrong = bounds[holds] * (1.0 - 0.01 * outward)
+    phases = [k * np.eye(2) for k in (1.0, 1e3)]
+    fractions = [conduction.volume_fractions[name] for name in "ab"]
+    with pytest.warns(Fe2Warning, match="(below its lower|above its upper) Hashin"):
+        characterize_diffusion(wrong * np.eye(2), phases, fractions, boundary)
 
 
 def test_laminate_which_attains_its_bounds_is_no_warning() -> None:

@@ -187,6 +187,7 @@ def test_check_and_run_refuse_what_petsc_lacks_before_any_work(
         assert command_line([command, str(file)]) == 1
         err = capsys.readouterr().err
         assert f'case.toml: solver.macro.{name} = "{value}": PETSc refuses the option' in err
+        assert f"(this PETSc has {'its own, gamg' if name == 'pc_type' else 'petsc, mumps'}" in err
         assert "Traceback" not in err
 
 

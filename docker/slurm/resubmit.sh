@@ -13,8 +13,10 @@
 # the job goes back into the queue; when it starts again, the run goes on from there.
 set -uo pipefail
 export OMP_NUM_THREADS=1
+# UCX, MPICH's first choice for the network, was seen to hang; libfabric was not. See docs/clusters.md.
+export MPIR_CVAR_CH4_NETMOD=ofi
 
-srun --mpi=pmi2 fe2 run "${1:?CASE.toml}" --ranks "$SLURM_NTASKS" --resume
+srun --mpi=pmi2 --kill-on-bad-exit=1 fe2 run "${1:?CASE.toml}" --ranks "$SLURM_NTASKS" --resume
 status=$?
 if [ "$status" -eq 75 ]; then
   exec scontrol requeue "$SLURM_JOB_ID"

@@ -16,18 +16,6 @@ if TYPE_CHECKING:
     from fe2.registry import Registry
 
 _PACKAGES = ("basix", "ffcx", "ufl", "numpy", "scipy", "gmsh", "h5py", "pydantic", "pyvista")
-_SOLVERS = (
-    "mumps",
-    "superlu_dist",
-    "superlu",
-    "umfpack",
-    "strumpack",
-    "mkl_pardiso",
-    "pastix",
-    "hypre",
-    "ml",
-    "slepc",
-)
 
 _EPILOG = """\b
 Examples:
@@ -60,6 +48,7 @@ def _facts() -> dict[str, Any]:
     from petsc4py import PETSc
 
     from fe2.io.summary import versions
+    from fe2.petsc_errors import FACTORIZE, PRECONDITION, built_with
 
     world = MPI.COMM_WORLD
     hosts = world.allgather(MPI.Get_processor_name())
@@ -73,7 +62,7 @@ def _facts() -> dict[str, Any]:
         "petsc": {
             "scalar": PETSc.ScalarType.__name__,
             "integer_bits": 8 * PETSc.IntType().itemsize,
-            "solvers": [name for name in _SOLVERS if PETSc.Sys.hasExternalPackage(name)],
+            "solvers": built_with((*FACTORIZE, *PRECONDITION)),
         },
         "registered": {what: list(registry) for what, registry in _registries().items()},
         "broken": _broken(),

@@ -54,7 +54,7 @@ class Forces:
             (5, len(self._fields))
         )
         self._is_round_off = np.zeros(len(self._fields), dtype=np.bool_)
-        self._is_lost = False
+        self._is_lost, self._arrived = False, 0
 
     def measure(self, internal: Array) -> None:
         """Take note of the reactions among the internal forces; collective."""
@@ -79,6 +79,8 @@ class Forces:
             self._lacking = self._lacks
         self._before = values.copy()
         self._size = self._fields.norms(values)
+        if np.any(self._lacks > _ROUND_OFF * self._size):
+            self._arrived = len(self.residuals) + 1
         self.residuals.append(norms)
 
     def balances(self, residual: Array, rtol: float, atol: float) -> bool:
@@ -98,14 +100,15 @@ class Forces:
         """Whether a trial with this residual does not lead away from equilibrium; collective.
 
         In its worst field the residual may grow tenfold, and to a size that is small beside the forces, or
-        beside its terms where there are no forces. Once some iterations have brought nothing, it has to fall.
+        beside its terms where there are no forces. Once some iterations have brought nothing, it has to fall;
+        they bring something as long as the unknown comes nearer to its prescribed values.
         """
         exerted, terms = self._actions(matrix, trial)
         forces = np.maximum(self._scales(), exerted)
         scales = np.where(forces > _CANCELLED * terms, forces, terms)
         after = worst(self._parts(residual)[1], scales)
         before = [worst(norms, scales) for norms in self.residuals]
-        earlier, last = before[:-_PATIENCE], before[-_PATIENCE:]
+        earlier, last = before[self._arrived : -_PATIENCE], before[-_PATIENCE:]
         self._is_lost = self._is_lost or (bool(earlier) and min(last) >= min(earlier))
         return after < before[-1] if self._is_lost else after <= _GROWTH * max(before[-1], 0.1)
 

@@ -131,9 +131,10 @@ def _check_planes(geometry: Geometry, outer: npt.NDArray[np.int32]) -> None:
         if not wrong.any():
             continue
         worst, count = float(off[wrong].max()), len(np.unique(outer[wrong][off[wrong] >= reach]))
+        nodes = "1 node is" if count == 1 else f"{count} nodes are"
         node = corners[wrong].reshape(-1, corners.shape[2])[int(np.argmax(off[wrong]))]
         raise InputError(
-            f"the face {geometry.name(axis, side)} is not plane: {count} nodes are up to {worst:.2g} off it, "
+            f"the face {geometry.name(axis, side)} is not plane: {nodes} up to {worst:.2g} off it, "
             f"such as the one at ({', '.join(f'{value:.10g}' for value in node)}), where {reach:.1g} is "
             f"admitted. Mend the mesh, or set tolerance = {1.5 * worst / geometry.period[axis]:.2g}, the "
             "distance relative to the period below which nodes are moved onto the face"

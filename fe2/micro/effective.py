@@ -72,6 +72,7 @@ def effective_properties(rve: RVE) -> EffectiveProperties:
         tangent,
         [material for name in names for material in phases[name].tangents],
         [fractions[name] * share for name in names for share in phases[name].shares.tolist()],
+        rve.boundary,
     )
     return EffectiveProperties(
         physics=rve.kinematics.name,

@@ -161,7 +161,10 @@ class ImageRVE(RVE):
             tangent=solution.tangent,
             volume_fractions=self._volume_fractions(fractions),
             properties=kinematics.characterize(
-                solution.tangent, [voxel.tangents[k] for k in present], [float(fractions[k]) for k in present]
+                solution.tangent,
+                [voxel.tangents[k] for k in present],
+                [float(fractions[k]) for k in present],
+                "periodic",
             ),
             singular=kinematics.singular_directions(solution.tangent)[0],
             boundary="periodic",

@@ -14,10 +14,9 @@ Array = npt.NDArray[np.float64]
 _ROUND_OFF = 1e-6
 """Distance from a bound, relative to the upper one, that is round-off or the tolerance of a solver."""
 
-_CAUSES = (
-    "elements that touch in corners or edges only, a mesh that is too coarse, or a boundary condition other "
-    "than periodic are the usual causes"
-)
+_CAUSES = "elements that touch in corners or edges only or a mesh that is too coarse are the usual causes"
+_HOLDS = {"periodic": (True, True), "linear": (True, False), "uniform_flux": (False, True)}
+"""Which of the lower and the upper Hashin–Shtrikman bound holds for a cell, by its boundary condition."""
 
 
 def voigt_bound(tangents: list[Array], fractions: list[float]) -> Array:
@@ -105,6 +104,8 @@ def hashin_shtrikman_conductivity(values: list[float], fractions: list[float], d
 def warn_outside_of_means(what: str, effective: Array, lower: Array, upper: Array) -> None:
     """Warn where an effective tangent, as a quadratic form, is not between Reuss's and Voigt's bound.
 
+    These bounds hold for all boundary conditions of a cell.
+
     Args:
         what: What the tangent is called.
         effective: Effective tangent, shape (m, m).
@@ -118,22 +119,27 @@ def warn_outside_of_means(what: str, effective: Array, lower: Array, upper: Arra
             _warn(f"the effective {what} is {name} bound by {-least:.3g} in one direction")
 
 
-def warn_outside_of_bounds(what: str, value: float, bounds: list[float]) -> None:
+def warn_outside_of_bounds(what: str, value: float, bounds: list[float], boundary: str) -> None:
     r"""Warn where a number is outside of its Hashin–Shtrikman bounds.
 
     The bounds hold for the isotropic part of an effective tangent, whether the microstructure is isotropic
     or not: the variational principle with the same trial polarization in all directions, summed over them,
-    knows nothing of the arrangement of the phases (Milton, The Theory of Composites, 2002, ch. 23).
+    knows nothing of the arrangement of the phases (Milton, The Theory of Composites, 2002, ch. 23). They are
+    bounds of the medium that repeats the cell. A cell alone is stiffer than it under linear conditions, which
+    can so exceed the upper one, and softer under uniform flux, as a quadratic form (Suquet 1987; Huet, J.
+    Mech. Phys. Solids 38 (1990)).
 
     Args:
         what: What the number is called.
         value: The number, of the isotropic tangent that is closest to the effective one.
         bounds: Lower and upper bound.
+        boundary: Boundary condition of the cell.
     """
-    lower, upper = bounds
+    (lower, upper), (has_lower, has_upper) = bounds, _HOLDS[boundary]
     allowed = _ROUND_OFF * upper
-    if value < lower - allowed or value > upper + allowed:
-        side, bound = ("below its lower", lower) if value < lower else ("above its upper", upper)
+    is_below, is_above = has_lower and value < lower - allowed, has_upper and value > upper + allowed
+    if is_below or is_above:
+        side, bound = ("below its lower", lower) if is_below else ("above its upper", upper)
         _warn(f"the effective {what} {value:.6g} is {side} Hashin–Shtrikman bound {bound:.6g}")
 
 

@@ -123,6 +123,7 @@ def characterize_diffusion(
     effective: Array,
     phases: list[Array],
     fractions: list[float],
+    boundary: str,
     *,
     isolated: dict[str, float] | None = None,
     percolates: tuple[bool, ...] | None = None,
@@ -155,7 +156,7 @@ def characterize_diffusion(
     )
     if "hashin_shtrikman" in bounds:
         mean = float(np.trace(effective)) / len(effective)
-        warn_outside_of_bounds("conductivity", mean, bounds["hashin_shtrikman"])
+        warn_outside_of_bounds("conductivity", mean, bounds["hashin_shtrikman"], boundary)
     if len(phases) == 1:
         open_axes = percolates or len(axes) * (True,)
         porosity = min(fractions[0] + sum(isolated.values()), 1.0)
@@ -171,10 +172,10 @@ def characterize_diffusion(
 
 
 def _characterize_gradient_part(
-    effective: Array, phases: list[Array], fractions: list[float], **structure: Any
+    effective: Array, phases: list[Array], fractions: list[float], boundary: str, **structure: Any
 ) -> dict[str, Any]:
     return characterize_diffusion(
-        effective[1:, 1:], [phase[1:, 1:] for phase in phases], fractions, **structure
+        effective[1:, 1:], [phase[1:, 1:] for phase in phases], fractions, boundary, **structure
     )
 
 

@@ -98,13 +98,15 @@ def _strains(dim: int) -> Array:
     return strains
 
 
-def _characterize(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
+def _characterize(
+    effective: Array, phases: list[Array], fractions: list[float], boundary: str
+) -> dict[str, Any]:
     """What small strain says of the stiffness of the undeformed cell."""
     dim = round(np.sqrt(len(effective)))
     stiffnesses = [small_strain_stiffness(phase) for phase in phases]
     small_strain, stiffness = small_strain_kinematics(dim), small_strain_stiffness(effective)
     return {
-        **small_strain.characterize(stiffness, stiffnesses, fractions),
+        **small_strain.characterize(stiffness, stiffnesses, fractions, boundary),
         "stiffness": small_strain.reported_tangent(stiffness),
         "stiffness_components": small_strain.components,
     }

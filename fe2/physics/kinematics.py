@@ -25,7 +25,7 @@ Indices = npt.NDArray[np.int64]
 type Kind = Literal["gradient", "value", "second gradient", "jump"]
 
 
-def _nothing(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
+def _nothing(effective: Array, phases: list[Array], fractions: list[float], boundary: str) -> dict[str, Any]:
     return {}
 
 
@@ -152,8 +152,8 @@ class Kinematics:
         dim: Geometric dimension.
         fields: Shapes of the macroscopic fields by name: () for a scalar, (dim,) for a vector.
         blocks: The blocks, in the order in which they stand in a gradient of m components.
-        characterize: (effective tangent, tangents of the phases, volume fractions), all in internal
-            components, ↦ bounds and other numbers by name that describe the effective tangent.
+        characterize: (effective tangent, tangents of the phases, volume fractions, boundary condition), in
+            internal components, ↦ bounds and other numbers by name that describe the effective tangent.
         indicators: Tangents of points, shape (n, m, m) ↦ what they announce, by name, each of shape
             (n,): small values are the critical ones. Written with the macroscopic fields.
         origin_size: Size of what the phase laws add to the gradient, 1 where they see F = 1 + H. The
@@ -172,7 +172,7 @@ class Kinematics:
     dim: int
     fields: Mapping[str, tuple[int, ...]]
     blocks: tuple[Block, ...]
-    characterize: Callable[[Array, list[Array], list[float]], dict[str, Any]] = _nothing
+    characterize: Callable[[Array, list[Array], list[float], str], dict[str, Any]] = _nothing
     indicators: Callable[[Array], dict[str, Array]] = _no_indicators
     origin_size: float = 0.0
     tangent_factor: float = 1.0
@@ -315,8 +315,10 @@ def reporting[K: Kinematics](kinematics: K, **facts: Any) -> K:
     """The same kinematics, which says these facts, by name, of every cell that it describes."""
     describe = kinematics.characterize
 
-    def characterize(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
-        return {**describe(effective, phases, fractions), **facts}
+    def characterize(
+        effective: Array, phases: list[Array], fractions: list[float], boundary: str
+    ) -> dict[str, Any]:
+        return {**describe(effective, phases, fractions, boundary), **facts}
 
     return replace(kinematics, characterize=characterize)
 

@@ -168,6 +168,7 @@ def characterize_pore_flow(
     effective: Array,
     phases: list[Array],
     fractions: list[float],
+    boundary: str,
     *,
     viscosity: float,
     porosity: float,

@@ -85,7 +85,9 @@ def _affine_displacements(x: Array) -> Array:
     return fields
 
 
-def _characterize(effective: Array, phases: list[Array], fractions: list[float]) -> dict[str, Any]:
+def _characterize(
+    effective: Array, phases: list[Array], fractions: list[float], boundary: str
+) -> dict[str, Any]:
     """Closest isotropic moduli and anisotropy of a stiffness, and bounds where phases are known.
 
     A singular stiffness has no moduli: they are None.
@@ -106,7 +108,7 @@ def _characterize(effective: Array, phases: list[Array], fractions: list[float])
     if sum(fractions) > 1.0 - 1e-9 and all(map(is_isotropic, phases)):
         dim = 3 if len(effective) == 6 else 2
         bounds = hashin_shtrikman_moduli(moduli, fractions, dim)
-        warn_outside_of_bounds("bulk modulus", bulk, bounds["bulk"])
-        warn_outside_of_bounds("shear modulus", shear, bounds["shear"])
+        warn_outside_of_bounds("bulk modulus", bulk, bounds["bulk"], boundary)
+        warn_outside_of_bounds("shear modulus", shear, bounds["shear"], boundary)
         result["bounds"]["hashin_shtrikman"] = bounds
     return result
