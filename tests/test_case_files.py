@@ -341,8 +341,9 @@ def test_traction_on_a_law_that_is_a_formula(tmp_path: Path) -> None:
         model, build_problem(model), overwrite=False, observers=[Progress(quiet=True)]
     )
     simulation.run()
-    x = model.unknown.function_space.tabulate_dof_coordinates()
-    u = model.unknown.x.array.reshape(-1, 2)
+    (unknown,) = model.functions
+    x = unknown.function_space.tabulate_dof_coordinates()
+    u = unknown.x.array.reshape(-1, 2)
     np.testing.assert_allclose(u[x[:, 0] == 2.0, 0], elongation(3.0, 2.0), rtol=1e-10)
     history = read_history(tmp_path / "results")
     assert history["left_x"][-1] == pytest.approx(-3.0, rel=1e-10)

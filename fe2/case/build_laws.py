@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,6 +15,7 @@ from mpi4py import MPI
 from ufl.core.expr import Expr
 
 from fe2.case.build_cell import build_rve, located
+from fe2.case.build_fields import Unknown, by_meaning, components_of, gradient_of
 from fe2.case.build_mesh import group_number
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
@@ -156,30 +158,40 @@ def formula_work(
     case: RunCase,
     kinematics: Kinematics,
     measure: ufl.Measure,
-    unknown: fem.Function,
+    unknowns: Sequence[Unknown],
     problems: Problems,
-) -> ufl.Form | None:
-    """Virtual work of a law that is a formula of the local gradient, without history."""
+) -> list[tuple[str, ufl.Form]]:
+    """Virtual work of a law that is a formula of the local gradient, without history, by field."""
     material = subdomain.law.material
     assert material is not None
     law = material.make(case.physics_name)
     if getattr(law, "stores", False) or getattr(law, "needs_value", False):
         text = "this law needs a cell with value = true; storage beside it stores a constant capacity"
         problems.add(("laws", subdomain.name, "law"), text, material.law)
-        return None
+        return []
     if not isinstance(law, ExpressionLaw) or law.history(kinematics.local_size):
         what = "a law with history" if law.history(kinematics.local_size) else "this law"
         text = f"{what} needs a cell: a cell file with this law in all of its phases"
         problems.add(("laws", subdomain.name, "law"), text, material.law)
-        return None
-    mesh, degree = unknown.function_space.mesh, unknown.ufl_element().embedded_superdegree
+        return []
+    functions, tests = by_meaning(unknowns)
+    (mesh, *_) = {function.function_space.mesh for function in functions.values()}
+    degree = max(function.ufl_element().embedded_superdegree for function in functions.values())
     isochoric = isochoric_phases({subdomain.name: law})
     if mesh.comm.rank == 0:
         warn_of_locking("the macroscopic mesh", mesh.topology.cell_name(), degree, isochoric)
     symbolic = law.with_constants(lambda value: _constant(mesh, value))
-    gradient: Expr = kinematics.local_gradient(unknown)
-    test = kinematics.local_gradient(ufl.TestFunction(unknown.function_space))
-    return ufl.dot(symbolic.flux(gradient, {}, fem.Constant(mesh, 0.0)), test) * measure
+    local = [block.local(functions[block.field]) for block in kinematics.blocks]
+    gradient = (
+        local[0] if len(local) == 1 else ufl.as_vector([c for part in local for c in components_of(part)])
+    )
+    flux = components_of(symbolic.flux(gradient, {}, fem.Constant(mesh, 0.0)))
+    terms, start = [], 0
+    for block in kinematics.blocks:
+        own = ufl.as_vector(flux[start : start + block.local_size])
+        terms.append((block.field, ufl.dot(own, block.local(tests[block.field])) * measure))
+        start += block.local_size
+    return terms
 
 
 def _constant(mesh: object, value: object) -> Expr:
@@ -189,7 +201,7 @@ def _constant(mesh: object, value: object) -> Expr:
 def homogenized_law(
     subdomain: Subdomain,
     marked: MarkedMesh,
-    unknown: fem.Function,
+    unknowns: Sequence[Unknown],
     quadrature_degree: int,
     parallel: Parallel,
 ) -> HomogenizedLaw:
@@ -198,7 +210,7 @@ def homogenized_law(
     assert micro is not None
     with located(subdomain.law.cell) if subdomain.law.cell is not None else nullcontext():
         law = HomogenizedLaw(
-            micro.kinematics.gradient(unknown),
+            gradient_of(micro.kinematics, by_meaning(unknowns)[0]),
             micro,
             quadrature_degree=quadrature_degree,
             subdomains=None if subdomain.group is None else marked.cell_tags,
@@ -209,3 +221,34 @@ def homogenized_law(
     if subdomain.group is None:  # DOLFINx wants the same tags in all integrals of a form
         law.dx = law.dx(subdomain_data=marked.cell_tags)
     return law
+
+
+def homogenized_work(
+    subdomain: Subdomain, case: RunCase, law: HomogenizedLaw, unknowns: Sequence[Unknown]
+) -> list[tuple[str, ufl.Form]]:
+    """Terms of the weak form in which a homogenized law stands, by field, as its physics has them."""
+    physics = case.physics if subdomain.law.cell is None else subdomain.law.cell.physics
+    functions, tests = by_meaning(unknowns)
+    densities = physics.balances(law.micro.kinematics, Duals(law), functions, tests)
+    return [(field, density * law.dx) for field, density in densities.items()]
+
+
+class Duals:
+    """What a homogenized law answers, by the names of the duals."""
+
+    def __init__(self, law: HomogenizedLaw) -> None:
+        """The duals of a law."""
+        self._law = law
+
+    def __getitem__(self, dual: str) -> Expr:
+        """A dual: a UFL vector, or a scalar where its block is one."""
+        kinematics, flux = self._law.micro.kinematics, self._law.flux
+        (block,) = [block for block in kinematics.blocks if block.dual == dual]
+        part = kinematics.slices[block.name]
+        if block.kind == "value":
+            return flux[part.start]
+        return (
+            flux
+            if block.size == kinematics.size
+            else ufl.as_vector([flux[k] for k in range(part.start, part.stop)])
+        )

@@ -10,14 +10,16 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from fe2.case.build_conditions import Conditions, ConditionsBuilder
+from fe2.case.build_fields import Unknown, build_unknowns, residuals, starts_elsewhere
 from fe2.case.build_laws import (
     Subdomain,
     build_subdomains,
     formula_work,
     homogenized_law,
+    homogenized_work,
 )
 from fe2.case.build_mesh import build_mesh
-from fe2.case.build_storage import Storage, balance_columns, initial_value, measure, starts_elsewhere
+from fe2.case.build_storage import Storage, balance_columns, measure
 from fe2.case.problems import Problems
 from fe2.case.run_case import RunCase
 from fe2.case.run_checks import planned_times
@@ -51,7 +53,7 @@ class Model:
         case: The run file.
         marked: The mesh.
         kinematics: Names and sizes of gradient and flux.
-        unknown: The macroscopic unknown.
+        unknowns: The macroscopic unknowns.
         subdomains: The laws.
         conditions: Boundary conditions and loads.
         storage: What laws store beside what their cells do.
@@ -62,12 +64,17 @@ class Model:
     case: RunCase
     marked: MarkedMesh
     kinematics: Kinematics
-    unknown: fem.Function
+    unknowns: list[Unknown]
     subdomains: list[Subdomain]
     conditions: Conditions
     storage: Storage
     quadrature_degree: int
     steps: LoadSteps
+
+    @property
+    def functions(self) -> list[fem.Function]:
+        """The unknowns as DOLFINx has them."""
+        return [unknown.function for unknown in self.unknowns]
 
 
 def build_model(case: RunCase, comm: MPI.Comm) -> Model:
@@ -83,25 +90,25 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
     marked = build_mesh(case, comm)
     table = case.tables.field
     kinematics = case.physics.kinematics(marked.mesh.geometry.dim)
-    space = fem.functionspace(marked.mesh, ("Lagrange", table.degree, kinematics.field_shape))
-    unknown = fem.Function(space, name=case.physics.field)
-    conditions = ConditionsBuilder(case, marked, unknown, problems).build()
+    unknowns = build_unknowns(case, marked, kinematics)
+    conditions = ConditionsBuilder(case, marked, unknowns, problems).build()
     _check_watched(case, marked, problems)
     on_every_rank(comm, problems.raise_if_any)
     subdomains = build_subdomains(case, marked, kinematics, problems)
-    unknown.x.array[:] = initial_value(case)
     _check_dimensions(subdomains, kinematics, problems)
     on_every_rank(comm, problems.raise_if_any)
     degree = table.quadrature_degree
-    quadrature = full_degree(marked.mesh, table.degree) if degree is None else degree
+    quadrature = (
+        full_degree(marked.mesh, max(field.degree for field in case.fields)) if degree is None else degree
+    )
     return Model(
         case=case,
         marked=marked,
         kinematics=next((sub.rve.kinematics for sub in subdomains if sub.rve is not None), kinematics),
-        unknown=unknown,
+        unknowns=unknowns,
         subdomains=subdomains,
         conditions=conditions,
-        storage=Storage(subdomains, unknown, marked, quadrature),
+        storage=Storage(subdomains, unknowns, marked, quadrature),
         quadrature_degree=quadrature,
         steps=load_steps(case.tables.steps, conditions),
     )
@@ -146,36 +153,29 @@ def build_problem(model: Model) -> MacroProblem:
         CaseFileError: On all ranks: no law has a cell, or a law cannot stand at the macroscopic scale.
         InputError: On all ranks: states and cells do not fit into the memory.
     """
-    case, unknown = model.case, model.unknown
+    case, unknowns = model.case, model.unknowns
     check_run_memory(model.subdomains, model.marked, model.quadrature_degree)
     problems = Problems(case.file)
     laws: list[HomogenizedLaw] = []
-    terms: list[ufl.Form] = []
-    test = ufl.TestFunction(unknown.function_space)
+    terms: list[tuple[str, ufl.Form]] = []
     plain = case.physics.kinematics(model.marked.mesh.geometry.dim)
     for subdomain in model.subdomains:
         if subdomain.law.model is None:
-            work = formula_work(
-                subdomain,
-                case,
-                plain,
-                measure(subdomain, model.marked, model.quadrature_degree),
-                unknown,
-                problems,
-            )
-            terms += [] if work is None else [work]
+            dx = measure(subdomain, model.marked, model.quadrature_degree)
+            terms += formula_work(subdomain, case, plain, dx, unknowns, problems)
             continue
-        law = homogenized_law(subdomain, model.marked, unknown, model.quadrature_degree, _parallel(case))
-        laws.append(law)
-        terms.append(ufl.dot(law.flux, law.micro.kinematics.gradient(test)) * law.dx)
+        laws.append(
+            homogenized_law(subdomain, model.marked, unknowns, model.quadrature_degree, _parallel(case))
+        )
+        terms += homogenized_work(subdomain, case, laws[-1], unknowns)
     on_every_rank(model.marked.mesh.comm, problems.raise_if_any)
     terms += model.storage.work
-    residual = sum(terms[1:], terms[0])
-    if model.conditions.power is not None:
-        residual -= model.conditions.power
+    terms += [(meaning, -power) for meaning, power in model.conditions.power]
+    forms = residuals(terms, unknowns)
+    several = len(unknowns) > 1
     problem = MacroProblem(
-        residual,
-        unknown,
+        forms if several else forms[0],
+        model.functions if several else model.functions[0],
         laws,
         bcs=list(model.conditions.supports.values()),
         rate=model.storage.rate,
@@ -232,10 +232,12 @@ def _parallel(case: RunCase) -> Parallel:
 
 def _reactions(model: Model, problem: MacroProblem) -> Mapping[str, Callable[[], float]]:
     """A column for each constrained component of the boundaries whose reactions are wanted."""
-    wanted, vector = model.case.tables.output.reactions, model.case.physics.vector
+    wanted = model.case.tables.output.reactions
+    vectors = {field.name for field in model.case.fields if field.vector}
     columns: dict[str, Callable[[], float]] = {}
     for (name, component), bc in model.conditions.supports.items():
         if name in wanted:
+            vector = model.conditions.fields[name] in vectors
             column = f"{name}_{'xyz'[component]}" if vector else name
             columns[column] = lambda bc=bc, k=component: float(problem.reaction(bc)[k])  # type: ignore[misc]
     return columns

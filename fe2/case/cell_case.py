@@ -73,11 +73,6 @@ class CellCase:
         assert isinstance(physics, Physics)
         return physics
 
-    @property
-    def receives_value(self) -> bool:
-        """Whether the cell receives a value of the field besides its gradient."""
-        return bool(self.physics.values)
-
     def path(self, name: str) -> Path:
         """A path of the file, relative to the file's folder."""
         return self.file.parent / name

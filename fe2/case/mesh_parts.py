@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import fe2_meshes
 
+from fe2.case.fields import Field
 from fe2.case.problems import Key, Problems
 from fe2.case.run_checks import boundary_names
-from fe2.case.run_tables import SIDES, BoxMesh, GeneratorMesh, RunFile
-from fe2.physics.physics_table import Physics
+from fe2.case.run_tables import SIDES, BodyTable, BoundaryTable, BoxMesh, GeneratorMesh, RunFile
 from fe2.registry import suggestion
 from fe2.table import Table
 
@@ -68,19 +68,24 @@ def check_groups(tables: RunFile, laws: Mapping[str, object], parts: MeshParts, 
             problems.add(("output", "watch", number), text, place)
 
 
-def check_components(tables: RunFile, physics: Physics, dim: int, problems: Problems) -> None:
+def check_components(tables: RunFile, fields: Sequence[Field], dim: int, problems: Problems) -> None:
     """Refuse components of a vector that it does not have in so many dimensions."""
-    given: list[tuple[Key, object]] = [
-        (("body", number, "load"), body.load) for number, body in enumerate(tables.body)
+    by_name = {field.name: field for field in fields}
+    given: list[tuple[Key, BoundaryTable | BodyTable, tuple[str, ...]]] = [
+        *((("body", number), body, ("load",)) for number, body in enumerate(tables.body)),
+        *(
+            (("boundary", k), table, ("fixed", "prescribed", "load"))
+            for k, table in enumerate(tables.boundary)
+        ),
     ]
-    for number, boundary in enumerate(tables.boundary):
-        given += [
-            (("boundary", number, name), getattr(boundary, name)) for name in ("fixed", "prescribed", "load")
-        ]
-    for key, values in given if physics.vector else ():
-        for name in values if isinstance(values, Mapping | tuple) else ():
-            if "xyz".index(name) >= dim:
-                problems.add(key, f"the {physics.field} has no component {name} on this mesh")
+    for key, table, names in given:
+        field = by_name.get(table.field or fields[0].name)
+        for name in names if field is not None and field.vector else ():
+            values = getattr(table, name)
+            for component in values if isinstance(values, Mapping | tuple) else ():
+                if "xyz".index(component) >= dim and field is not None:
+                    text = f"the {field.name} has no component {component} on this mesh"
+                    problems.add((*key, name), text)
 
 
 def check_names(tables: RunFile, problems: Problems) -> None:

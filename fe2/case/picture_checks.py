@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Protocol
 
 import numpy as np
 
 from fe2.case.cell_case import CellCase
+from fe2.case.fields import Field, flow_prefix, is_of
 from fe2.case.problems import Key, Problems
 from fe2.case.run_checks import boundary_names, planned_times
 from fe2.case.run_tables import BoundaryTable, PictureTable, RunFile
@@ -36,6 +37,7 @@ class LawWithCell(Protocol):
 def check_pictures(
     tables: RunFile,
     physics: Physics,
+    fields: Sequence[Field],
     laws: Mapping[str, LawWithCell],
     dims: Iterable[int],
     problems: Problems,
@@ -45,22 +47,28 @@ def check_pictures(
     Args:
         tables: The run file.
         physics: Its physics.
+        fields: Its unknowns.
         laws: Its laws.
         dims: Dimensions that the mesh may have.
         problems: Receives what is wrong.
     """
-    cells = [law for law in laws.values() if law.cell is not None]
-    fields = list(dict.fromkeys(name for dim in dims for law in cells for name in _macro_fields(law, dim)))
-    local = list(dict.fromkeys(name for dim in dims for law in cells for name in _local_fields(law, dim)))
-    columns = _columns(tables, physics, boundary_names(tables))
+    models = [law for law in laws.values() if law.model is not None]
+    cells = [law.cell for law in models if law.cell is not None]
+    written = list(
+        dict.fromkeys(name for dim in dims for law in models for name in _macro_fields(law, physics, dim))
+    )
+    local = list(dict.fromkeys(name for dim in dims for cell in cells for name in _local_fields(cell, dim)))
+    columns = _columns(tables, fields, boundary_names(tables))
     steps = len(planned_times(tables.steps)) - 1
     for number, picture in enumerate(tables.output.pictures):
         key = ("output", "pictures", number)
         named: list[tuple[Key, str | None, list[str]]] = [
-            (("field",), picture.field, ["cell", *fields]),
+            (("field",), picture.field, ["cell", *written]),
             (("local_field",), picture.local_field, ["phase", *local]),
         ]
-        if problems.touches("laws"):  # what other fields there are is not known, only what was misspelt
+        if problems.touches("laws") or len(cells) < len(
+            models
+        ):  # what other fields there are is not known, only what was misspelt
             named = [entry for entry in named if get_close_matches(str(entry[1]), entry[2], cutoff=0.8)]
         if not (problems.touches("boundary") or problems.touches("body")):
             named += [(("history", k), name, columns) for k, name in enumerate(picture.history or ())]
@@ -84,34 +92,28 @@ def _check_picture(picture: PictureTable, tables: RunFile, steps: int, key: Key,
         problems.add((*key, "local_field"), "it needs watch, the point whose cell is drawn")
 
 
-def _macro_fields(law: LawWithCell, dim: int) -> list[str]:
-    assert law.cell is not None
-    kinematics = _kinematics(law.cell, dim)
+def _macro_fields(law: LawWithCell, physics: Physics, dim: int) -> list[str]:
+    kinematics = physics.kinematics(dim) if law.cell is None else law.cell.physics.kinematics(dim)
     indicators = kinematics.indicators(np.zeros((0, kinematics.size, kinematics.size)))
     return [
         *kinematics.flux_names,
         *kinematics.gradient_names,
-        *_history(law.cell, kinematics),
+        *([] if law.cell is None else _history(law.cell, kinematics)),
         *indicators,
         *(law.model.writes if law.model is not None else ()),
     ]
 
 
-def _local_fields(law: LawWithCell, dim: int) -> list[str]:
-    assert law.cell is not None
-    kinematics = _kinematics(law.cell, dim)
+def _local_fields(cell: CellCase, dim: int) -> list[str]:
+    kinematics = cell.physics.kinematics(dim)
     size = kinematics.local_size
     mandel = size in (4, 6) and kinematics.local_components == component_names(size)
     return [
         *(f"{kinematics.flux_name}_{name}" for name in kinematics.local_components),
         *(f"{kinematics.gradient_name}_{name}" for name in kinematics.local_components),
         *([f"{kinematics.flux_name}_von_mises"] if mandel else []),
-        *_history(law.cell, kinematics),
+        *_history(cell, kinematics),
     ]
-
-
-def _kinematics(cell: CellCase, dim: int) -> Kinematics:
-    return cell.physics.kinematics(dim)
 
 
 def _history(cell: CellCase, kinematics: Kinematics) -> list[str]:
@@ -125,7 +127,7 @@ def _history(cell: CellCase, kinematics: Kinematics) -> list[str]:
     return [name for names in columns for name in names]
 
 
-def _columns(tables: RunFile, physics: Physics, names: list[str]) -> list[str]:
+def _columns(tables: RunFile, fields: Sequence[Field], names: list[str]) -> list[str]:
     """Columns of the history."""
     found = ["step", "time"]
     for name, table in zip(names, tables.boundary, strict=True):
@@ -133,11 +135,15 @@ def _columns(tables: RunFile, physics: Physics, names: list[str]) -> list[str]:
         found += [f"{name}_{kind}" for kind in _directed(table.load, "load")]
         found += [f"{name}_ambient"] if table.exchange is not None else []
         if name in tables.output.reactions:
-            found += [f"{name}_{axis}" for axis in _constrained(table)] if physics.vector else [name]
+            vector = any(field.vector for field in fields if is_of(table, field, fields))
+            found += [f"{name}_{axis}" for axis in _constrained(table)] if vector else [name]
     for number, body in enumerate(tables.body):
         found += _directed(body.load, f"body_{number}")
         found += [f"body_{number}_ambient"] if body.exchange is not None else []
-    return [*found, *(_balance(tables, names) if tables.output.balance else []), *COUNTS]
+    scalars = [field for field in fields if not field.vector] if tables.output.balance else []
+    for field in scalars:
+        found += [flow_prefix(field, scalars) + name for name in _balance(tables, names, field, fields)]
+    return [*found, *COUNTS]
 
 
 def _directed(values: Any, name: str) -> list[str]:
@@ -151,13 +157,15 @@ def _constrained(table: BoundaryTable) -> list[str]:
     return [*fixed, *(table.prescribed if isinstance(table.prescribed, Mapping) else ())]
 
 
-def _balance(tables: RunFile, names: list[str]) -> list[str]:
-    parts = [*zip(names, tables.boundary, strict=True)]
-    inflows = [
+def _balance(tables: RunFile, names: list[str], field: Field, fields: Sequence[Field]) -> list[str]:
+    parts = [(n, t) for n, t in zip(names, tables.boundary, strict=True) if is_of(t, field, fields)]
+    bodies = [(f"body_{k}", body) for k, body in enumerate(tables.body) if is_of(body, field, fields)]
+    return [
         *(name for name, table in parts if table.fixed is not None or table.prescribed is not None),
         *(f"{name}_load" for name, table in parts if table.load is not None),
         *(f"{name}_exchange" for name, table in parts if table.exchange is not None),
-        *(f"body_{k}" for k, body in enumerate(tables.body) if body.load is not None),
-        *(f"body_{k}_exchange" for k, body in enumerate(tables.body) if body.exchange is not None),
+        *(name for name, body in bodies if body.load is not None),
+        *(f"{name}_exchange" for name, body in bodies if body.exchange is not None),
+        "stored",
+        "imbalance",
     ]
-    return [f"flow_{name}" for name in (*inflows, "stored", "imbalance")]

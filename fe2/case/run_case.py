@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from fe2.case.cell_case import (
     understand_material,
     without_keys_of_others,
 )
+from fe2.case.fields import Field, understand_fields
 from fe2.case.generators import MESH_GENERATORS, check_parameters, generator_model
 from fe2.case.mesh_parts import MeshParts, check_components, check_groups, check_names, mesh_parts
 from fe2.case.picture_checks import check_pictures
@@ -80,10 +81,9 @@ class Law:
         """Name of the micro model, or "formula"."""
         return self.place.model if isinstance(self.place, ModelPlace) else "formula"
 
-    @property
-    def stores(self) -> bool:
-        """Whether a steady state is not all that there is to solve for."""
-        return self.storage > 0.0 or (self.cell is not None and self.cell.receives_value)
+    def stores(self, meaning: str) -> bool:
+        """Whether cells store anything of an unknown of the physics."""
+        return self.cell is not None and meaning in self.cell.physics.values
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class RunCase:
         file: The file; paths in it are relative to its folder.
         mesh: Table of the mesh.
         physics_name: Name of the physics.
+        fields: The macroscopic unknowns.
         laws: Laws by name.
         tables: All other tables.
     """
@@ -101,6 +102,7 @@ class RunCase:
     file: Path
     mesh: Table
     physics_name: str
+    fields: Sequence[Field]
     laws: Mapping[str, Law]
     tables: RunFile
 
@@ -171,23 +173,29 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
         check_groups(tables, contents, parts, problems)
     if physics is None:
         return None
-    _check_together(tables, PHYSICS[physics](), found, parts, problems)
+    fields = understand_fields(tables, PHYSICS[physics](), problems)
+    _check_together(tables, PHYSICS[physics](), fields, found, parts, problems)
     if problems.lines or mesh is None:
         return None
-    return RunCase(problems.file, mesh, physics, found, tables)
+    return RunCase(problems.file, mesh, physics, fields, found, tables)
 
 
 def _check_together(
-    tables: RunFile, physics: Physics, laws: Mapping[str, Law], parts: MeshParts | None, problems: Problems
+    tables: RunFile,
+    physics: Physics,
+    fields: Sequence[Field],
+    laws: Mapping[str, Law],
+    parts: MeshParts | None,
+    problems: Problems,
 ) -> None:
     """Check what concerns several tables, as far as they were understood."""
-    check_run(tables, physics, laws, problems)
+    check_run(tables, fields, laws, problems)
     if parts is not None:
         count = len(problems.lines)
-        check_components(tables, physics, parts.dim, problems)
+        check_components(tables, fields, parts.dim, problems)
         if len(problems.lines) > count:
             problems.broken.append(("boundary", ""))  # some component, by which columns are named
-    check_pictures(tables, physics, laws, (2, 3) if parts is None else (parts.dim,), problems)
+    check_pictures(tables, physics, fields, laws, (2, 3) if parts is None else (parts.dim,), problems)
 
 
 def _axes(box: object) -> int:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from fe2.case.fields import Field, field_of
 from fe2.case.problems import Key, Problems
 from fe2.case.run_tables import BoundaryTable, BoxMesh, ExchangeTable, OutputTable, RunFile, StepsTable
 from fe2.case.time_functions import TimeFunction
-from fe2.physics.physics_table import Physics
 from fe2.registry import suggestion
 
 
@@ -22,56 +22,82 @@ class StoringLaw(Protocol):
     def storage(self) -> float:
         """What a unit of volume stores where the unknown rises by one."""
 
-    @property
-    def stores(self) -> bool:
-        """Whether anything is stored at all."""
+    def stores(self, meaning: str) -> bool:
+        """Whether cells store anything of an unknown of the physics."""
 
 
-def check_run(tables: RunFile, physics: Physics, laws: Mapping[str, StoringLaw], problems: Problems) -> None:
+def check_run(
+    tables: RunFile, fields: Sequence[Field], laws: Mapping[str, StoringLaw], problems: Problems
+) -> None:
     """Check what models of single tables do not know; `problems` receives what is wrong."""
     _check_steps(tables.steps, problems)
     times = [] if problems.touches("steps") else planned_times(tables.steps)
+    held: set[str] = set()
     for number, boundary in enumerate(tables.boundary):
-        _check_boundary(boundary, physics, problems, ("boundary", number), times)
+        key: Key = ("boundary", number)
+        field = field_of(boundary, fields, problems, key)
+        _check_boundary(boundary, field, problems, key, times)
+        if field is not None and (boundary.fixed or boundary.prescribed or boundary.exchange):
+            held.add(field.name)
     for number, body in enumerate(tables.body):
         key = ("body", number)
+        field = field_of(body, fields, problems, key)
         if body.load is None and body.exchange is None:
             problems.add(key, "one of load and exchange is needed")
-        _check_values(body.load, physics, problems, (*key, "load"), times)
-        _check_exchange(body.exchange, physics, problems, (*key, "exchange"), times)
-    unsure = problems.touches("laws") or problems.touches("boundary") or problems.touches("body")
-    held = unsure or any(part.fixed or part.prescribed or part.exchange for part in tables.boundary)
-    if not (held or any(body.exchange for body in tables.body) or any(law.stores for law in laws.values())):
-        problems.add(("boundary",), "something has to hold the body: a boundary with fixed or prescribed")
-    _check_scalar(tables, physics, laws, problems)
+        _check_values(body.load, field, problems, (*key, "load"), times)
+        _check_exchange(body.exchange, field, problems, (*key, "exchange"), times)
+        if field is not None and body.exchange:
+            held.add(field.name)
+    _check_held(fields, held, laws, problems)
+    _check_scalar(tables, fields, laws, problems)
     _check_output(tables.output, boundary_names(tables), problems)
 
 
+def _check_held(
+    fields: Sequence[Field], held: Collection[str], laws: Mapping[str, StoringLaw], problems: Problems
+) -> None:
+    """Every unknown is determined: by conditions, or by what is stored of it."""
+    if any(map(problems.touches, ("laws", "boundary", "body", "fields"))):
+        return
+    for field in fields:
+        stored = any(law.stores(field.meaning) or (law.storage and not field.vector) for law in laws.values())
+        if field.name not in held and not stored:
+            what = "the body" if len(fields) == 1 else f"the unknown {field.name}"
+            text = f"something has to hold {what}: a boundary with fixed or prescribed"
+            problems.add(("boundary",), text)
+
+
 def _check_scalar(
-    tables: RunFile, physics: Physics, laws: Mapping[str, StoringLaw], problems: Problems
+    tables: RunFile, fields: Sequence[Field], laws: Mapping[str, StoringLaw], problems: Problems
 ) -> None:
     """What only a scalar unknown has."""
-    if not physics.vector:
-        return
-    text = f"the {physics.field} is a vector; this is for a scalar unknown"
+    scalars = [field for field in fields if not field.vector]
+    text = f"the {fields[0].name} is a vector; this is for a scalar unknown"
+    if len(scalars) > 1:
+        text = "there are several scalar unknowns, of which it cannot be told which one this is for"
     for name, law in laws.items():
-        if law.storage:
+        if law.storage and len(scalars) != 1:
             problems.add(("laws", name, "storage"), text, law.storage)
-    if tables.field.initial is not None:
-        problems.add(("field", "initial"), text, tables.field.initial)
-    if tables.output.balance:
-        problems.add(("output", "balance"), text, True)
+    if not scalars:
+        if tables.field.initial is not None:
+            problems.add(("field", "initial"), text, tables.field.initial)
+        if tables.output.balance:
+            problems.add(("output", "balance"), text, True)
 
 
 def _check_exchange(
-    exchange: ExchangeTable | None, physics: Physics, problems: Problems, key: Key, times: Sequence[float]
+    exchange: ExchangeTable | None,
+    field: Field | None,
+    problems: Problems,
+    key: Key,
+    times: Sequence[float],
 ) -> None:
-    if exchange is None:
+    if exchange is None or field is None:
         return
-    if physics.vector:
-        problems.add(key, f"the {physics.field} is a vector; this is for a scalar unknown")
+    if field.vector:
+        problems.add(key, f"the {field.name} is a vector; this is for a scalar unknown")
         return
-    _check_values(exchange.ambient, physics, problems, (*key, "ambient"), times)
+    _check_values(exchange.ambient, field, problems, (*key, "ambient"), times)
 
 
 def planned_times(steps: StepsTable) -> list[float]:
@@ -84,9 +110,11 @@ def planned_times(steps: StepsTable) -> list[float]:
 
 
 def boundary_names(tables: RunFile) -> list[str]:
-    """Name of each boundary in the results: its own, that of its part, or `boundary_k`."""
+    """Name of each boundary in the results: its own, or that of its part and of the field that it names."""
     return [
-        boundary.name or (boundary.on if isinstance(boundary.on, str) else f"boundary_{number}")
+        boundary.name
+        or (boundary.on if isinstance(boundary.on, str) else f"boundary_{number}")
+        + (f"_{boundary.field}" if boundary.field else "")
         for number, boundary in enumerate(tables.boundary)
     ]
 
@@ -123,7 +151,7 @@ def _check_steps(steps: StepsTable, problems: Problems) -> None:
 
 
 def _check_boundary(
-    boundary: BoundaryTable, physics: Physics, problems: Problems, key: Key, times: Sequence[float]
+    boundary: BoundaryTable, field: Field | None, problems: Problems, key: Key, times: Sequence[float]
 ) -> None:
     if (boundary.on is None) == (boundary.at is None):
         problems.add(key, "one of on (a part of the boundary) and at (coordinates of a node) is needed")
@@ -132,26 +160,26 @@ def _check_boundary(
     for name in ("load", "exchange"):
         if boundary.at is not None and getattr(boundary, name) is not None:
             problems.add((*key, name), "it acts on a part of the boundary, not at a point")
-    _check_exchange(boundary.exchange, physics, problems, (*key, "exchange"), times)
-    if isinstance(boundary.fixed, tuple) and not physics.vector:
-        problems.add((*key, "fixed"), f"the {physics.field} is a scalar: true is needed", boundary.fixed)
+    _check_exchange(boundary.exchange, field, problems, (*key, "exchange"), times)
     for name in ("prescribed", "load"):
-        _check_values(getattr(boundary, name), physics, problems, (*key, name), times)
-    fixed, prescribed = constrained(boundary, physics, 3)
+        _check_values(getattr(boundary, name), field, problems, (*key, name), times)
+    if field is None:
+        return
+    if isinstance(boundary.fixed, tuple) and not field.vector:
+        problems.add((*key, "fixed"), f"the {field.name} is a scalar: true is needed", boundary.fixed)
+    fixed, prescribed = constrained(boundary, field.vector, 3)
     for axis in sorted(fixed & prescribed.keys()):
         name = "xyz"[axis]
         problems.add((*key, "prescribed"), f"component {name} is fixed as well; it can only be one of both")
 
 
-def constrained(
-    boundary: BoundaryTable, physics: Physics, dim: int
-) -> tuple[set[int], dict[int, TimeFunction]]:
+def constrained(boundary: BoundaryTable, vector: bool, dim: int) -> tuple[set[int], dict[int, TimeFunction]]:
     """Numbers of the components that are fixed, and functions of those that are prescribed."""
     prescribed = components(boundary.prescribed) if boundary.prescribed is not None else {}
     if boundary.fixed is None:
         return set(), prescribed
     if boundary.fixed is True:
-        return set(range(dim if physics.vector else 1)), prescribed
+        return set(range(dim if vector else 1)), prescribed
     return {"xyz".index(name) for name in boundary.fixed}, prescribed
 
 
@@ -163,13 +191,13 @@ def components(values: Mapping[Any, TimeFunction] | TimeFunction) -> dict[int, T
 
 
 def _check_values(
-    values: Any, physics: Physics, problems: Problems, key: Key, times: Sequence[float]
+    values: Any, field: Field | None, problems: Problems, key: Key, times: Sequence[float]
 ) -> None:
     if values is None:
         return
-    if isinstance(values, Mapping) != physics.vector:
-        kind = 'vector: components by name are needed, { x = "0.1 * t" }' if physics.vector else "scalar"
-        problems.add(key, f"the {physics.field} is a {kind}")
+    if field is not None and isinstance(values, Mapping) != field.vector:
+        kind = 'vector: components by name are needed, { x = "0.1 * t" }' if field.vector else "scalar"
+        problems.add(key, f"the {field.name} is a {kind}")
         return
     functions = values if isinstance(values, Mapping) else {"": values}
     for name, function in functions.items():

@@ -117,15 +117,33 @@ class GeneratorMesh(Table):
     """Name of the generator."""
 
 
-class FieldTable(Table):
-    """The macroscopic unknown."""
+Degree = Annotated[int, Field(ge=1, le=8)]
 
-    degree: int = Field(1, ge=1, le=8)
-    """Degree of its Lagrange element."""
+FieldName = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")]
+
+
+class CommonFieldTable(Table):
+    """What holds for all macroscopic unknowns; where there is one, all that is to be said of it."""
+
+    degree: Degree = 1
+    """Degree of their Lagrange elements."""
     quadrature_degree: int | None = Field(None, ge=0, le=20)
     """Degree of the quadrature rule, whose points have a cell each; chosen from the element by default."""
     initial: float | None = None
     """Initial value of a scalar unknown; that of the cells by default, or zero."""
+
+
+class FieldTable(Table):
+    """One of several macroscopic unknowns, or the only one under a name of its own."""
+
+    name: FieldName
+    """Name in this file and in the results: that which the physics has for it, or one of your own."""
+    kind: Literal["scalar", "vector"] | None = None
+    """What it is; needed where its name is not that of the physics and there are both."""
+    degree: Degree | None = None
+    """Degree of its Lagrange element; that of [field] by default."""
+    initial: float | None = None
+    """Initial value of a scalar; that of the cells by default, or zero."""
 
 
 class LawPlace(Table):
@@ -166,8 +184,10 @@ class BoundaryTable(Table):
     """Part of the boundary: a physical group by name or number, or a side of the box."""
     at: Annotated[Floats, Field(min_length=2, max_length=3)] | None = None
     """Coordinates of a node, instead of a part of the boundary."""
-    name: str | None = Field(None, pattern=r"^[A-Za-z]\w*$")
-    """Name in the results; by default the name of the part."""
+    field: str | None = None
+    """Name of the unknown; needed where there are several."""
+    name: FieldName | None = None
+    """Name in the results; by default that of the part, with that of `field` behind it where it is given."""
     fixed: Fixed = None
     """Components of the unknown that are zero: a list such as ["x", "y"], or true for all."""
     prescribed: Values | None = None
@@ -183,6 +203,8 @@ class BodyTable(Table):
 
     on: Group = None
     """Physical group of the mesh on which it acts; the whole mesh by default."""
+    field: str | None = None
+    """Name of the unknown; needed where there are several."""
     load: Values | None = None
     """Load for each volume: components of a body force in mechanics, a source otherwise."""
     exchange: ExchangeTable | None = None
@@ -293,8 +315,10 @@ class RunFile(Table):
     """Physics; that of the cells by default."""
     mesh: dict[str, Any]
     """The macroscopic mesh: a box, a file or a generator."""
-    field: FieldTable = FieldTable()
-    """The macroscopic unknown."""
+    field: CommonFieldTable = CommonFieldTable()
+    """What holds for all macroscopic unknowns."""
+    fields: Annotated[tuple[FieldTable, ...], Field(strict=False)] = ()
+    """The macroscopic unknowns; those of the physics by default, under its names."""
     laws: dict[str, Any] = Field(min_length=1)
     """Laws by name: each a micro model, as a cell is, or a law of the physics with its parameters."""
     boundary: Annotated[tuple[BoundaryTable, ...], Field(strict=False)] = ()

@@ -28,7 +28,8 @@ def rehearsal(model: Model) -> dict[str, Any]:
     """
     comm = model.marked.mesh.comm
     memory = check_run_memory(model.subdomains, model.marked, model.quadrature_degree)
-    mesh, space = model.marked.mesh, model.unknown.function_space
+    mesh = model.marked.mesh
+    spaces = [function.function_space for function in model.functions]
     laws = {sub.name: _law(model, sub) for sub in model.subdomains}
     steps = len(model.steps.times) - 1
     seconds = sum(law["points"] * law["seconds_per_solve"] for law in laws.values()) / comm.size
@@ -36,7 +37,7 @@ def rehearsal(model: Model) -> dict[str, Any]:
         "file": str(model.case.file),
         "ranks": comm.size,
         "macro_cells": int(mesh.topology.index_map(mesh.topology.dim).size_global),
-        "unknowns": int(space.dofmap.index_map.size_global * space.dofmap.index_map_bs),
+        "unknowns": sum(int(s.dofmap.index_map.size_global * s.dofmap.index_map_bs) for s in spaces),
         "quadrature_degree": model.quadrature_degree,
         "points": sum(law["points"] for law in laws.values()),
         "bytes_of_states": sum(law["bytes_of_states"] for law in laws.values()),

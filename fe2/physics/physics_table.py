@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import fe2.lazy_ufl as ufl
 from fe2.physics.law import isochoric_phases
 from fe2.registry import Registry
 from fe2.table import Table
 
 if TYPE_CHECKING:
+    from ufl.core.expr import Expr
+
     from fe2.physics.kinematics import Kinematics
 
 Key = tuple[str | int, ...]
@@ -49,18 +52,32 @@ class Physics(Table):
         return {block.field: float(block.initial[0]) for block in blocks if block.kind == "value"}
 
     @property
-    def field(self) -> str:
-        """The macroscopic unknown."""
-        return next(iter(self.unknowns))
-
-    @property
-    def vector(self) -> bool:
-        """Whether it is a vector."""
-        return self.unknowns[self.field] == "vector"
+    def title(self) -> str:
+        """Name of the physics."""
+        return self.kinematics(2).name
 
     def kinematics(self, dim: int) -> Kinematics:
         """What goes between the scales, for the keys as they are."""
         raise NotImplementedError
+
+    def balances(
+        self, kinematics: Kinematics, duals: Any, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
+    ) -> dict[str, Expr]:
+        r"""Integrands of the macroscopic weak form by the field in whose equation they stand.
+
+        By default all duals work on their blocks of the test functions, :math:`\sum_b s_b\cdot b(v)`.
+
+        Args:
+            kinematics: The blocks.
+            duals: What cells answer, `duals["stress"]`, UFL vectors or scalars.
+            fields: The unknowns by name.
+            tests: Their test functions.
+        """
+        found: dict[str, Expr] = {}
+        for block in kinematics.blocks:
+            work = ufl.inner(duals[block.dual], block.operator(tests[block.field]))
+            found[block.field] = found[block.field] + work if block.field in found else work
+        return found
 
     def keywords(self, phases: Collection[str]) -> dict[str, Any]:
         """Keywords of the factory for a cell of these phases: by default the keys themselves.
