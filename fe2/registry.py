@@ -50,7 +50,7 @@ class Registry[T]:
 
     def __contains__(self, name: object) -> bool:
         """Whether an installed package has registered this name."""
-        return name in _entries(self.group, tuple(sys.path))
+        return isinstance(name, str) and name in _entries(self.group, tuple(sys.path))
 
     def __getitem__(self, name: str) -> T:
         """What is registered under a name.

@@ -246,9 +246,12 @@ def file_keys(table: ModelTable) -> list[str]:
 def _understand_model(table: dict[str, Any], problems: Problems, key: Key) -> Law | None:
     """A law that is a micro model, whose keys stand beside its name and its place."""
     name = table.get("model", DEFAULT_MODEL)
-    meant = name if name in MODELS else meant_name(name, MODELS) or DEFAULT_MODEL
+    meant = name if name in MODELS else meant_name(name, MODELS)
     if meant != name:
         problems.add((*key, "model"), f"this micro model is not installed; {MODELS.meant(str(name))}", name)
+    if meant is None:
+        _understand_cell(table, None, problems, key)
+        return None
     try:
         model = model_of_law(MODELS[meant])
     except InputError as error:
