@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,10 +52,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder into which pip has installed the package, without a network."""
     folder = tmp_path_factory.mktemp("site")
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "antiplane_shear.py"):  # pip builds in the folder of the source
-        (source / name).write_bytes((ROOT / "tests" / "plugin" / name).read_bytes())
+    shutil.copytree(ROOT / "tests" / "plugin", source / "plugin")  # pip builds in the folder of the source
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), str(source)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        *options,
+        "--target",
+        str(folder),
+        str(source / "plugin"),
+    ]
     succeeded(subprocess.run(command, capture_output=True, text=True, timeout=120, check=False))
     return folder
 

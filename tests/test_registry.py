@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from case_files import GENERATOR_CELL, RUN, changed, write
 from plugins import install
@@ -14,8 +16,12 @@ from fe2.case.read import read_case
 from fe2.case.reference import reference
 from fe2.cli.info import _broken
 from fe2.errors import InputError
-from fe2.micro.model_table import MODELS
+from fe2.micro.model import MicroModel
+from fe2.micro.model_table import MODELS, check_answers
+from fe2.physics.diffusion import diffusion_kinematics
+from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import LAWS, PHYSICS, laws_of
+from fe2.physics.small_strain import small_strain_kinematics
 
 pytestmark = pytest.mark.unit
 
@@ -100,29 +106,54 @@ def test_a_law_that_makes_no_law_is_refused(package: Installer, tmp_path: Path) 
         read_case(write(tmp_path, cell))
 
 
-MICRO = """
+SPRINGS = """
 from fe2.micro.model_table import ModelTable
 
-class Spring:
-    kinematics, state_size, lasting_size, averages, solve = None, 1, 1, None, None
-    def __init__(self, kinematics, size):
-        self.kinematics, self.size = kinematics, size
-    def initial_state(self):
-        import numpy
-        return numpy.zeros(self.size)
-
 class Springs(ModelTable):
-    "Springs."
-    size: int = 1
+    "Springs in parallel."
+    number: int = 1
     "How many."
     def build(self, setting):
-        if self.size < 0:
-            return 3
-        return Spring(setting.kinematics, self.size)
+        return None
 """
 
 
 def test_keys_of_a_micro_model_stand_in_schema_and_reference(package: Installer) -> None:
-    package("springs_a", MICRO, models={"springs": "springs_a:Springs"})
-    assert '### `model = "springs"`\n\nSprings.' in reference()
+    package("springs_a", SPRINGS, models={"springs": "springs_a:Springs"})
+    assert '### `model = "springs"`\n\nSprings in parallel.' in reference()
     assert "Law_springs" in json_schema("run")["$defs"]
+
+
+class Constant(MicroModel):
+    """Answers with a constant flux."""
+
+    def __init__(self, kinematics: Kinematics, flux: object) -> None:
+        self.kinematics, self._flux = kinematics, flux
+
+    def evaluate(self, *arguments: Any) -> None:
+        answers = arguments[-1]
+        answers.flux[:] = self._flux
+        answers.tangent[:] = np.eye(self.kinematics.size)
+
+
+PLANE, SPACE = small_strain_kinematics(2), small_strain_kinematics(3)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (3, r"build returned 3, and an fe2\.MicroModel is expected"),
+        (Constant(SPACE, 0.0), r"kinematics\.dim is 3, and the run expects 2"),
+        (
+            Constant(diffusion_kinematics(2), 0.0),
+            r"kinematics\.components is \('x', 'y'\), and the run expects",
+        ),
+        (Constant(PLANE, [1.0, 2.0]), r"solve raises ValueError: could not broadcast"),
+    ],
+)
+def test_a_model_whose_answers_do_not_fit_is_refused_with_what_came_and_what_was_expected(
+    made: object, message: str
+) -> None:
+    check_answers(Constant(PLANE, 0.0), PLANE, "constant")
+    with pytest.raises(InputError, match=f"the micro model 'constant' does not fit: {message}"):
+        check_answers(made, PLANE, "constant")

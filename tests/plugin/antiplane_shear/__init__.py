@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field
 
 import fe2.lazy_ufl as ufl
@@ -15,6 +14,9 @@ from fe2.physics.checks import POSITIVE, check_fields
 from fe2.physics.kinematics import Block, Kinematics
 from fe2.physics.law import ExpressionLaw
 from fe2.physics.physics_table import Physics
+
+if TYPE_CHECKING:
+    from fe2.micro.model import MicroModel
 
 
 def antiplane_kinematics(dim: int) -> Kinematics:
@@ -89,28 +91,8 @@ class Creeping(ModelTable):
     time: float = Field(gt=0.0)
     """Relaxation time τ."""
 
-    def build(self, setting: Setting) -> _Creeping:
+    def build(self, setting: Setting) -> MicroModel:
         """The model in the components of the run's physics."""
-        return _Creeping(setting.kinematics, self.stiffness, self.time)
+        from antiplane_shear.creeping import Springs
 
-
-class _Creeping:
-    """States are what has crept, one number for each component."""
-
-    def __init__(self, kinematics: Kinematics, stiffness: float, time: float) -> None:
-        self.kinematics, self._stiffness, self._time = kinematics, stiffness, time
-        self.state_size = self.lasting_size = kinematics.size
-
-    def initial_state(self) -> Any:
-        return np.zeros(self.state_size)
-
-    def solve(self, gradient: Any, state: Any, dt: float, out: Any) -> Any:
-        from fe2.response import Response
-
-        part = dt / self._time
-        out[:] = (state + part * gradient) / (1.0 + part)
-        stiffness = self._stiffness / (1.0 + part) * np.eye(len(gradient))
-        return Response(self._stiffness * (gradient - out), stiffness, 0, 0.0)
-
-    def averages(self, states: Any) -> dict[str, Any]:
-        return {"crept": states}
+        return Springs(setting.kinematics, self.stiffness, self.time)
