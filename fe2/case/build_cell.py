@@ -70,7 +70,7 @@ def build_cell(case: CellCase) -> Cell:
         labels = read_image(case.path(table.image), shape=table.shape, dtype=table.dtype)
         return image_cell(
             labels,
-            {name: int(phase.label or 0) for name, phase in case.phases.items()},
+            {name: phase.in_image for name, phase in case.phases.items()},
             voxel_size=table.voxel_size,
             coarsen=table.coarsen,
             crop=None if table.crop is None else [list(bounds) for bounds in table.crop],

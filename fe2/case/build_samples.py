@@ -82,11 +82,11 @@ def _windows(case: CellCase, table: ImageCell, sizes: list[int], samples: int, s
                 "needs three at least"
             )
     laws = {name: phase.material.make(table.physics) for name, phase in case.phases.items()}
-    labels = {name: int(phase.label or 0) for name, phase in case.phases.items()}
+    labels = {name: phase.in_image for name, phase in case.phases.items()}
 
     def build(size: float, sample: int) -> RVE:
         image = windows.window(int(size), sample)
-        present = {name: label for name, label in labels.items() if (image == label).any()}
+        present = {name: label for name, label in labels.items() if np.isin(image, label).any()}
         edges = np.asarray(table.voxel_size, dtype=np.float64) * table.coarsen
         with located(case):
             rve: RVE = resolve(type(case.physics).factory)(
@@ -112,7 +112,7 @@ def _labels(case: CellCase, table: ImageCell) -> Labels:
                 f"crop = {[list(bounds) for bounds in table.crop]}: it exceeds the image, {whole} voxels"
             )
     coarse = coarsen_image(labels, table.coarsen)
-    phases = {name: int(phase.label or 0) for name, phase in case.phases.items()}
+    phases = {name: phase.in_image for name, phase in case.phases.items()}
     before, after = (fractions_of_labels(image, phases) for image in (labels, coarse))
     warn_of_changed_fractions(before, after, table.coarsen)
     return coarse

@@ -10,26 +10,47 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from fe2.case.catalogue import cell_model, law_model, make_law, meant_physics
-from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
+from fe2.case.cell_tables import (
+    CellFile,
+    CellTable,
+    GeneratorCell,
+    ImageCell,
+    MaterialsTable,
+    MeshCell,
+    PhaseTable,
+)
 from fe2.case.generators import CELL_GENERATORS, check_parameters, generated_phases, generator_model
 from fe2.case.image_size import image_size
-from fe2.case.problems import Key, Problems, unknown_key
+from fe2.case.material_table import MaterialTable, read_material_table
+from fe2.case.problems import Key, Problems, parameter_of, unknown_key
 from fe2.case.repair import refusals, repaired
 from fe2.case.toml_file import read_toml
 from fe2.errors import InputError
+from fe2.physics.law import PhaseLaw
+from fe2.physics.material_field import MaterialField
 from fe2.physics.physics_table import PHYSICS, Physics, laws_of, own_keys
 from fe2.registry import suggestion
 from fe2.table import Table
+
+_MOST_ROWS = 5
+"""Rows of a table of materials whose refusals are told."""
 
 SOURCES: dict[str, type[CellTable]] = {"image": ImageCell, "mesh": MeshCell, "generator": GeneratorCell}
 
 
 @dataclass(frozen=True)
 class Material:
-    """A law and its parameters, as they are handed to the law's callable."""
+    """A law and its parameters, as they are handed to the law's callable.
+
+    Attributes:
+        law: Name of the law.
+        parameters: Parameters that hold for the whole phase.
+        table: Parameters that differ from label to label, where some do.
+    """
 
     law: str
     parameters: Mapping[str, Any]
+    table: MaterialTable | None = None
 
     def make(self, physics: str) -> Any:
         """The law itself.
@@ -37,15 +58,28 @@ class Material:
         Raises:
             InputError: The law refuses its parameters.
         """
-        return make_law(physics, self.law, dict(self.parameters))
+        if self.table is None:
+            return make_law(physics, self.law, dict(self.parameters))
+
+        def make(**parameters: Any) -> PhaseLaw:
+            return make_law(physics, self.law, {**self.parameters, **parameters})
+
+        return MaterialField(make, self.table.labels, **self.table.parameters())
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase: its label in the image or its physical group, and its material."""
+    """A phase: its label in the image or its physical group, or all its labels, and its material."""
 
-    label: int | str | None
+    label: int | str | tuple[int | str, ...] | None
     material: Material
+
+    @property
+    def in_image(self) -> int | list[int]:
+        """Its label or labels in an image."""
+        if isinstance(self.label, tuple):
+            return [label for label in self.label if isinstance(label, int)]
+        return int(self.label or 0)
 
 
 @dataclass(frozen=True)
@@ -120,7 +154,7 @@ def understand_cell(table: dict[str, Any], problems: Problems, key: Key = ()) ->
             phase: understand_phase(content, name, problems, (*key, "phases", phase), image)
             for phase, content in table["phases"].items()
         }
-    _check_labels(table.get("phases"), problems, (*key, "phases"))
+    _check_labels(table.get("phases"), phases, problems, (*key, "phases"))
     if isinstance(cell, GeneratorCell):
         _check_generated(cell, table.get("phases"), phases, problems, key)
     if cell is not None:
@@ -232,6 +266,8 @@ def understand_phase(table: object, physics: str, problems: Problems, key: Key, 
     if not isinstance(table, dict):
         problems.add(key, "a table is needed", table)
         return None
+    if "table" in table:
+        return _phase_of_table(table, physics, problems, key, image)
     own: PhaseTable | None = None
     if image and isinstance(table.get("label", ""), str):
         given = (table["label"],) if "label" in table else ()
@@ -240,8 +276,67 @@ def understand_phase(table: object, physics: str, problems: Problems, key: Key, 
     else:
         own = repaired(PhaseTable, {"label": table["label"]} if "label" in table else {}, problems, key)
     rest = {name: value for name, value in table.items() if name != "label"}
-    material = understand_material(rest, physics, problems, key, ("label",))
+    material = understand_material(rest, physics, problems, key, ("label", "table"))
     return None if own is None or material is None else Phase(own.label, material)
+
+
+def _phase_of_table(
+    table: dict[str, Any], physics: str, problems: Problems, key: Key, image: bool
+) -> Phase | None:
+    """A phase whose labels and parameters stand in a table of materials."""
+    if "label" in table:
+        text = "the labels of the phase stand in its table of materials"
+        problems.add((*key, "label"), text, table["label"])
+    own = repaired(MaterialsTable, {"table": table["table"]}, problems, key)
+    law = table.get("law", PHYSICS[physics].default_law)
+    rest = {name: value for name, value in table.items() if name not in ("label", "table")}
+    if own is None or law not in laws_of(physics):
+        understand_material(rest, physics, problems, key, ("table",))
+        return None
+    try:
+        names = [name for name in law_model(physics, str(law)).model_fields if name != "law"]
+        found = read_material_table(problems.file.parent, own.table, names)
+    except InputError as error:
+        problems.add((*key, "table"), str(error), own.table)
+        return None
+    for name in rest.keys() & found.made_of.keys():
+        problems.add((*key, name), f"the table has it too, as {', '.join(found.made_of[name])}", rest[name])
+    if text := "".join(f"label {label!r}" for label in found.labels if image and isinstance(label, str))[:70]:
+        problems.add(
+            (*key, "table"), f"{found.file}: {text}: labels of an image are whole numbers", own.table
+        )
+    first = {name: values[0] for name, values in found.parameters().items()}
+    count = len(problems.lines)
+    _check_rows({**rest, "law": law}, found, physics, problems, (*key, "table"))
+    if len(problems.lines) > count:
+        return None
+    material = understand_material({**rest, **first}, physics, problems, key, ("table",))
+    if material is None:
+        return None
+    common = {name: value for name, value in material.parameters.items() if name not in first}
+    return Phase(found.labels, Material(material.law, common, found))
+
+
+def _check_rows(
+    table: dict[str, Any], found: MaterialTable, physics: str, problems: Problems, key: Key
+) -> None:
+    """Ask the law whether it accepts the parameters of each row; its first refusals are told."""
+    model = law_model(physics, table["law"])
+    common = {name: value for name, value in table.items() if name in model.model_fields and name != "law"}
+    needed = {name for name, info in model.model_fields.items() if info.is_required() and name != "law"}
+    if needed - common.keys() - found.made_of.keys():
+        return  # told where the parameters that hold for all are understood
+    rows, refused = found.parameters(), 0
+    for row in range(len(found.labels)):
+        given = {**common, **{name: values[row] for name, values in rows.items()}}
+        try:
+            make_law(physics, table["law"], given)
+        except InputError as error:
+            if parameter_of(str(error), common) is not None or refused == _MOST_ROWS:
+                return
+            refused += 1
+            place = found.place(row, parameter_of(str(error), found.made_of))
+            problems.add(key, f"{place}: {error}", found.name)
 
 
 def _check_named(cell: CellTable, phases: Mapping[str, object], problems: Problems, key: Key) -> None:
@@ -252,16 +347,18 @@ def _check_named(cell: CellTable, phases: Mapping[str, object], problems: Proble
             problems.add((*key, *place), f"no phase has this name; {suggestion(name, list(phases))}", name)
 
 
-def _check_labels(phases: object, problems: Problems, key: Key) -> None:
+def _check_labels(table: object, phases: Mapping[str, Phase | None], problems: Problems, key: Key) -> None:
+    """Each label belongs to one phase."""
     owners: dict[object, str] = {}
-    for name, phase in phases.items() if isinstance(phases, dict) else ():
-        label = phase.get("label") if isinstance(phase, dict) else None
-        if not isinstance(label, int | str):
-            continue
-        if label in owners:
-            text = f"phase {owners[label]!r} has the same label; each phase needs its own"
-            problems.add((*key, name, "label"), text, label)
-        owners[label] = name
+    for name, content in table.items() if isinstance(table, dict) else ():
+        phase = phases.get(name)
+        given = content.get("label") if isinstance(content, dict) else None
+        of_table = phase.label if phase is not None and isinstance(phase.label, tuple) else ()
+        for label in of_table or ([given] if isinstance(given, int | str) else []):
+            if label in owners:
+                text = f"phase {owners[label]!r} has the same label; each phase needs its own"
+                problems.add((*key, name, "table" if of_table else "label"), text, label)
+            owners[label] = name
 
 
 def _check_generated(
@@ -272,17 +369,21 @@ def _check_generated(
         return
     made = generated_phases(cell.generator, cell)
     assert isinstance(table, dict)
-    given = {
-        name: content.get("label") if isinstance(content, dict) else None for name, content in table.items()
-    }
-    named = {name: name if label is None else label for name, label in given.items()}
-    for name, group in named.items():
-        if isinstance(group, str) and group not in made:
-            text = f"{cell.generator} makes no phase {group!r}; {suggestion(group, made)}"
-            problems.add((*key, "phases", name), text)
-    if all(isinstance(group, str) for group in named.values()):
+    groups: dict[str, tuple[object, ...]] = {}
+    for name, content in table.items():
+        label = content.get("label") if isinstance(content, dict) else None
+        phase = phases.get(name)
+        of_table = phase.label if phase is not None and isinstance(phase.label, tuple) else None
+        groups[name] = of_table or (name if label is None else label,)
+    named = [group for own in groups.values() for group in own]
+    for name, own in groups.items():
+        for group in own:
+            if isinstance(group, str) and group not in made:
+                text = f"{cell.generator} makes no phase {group!r}; {suggestion(group, made)}"
+                problems.add((*key, "phases", name), text)
+    if all(isinstance(group, str) for group in named):
         for group in made:
-            if group not in named.values():
+            if group not in named:
                 text = f"is missing: {cell.generator} makes this phase, and it needs a law"
                 problems.add((*key, "phases", group), text)
 

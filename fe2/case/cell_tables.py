@@ -39,6 +39,12 @@ def _mesh(name: str) -> str:
     return name
 
 
+def _csv(name: str) -> str:
+    if Path(name).suffix.lower() != ".csv":
+        raise ValueError("a table of materials ends in .csv")
+    return name
+
+
 def _integer_type(name: str) -> str:
     if not re.fullmatch(r"[<>]?(u?int(8|16|32|64)|[ui][1248])", name):
         raise ValueError("an integer type is needed, such as uint8, uint16 or >u2")
@@ -122,6 +128,16 @@ class PhaseTable(Table):
     label: Label = None
     """Label in an image or a mesh; physical group or element set of a mesh, by name or number: by default the
     phase's own name."""
+
+
+class MaterialsTable(Table):
+    """A phase whose parameters differ from label to label, such as the grains of a polycrystal."""
+
+    table: Annotated[str, AfterValidator(_csv)]
+    """Table of materials, .csv, relative to this file. Its first column is label, in an image or a mesh
+    (number or name of a group); the others are parameters of the law, in the place of keys here, which hold
+    for all labels. Components of a parameter are columns such as axis_x, axis_y, axis_z; an orientation is
+    given by Bunge's Euler angles phi1, Phi, phi2 in degrees or by a quaternion qw, qx, qy, qz."""
 
 
 class CellFile(Table):

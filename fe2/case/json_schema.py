@@ -7,7 +7,15 @@ from typing import Any, Literal, Union
 from pydantic import Field, create_model
 
 from fe2.case.catalogue import cell_model, sound_laws
-from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
+from fe2.case.cell_tables import (
+    CellFile,
+    CellTable,
+    GeneratorCell,
+    ImageCell,
+    MaterialsTable,
+    MeshCell,
+    PhaseTable,
+)
 from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS, generator_model
 from fe2.case.run_case import model_of_law
 from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh, LawPlace, RunFile
@@ -72,7 +80,18 @@ def _of_any_physics(geometry: type[CellTable]) -> type[CellTable]:
 
 
 def _phases() -> tuple[Any, Any]:
-    return dict[str, _union(_laws(PhaseTable))], _described(CellFile, "phases")  # type: ignore[misc]
+    models = [*_laws(PhaseTable), *map(_by_label, _laws(MaterialsTable))]
+    return dict[str, _union(models)], _described(CellFile, "phases")  # type: ignore[misc]
+
+
+def _by_label(model: type[Table]) -> type[Table]:
+    """The model of a law any of whose parameters may stand in a table of materials instead."""
+    fields: dict[str, Any] = {
+        name: (info.annotation, Field(None, description=info.description))
+        for name, info in model.model_fields.items()
+        if info.is_required() and name not in ("law", "table")
+    }
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)
 
 
 def _laws(base: type[Table]) -> list[type[Table]]:

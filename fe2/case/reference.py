@@ -11,7 +11,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from fe2.case.catalogue import sound_laws
-from fe2.case.cell_tables import CellFile, CellTable, GeneratorCell, ImageCell, MeshCell, PhaseTable
+from fe2.case.cell_tables import (
+    CellFile,
+    CellTable,
+    GeneratorCell,
+    ImageCell,
+    MaterialsTable,
+    MeshCell,
+    PhaseTable,
+)
 from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS, generator_model
 from fe2.case.petsc_table import MacroSolver
 from fe2.case.reference_text import HEAD, example
@@ -51,6 +59,7 @@ def _cell_part() -> list[str]:
         _section("`[cell]` with a generator", GeneratorCell, CellTable),
         _section("`[phases.NAME]`: every phase", PhaseTable),
         "Beside `label` stand `law` and its parameters.\n",
+        _section("`[phases.NAME]`: parameters by label", MaterialsTable),
     ]
 
 

@@ -78,8 +78,10 @@ def _cell(case: CellCase, written: Callable[[Path], str]) -> dict[str, Any]:
         cell[source] = written(case.path(cell[source]))
     phases = {}
     for name, phase in case.phases.items():
-        label = {} if phase.label is None else {"label": phase.label}
-        phases[name] = {**label, **_material(phase.material)}
+        own, table = phase.label, phase.material.table
+        place = {} if own is None else {"label": own}
+        place = place if table is None else {"table": written(table.file)}
+        phases[name] = {**place, **_material(phase.material)}
     return {"cell": cell, "phases": phases}
 
 

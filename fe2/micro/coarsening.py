@@ -57,9 +57,9 @@ def coarsen_image(labels: Labels, factor: int) -> Labels:
     return winner.reshape([n // factor for n in labels.shape])
 
 
-def fractions_of_labels(labels: Labels, phases: Mapping[str, int]) -> dict[str, float]:
-    """Share of each phase, by name, in an image; `phases` has the label of each."""
-    return {name: float(np.mean(labels == label)) for name, label in phases.items()}
+def fractions_of_labels(labels: Labels, phases: Mapping[str, int | list[int]]) -> dict[str, float]:
+    """Share of each phase, by name, in an image; `phases` has the label or the labels of each."""
+    return {name: float(np.mean(np.isin(labels, own))) for name, own in phases.items()}
 
 
 def warn_of_changed_fractions(before: Mapping[str, float], after: Mapping[str, float], factor: int) -> None:

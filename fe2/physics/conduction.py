@@ -89,7 +89,9 @@ class LinearConduction(DiffusionLaw):
     def oriented(
         cls, conductivity: npt.ArrayLike, orientation: npt.ArrayLike, capacity: float = 0.0
     ) -> LinearConduction:
-        r"""Anisotropic material, such as a crystal, :math:`K = R\,\mathrm{diag}(k)\,R^T`.
+        r"""Anisotropic material, such as a crystal, by the principal values along its axes.
+
+        .. math:: K = R\,\mathrm{diag}(k)\,R^T
 
         Args:
             conductivity: Principal values k along the material's axes, shape (3,), none of them negative.
