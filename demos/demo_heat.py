@@ -295,7 +295,7 @@ picture = draw_run(
     field="liquid_fraction",
     step=int(np.searchsorted(TIMES, EVENING)),
     local=front.get("local"),
-    local_field="storage_and_flux_x",
+    local_field="flux_x",
     at=front["at"],
     history=("hour", "liquid"),
     labels={
@@ -304,7 +304,7 @@ picture = draw_run(
         "liquid_fraction": "liquid wax, share of the cell",
         "local x": f"x ({unit('pixels', M)})",
         "local y": f"y ({unit('pixels', M)})",
-        "local storage_and_flux_x": f"k ∂T/∂x ({unit('W/m²', W / M**2)})",
+        "local flux_x": f"k ∂T/∂x ({unit('W/m²', W / M**2)})",
         "history": "melting and freezing",
         "hour": "time (h)",
         "liquid": "share of the wax that is liquid",

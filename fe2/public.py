@@ -66,6 +66,7 @@ from fe2.micro.pore_flow import pore_flow
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
 from fe2.micro.state import StateField, StateLayout
+from fe2.micro.thermoelasticity import thermoelasticity
 from fe2.micro.wrapper import Wrapper
 from fe2.msh.partition import cells_on_first_ranks
 from fe2.physics.conduction import DiffusionLaw, LinearConduction, NonlinearConduction
@@ -84,6 +85,7 @@ from fe2.physics.neo_hookean import NeoHookean
 from fe2.physics.plasticity import J2Plasticity
 from fe2.physics.pore_flow import NewtonianFluid, Solid
 from fe2.physics.small_strain import mandel_strain as strain
+from fe2.physics.thermoelasticity import Thermoelastic, thermoelastic, thermoplastic
 from fe2.physics.viscoplasticity import NortonPerzyna
 from fe2.physics.voce import VocePlasticity
 from fe2.physics.void import Void
@@ -173,6 +175,7 @@ __all__ = [
     "StepRecord",
     "StepSizeError",
     "Summary",
+    "Thermoelastic",
     "VocePlasticity",
     "Void",
     "Windows",
@@ -216,6 +219,9 @@ __all__ = [
     "smallest_acoustic_eigenvalue",
     "solve_path",
     "strain",
+    "thermoelastic",
+    "thermoelasticity",
+    "thermoplastic",
     "value_and_gradient",
     "write_local_fields",
 ]

@@ -17,8 +17,8 @@ from fe2 import profile
 from fe2.errors import InputError, MicroSolveError
 from fe2.io.progress import Progress
 from fe2.macro.law import Array
-from fe2.micro.condensation import condensed_tangent, flux_correction, homogenized_flux
 from fe2.micro.diffusion import diffusion
+from fe2.micro.homogenize import condensed_tangent, flux_correction, homogenized_flux
 from fe2.micro.newton import NewtonOptions, with_database
 from fe2.micro.points import NOWHERE, Step
 from fe2.micro.rve import RVE

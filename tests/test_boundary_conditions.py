@@ -70,7 +70,7 @@ def test_averages_of_local_fields_and_of_their_work(
     """Averages are macroscopic quantities, and Hill–Mandel: the average work is the work of the averages."""
     rve, gradient, flux, state = loaded(dim, laws, boundary)
     strain, stress, volumes = point_values(rve, state)
-    embedding, size = rve.kinematics.embedding, rve.cell.volume
+    embedding, size = rve.kinematics.block().embedding, rve.cell.volume
     work = np.einsum("q,qk,qk->", volumes, stress, strain) / size
     assert np.sum(volumes) == pytest.approx(size, rel=1e-12)
     assert relative_error(volumes @ strain / size, embedding @ gradient) < ROUND_OFF
@@ -87,8 +87,8 @@ def test_cell_data_for_output_have_the_averages_of_the_state(boundary: str) -> N
     rve, gradient, flux, state = loaded(2, PLASTIC, boundary)
     fields = rve.fields(state)
     means = {name: fields.volumes @ data / rve.cell.volume for name, data in fields.cell_data.items()}
-    assert relative_error(means["strain"], rve.kinematics.embedding @ gradient) < ROUND_OFF
-    assert relative_error(rve.kinematics.embedding.T @ means["stress"], flux) < ROUND_OFF
+    assert relative_error(means["strain"], rve.kinematics.block().embedding @ gradient) < ROUND_OFF
+    assert relative_error(rve.kinematics.block().embedding.T @ means["stress"], flux) < ROUND_OFF
     for name, average in rve.averages(state[None]).items():
         assert relative_error(means[name], average[0]) < 1e-12
     affine = fields.points[:, :2] @ to_matrix(gradient)
@@ -138,7 +138,7 @@ def test_stiffness_is_ordered_by_condition_between_reuss_and_voigt(dim: int) -> 
     cell = cell_of(dim)
     stiffness = {b: small_strain(cell, ELASTIC, boundary=b).homogenize().tangent for b in ORDERED}
     fractions = cell.volume_fractions
-    embedding = small_strain(cell, ELASTIC).kinematics.embedding
+    embedding = small_strain(cell, ELASTIC).kinematics.block().embedding
     rows = np.flatnonzero(embedding.any(axis=1))
     phases = {}
     for name, law in ELASTIC.items():

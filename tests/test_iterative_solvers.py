@@ -14,8 +14,8 @@ import fe2
 from fe2 import profile
 from fe2.micro import direct_fallback, solver_choice
 from fe2.micro.cell import Cell
-from fe2.micro.condensation import homogenized_tangent
 from fe2.micro.green_preconditioner import PYTHON_TYPE
+from fe2.micro.homogenize import homogenized_tangent
 from fe2.micro.phases import phase_form
 from fe2.micro.rve import RVE
 from fe2.micro.solver_choice import rigid_body_modes

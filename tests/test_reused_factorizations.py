@@ -13,7 +13,7 @@ from micro_options import micro_option
 
 from fe2 import profile
 from fe2.micro.cell import make_cell
-from fe2.micro.condensation import condensed_tangent
+from fe2.micro.homogenize import condensed_tangent
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.points import NOWHERE, Step
 from fe2.micro.reused_factorizations import ReusedFactorizations

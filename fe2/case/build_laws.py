@@ -170,8 +170,9 @@ def formula_work(
         text = "this law needs a cell with value = true; storage beside it stores a constant capacity"
         problems.add(("laws", subdomain.name, "law"), text, material.law)
         return []
-    if not isinstance(law, ExpressionLaw) or law.history(kinematics.local_size):
-        what = "a law with history" if law.history(kinematics.local_size) else "this law"
+    size = sum(block.local_size for block in kinematics.blocks)
+    if not isinstance(law, ExpressionLaw) or law.history(size):
+        what = "a law with history" if law.history(size) else "this law"
         text = f"{what} needs a cell: a cell file with this law in all of its phases"
         problems.add(("laws", subdomain.name, "law"), text, material.law)
         return []

@@ -19,7 +19,6 @@ from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import Physics
 from fe2.records import COUNTS
 from fe2.registry import suggestion
-from fe2.tensors import component_names
 
 
 class LawWithCell(Protocol):
@@ -105,24 +104,20 @@ def _macro_fields(law: LawWithCell, physics: Physics, dim: int) -> list[str]:
 
 
 def _local_fields(cell: CellCase, dim: int) -> list[str]:
-    kinematics = cell.physics.kinematics(dim)
-    size = kinematics.local_size
-    mandel = size in (4, 6) and kinematics.local_components == component_names(size)
-    return [
-        *(f"{kinematics.flux_name}_{name}" for name in kinematics.local_components),
-        *(f"{kinematics.gradient_name}_{name}" for name in kinematics.local_components),
-        *([f"{kinematics.flux_name}_von_mises"] if mandel else []),
-        *_history(cell, kinematics),
-    ]
+    kinematics, names = cell.physics.kinematics(dim), []
+    for block in kinematics.blocks:
+        if block.kind != "value":
+            names += [*block.local_dual_names, *block.local_names]
+            names += [f"{block.dual}_von_mises"] if block.is_mandel else []
+    return [*names, *_history(cell, kinematics)]
 
 
 def _history(cell: CellCase, kinematics: Kinematics) -> list[str]:
     """Columns of the history variables of all phases."""
     found: dict[str, int] = {}
     for phase in cell.phases.values():
-        law = cell.physics.seen(phase.material.make(cell.cell.physics))
-        if hasattr(law, "history"):
-            found |= law.history(kinematics.local_size)
+        law = phase.material.make(cell.cell.physics)
+        found |= cell.physics.history(law, len(kinematics.local_components))
     columns = (history_names(name, count, kinematics.local_components) for name, count in found.items())
     return [name for names in columns for name in names]
 

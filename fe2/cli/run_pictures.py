@@ -6,7 +6,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mpi4py import MPI
 
 from fe2.case.build_laws import Subdomain
@@ -23,9 +22,8 @@ from fe2.records import Summary
 
 def default_fields(kinematics: Kinematics) -> tuple[str, str]:
     """Macroscopic and local field that are drawn where none is named."""
-    first = kinematics.flux_names[0]
-    mandel = len(kinematics.local_components) > 3 and bool(np.any(kinematics.scale != 1.0))
-    return first, f"{kinematics.flux_name}_von_mises" if mandel else first
+    block = next(block for block in kinematics.blocks if block.kind != "value")
+    return block.dual_names[0], f"{block.dual}_von_mises" if block.is_mandel else block.local_dual_names[0]
 
 
 class Pictures(Observer):

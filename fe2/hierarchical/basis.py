@@ -73,7 +73,11 @@ def virgin_stiffness(problem: CellProblem, initial: Array) -> Virgin:
     problem.assemble_stiffness()
     full = problem.stiffness
     T = problem.boundary.matrix
-    return Virgin((T.T @ full @ T).tocsr(), form.modes.T @ (full @ form.modes))
+    macroscopic = form.modes.T @ (full @ form.modes)
+    if (values := problem.values) is not None:
+        own = values.flux_change(np.zeros((len(form.modes), len(values))), np.eye(len(values)))
+        macroscopic[np.ix_(values.components, values.components)] = own * problem.cell.volume
+    return Virgin((T.T @ full @ T).tocsr(), macroscopic)
 
 
 def proper_orthogonal_decomposition(

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.optimize
+import ufl
 from dolfinx import fem
 
 from fe2.errors import InputError, MicroSolveError
@@ -152,6 +153,7 @@ class _Shares:
         )
         self._form = compile_form(cellwise(form, space), mesh.comm)
         self._vector = np.zeros(self._dofs.size)
+        self._stored = self._values(problem, scale)
         cells = np.arange(len(self._dofs), dtype=np.int32)
         self.volumes = point_weights(mesh, form.quadrature_degree, cells)
         self.points_per_cell = len(self.volumes) // len(cells)
@@ -179,7 +181,20 @@ class _Shares:
         self._vector[:] = 0.0
         fem.assemble_vector(self._vector, self._form)
         forces: Array = np.einsum("ked,ed->ek", self._directions, self._vector[self._dofs], optimize=True)
+        for column, form, scale in self._stored:
+            forces[:, column] = fem.assemble_vector(form).array[self._places] / scale
         return forces
+
+    def _values(self, problem: CellProblem, scale: Array) -> list[tuple[int, fem.Form, float]]:
+        """What is conjugate to each value, element by element, and what makes it comparable to forces."""
+        mesh = problem.cell.mesh
+        space = fem.functionspace(mesh, ("DG", 0))
+        self._places = space.dofmap.list[:, 0]
+        return [
+            (v.component, compile_form(_by_element(v.conjugate, space), mesh.comm), scale[v.component] or 1.0)
+            for v in problem.form.values
+            if not v.conjugate.empty()
+        ]
 
     def _history(self, state: Array) -> Iterator[Array]:
         weights = self.volumes.reshape(len(self._dofs), -1)
@@ -188,6 +203,12 @@ class _Shares:
             local = values[0].reshape(len(variable.cells), -1, variable.components)
             columns[variable.cells] = np.einsum("eq,eqc->ec", weights[variable.cells], local)
             yield columns
+
+
+def _by_element(form: ufl.Form, space: fem.FunctionSpace) -> ufl.Form:
+    """An integral over the cell, element by element."""
+    test = ufl.TestFunction(space)
+    return ufl.Form([part.reconstruct(integrand=part.integrand() * test) for part in form.integrals()])
 
 
 def _dofs_of_cells(space: fem.FunctionSpace) -> npt.NDArray[np.int64]:

@@ -120,17 +120,27 @@ class ReducedEquations:
 
     def _at(self, gradient: Array, coordinates: Array, iterations: int) -> _Point:
         """Forces of the reduced cell for a gradient and a fluctuation."""
-        m = self._macroscopic
-        self._problem.form.unknown.x.array[:] = self._fields @ np.concatenate([gradient, coordinates])
-        nodal = self._problem.assemble_residual()
+        m, problem = self._macroscopic, self._problem
+        if problem.values is not None:
+            problem.values.set(gradient)
+        problem.form.unknown.x.array[:] = self._fields @ np.concatenate([gradient, coordinates])
+        nodal = problem.assemble_residual()
         forces = self._fields.T @ nodal
+        if problem.values is not None:
+            forces[problem.values.components] = problem.values.fluxes() * problem.cell.volume
         # what the forces of single nodes would add up to if they did not cancel
         scale = float(np.linalg.norm(self._sizes.T @ np.abs(nodal)))
         return _Point(coordinates, forces, float(np.linalg.norm(forces[m:])), scale, iterations)
 
     def _matrix(self) -> Array:
-        """BᵀKB at the field of the last residual."""
-        return self._projection.of(self._problem.assemble_stiffness())
+        """BᵀKB at the field of the last residual, with what values and their fluxes add to it."""
+        matrix, values = self._projection.of(self._problem.assemble_stiffness()), self._problem.values
+        if values is not None:
+            columns, unit = values.components, np.eye(len(matrix))
+            matrix[:, columns] += self._fields.T @ values.forces()
+            change = values.flux_change(self._fields, values.chosen(unit))
+            matrix[columns] = change * self._problem.cell.volume
+        return matrix
 
 
 class _Projection:

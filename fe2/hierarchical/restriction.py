@@ -18,7 +18,7 @@ from ufl.geometry import GeometricQuantity
 
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
-from fe2.micro.form import CellForm, Condition, HistoryVariable, PointLawTerm
+from fe2.micro.form import CellForm, Condition, HistoryVariable, MacroValue, PointLawTerm
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
@@ -70,6 +70,7 @@ def restrict(cell: Cell, form: CellForm, cells: Ints, weights: Array) -> Restric
         residual=transplant.form(form.residual, weight),
         jacobian=None if form.jacobian is None else transplant.form(form.jacobian, weight),
         modes=form.modes[transplant.dofs(form.unknown)],
+        values=tuple(transplant.value(value, weight) for value in form.values),
         dt=transplant.constant(form.dt),
         history=history,
         point_laws=tuple(transplant.point_law(term, form.history, history) for term in form.point_laws),
@@ -150,6 +151,11 @@ class _Transplant:
 
     def form(self, form: ufl.Form, weight: fem.Function) -> ufl.Form:
         return ufl.Form([self._integral(integral, weight) for integral in form.integrals()])
+
+    def value(self, value: MacroValue, weight: fem.Function) -> MacroValue:
+        return replace(
+            value, constant=self.constant(value.constant), conjugate=self.form(value.conjugate, weight)
+        )
 
     def _integral(self, integral: Any, weight: fem.Function) -> Any:
         data = integral.subdomain_data()

@@ -39,16 +39,17 @@ def reported_fields(fields: LocalFields) -> dict[str, Array]:
     and plain shear stresses in mechanics, where the von Mises stress ``stress_von_mises`` is added.
     Of history variables see :func:`~fe2.history_names.history_names`.
     """
-    phase, gradient, flux, *history = fields.cell_data
-    factors = _shear_factors(fields.components)
-    values = fields.cell_data
-    result = {phase: values[phase].reshape(-1)}
-    for name, array in ((gradient, values[gradient] * factors), (flux, values[flux] / factors)):
-        columns = zip(fields.components, array.T, strict=True)
-        result.update({f"{name}_{component}": column for component, column in columns})
-    if np.any(factors != 1.0) and len(factors) > 3:
-        result[f"{flux}_von_mises"] = von_mises(values[flux])
-    return result | history_columns({name: values[name] for name in history}, fields.components)
+    values = dict(fields.cell_data)
+    result = {"phase": values.pop("phase").reshape(-1)}
+    for block in fields.blocks:
+        factors = _shear_factors(block.local_components)
+        gradient, flux = values.pop(block.name), values.pop(block.dual)
+        result |= dict(zip(block.local_names, (gradient * factors).T, strict=True))
+        result |= dict(zip(block.local_dual_names, (flux / factors).T, strict=True))
+        if block.is_mandel:
+            result[f"{block.dual}_von_mises"] = von_mises(flux)
+    components = fields.blocks[0].local_components if fields.blocks else ()
+    return result | history_columns(values, components)
 
 
 def write_local_fields(fields: LocalFields, path: str | Path) -> Path:

@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 from fe2.errors import MicroSolveError
 from fe2.micro.cell_state import Linearization
-from fe2.micro.condensation import condensed_tangent, flux_correction, homogenized_flux
 from fe2.micro.flux_norms import FluxNorms
+from fe2.micro.homogenize import condensed_tangent, flux_correction, homogenized_flux
 from fe2.micro.newton import CellNewton, Equilibrium
 from fe2.profile import count
 

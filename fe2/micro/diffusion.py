@@ -1,10 +1,13 @@
 r"""Conduction and diffusion in a cell.
 
-Where a cell receives the value of the field, that value is a field of its own in the cell, uniform and
-without fluctuation, beside the field whose gradient drives the flux:
+Where a cell receives the value of the field, that value is a parameter :math:`\theta` of the cell, uniform in
+it, beside the field whose gradient drives the flux. What is stored in a unit of time is conjugate to it:
 
-.. math:: r(w, \theta; v, q) = \int_Y K(\theta)\,\nabla T\cdot\nabla v
-    + \frac{h(\theta) - h_n}{\Delta t}\,q\,\mathrm{d}x
+.. math:: r(T, \theta; v) = \int_Y K(\theta)\,\nabla T\cdot\nabla v\,\mathrm{d}x, \qquad
+    \bar q(\theta) = \frac{1}{|Y|}\int_Y \frac{h(\theta) - h_n}{\Delta t}\,\mathrm{d}x
+
+by backward Euler, with the enthalpy :math:`h_n` at the beginning of the step as history. A step without
+length stores nothing: it gives the steady flux, and the enthalpy of an initial value.
 
 This is the limit of a cell that is small against the distance over which the field changes: the
 phases see the macroscopic value and store alike everywhere, whatever the size of the cell. The first
@@ -44,8 +47,8 @@ from fe2.micro.rve import RVE
 from fe2.micro.subcell import Subcell, flowing_part, in_one_part, pieces_of, shares
 from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
 from fe2.physics.checks import FINITE, checked
-from fe2.physics.conduction import DiffusionLaw, with_value
-from fe2.physics.diffusion import diffusion_kinematics, value_diffusion_kinematics, with_structure
+from fe2.physics.conduction import DiffusionLaw
+from fe2.physics.diffusion import VALUE, diffusion_kinematics, value_diffusion_kinematics, with_structure
 from fe2.physics.kinematics import Kinematics, reporting
 from fe2.physics.law import PhaseLaw
 from fe2.physics.material_field import MaterialField
@@ -276,8 +279,6 @@ class _Builder:
         cell, shape = self.cell, self.cell.mesh.basix_cell()
         element = basix.ufl.element("Lagrange", shape, self.degree, discontinuous=bool(self.contact))
         elements = [element] * (1 + (len(self.copies.mirrored) if self.copies else 0))
-        if value:
-            elements.append(basix.ufl.element("Discontinuous Lagrange", shape, 0))
         mixed = len(elements) > 1
         space = fem.functionspace(cell.mesh, basix.ufl.mixed_element(elements) if mixed else element)
         unknown, test = fem.Function(space, name="u"), ufl.TestFunction(space)
@@ -285,15 +286,18 @@ class _Builder:
         terms = PhaseTerms(
             cell=cell,
             kinematics=self.kinematics,
+            block=self.kinematics.block("gradient"),
             unknown=unknown,
-            gradient=_cell_gradient(unknown, value, mixed),
-            test_gradient=_cell_gradient(test, value, mixed),
+            gradient=ufl.grad(fields[0]),
+            test_gradient=ufl.grad(tests[0]),
             quadrature=self.quadrature,
         )
         for phase in cell.names:
-            law = self.laws[phase]
-            terms.add(phase, with_value(law) if value else law)
-        modes, fixed, copies = self._algebra(space, value, mixed, part)
+            if value:
+                _add_with_value(terms, phase, self.laws[phase])
+            else:
+                terms.add(phase, self.laws[phase])
+        modes, fixed, copies = self._algebra(space, mixed, part)
         form = replace(terms.form(modes, fixed), copies=copies)
         if self.copies is None:
             return form
@@ -301,7 +305,7 @@ class _Builder:
         return replace(form, residual=form.residual + resistance)
 
     def _algebra(
-        self, space: fem.FunctionSpace, value: bool, mixed: bool, part: Subcell | None
+        self, space: fem.FunctionSpace, mixed: bool, part: Subcell | None
     ) -> tuple[npt.NDArray[np.float64], Mask | None, npt.NDArray[np.int64] | None]:
         """Modes, fixed degrees of freedom and copies among all degrees of freedom."""
         size = space.dofmap.index_map.size_local
@@ -311,9 +315,6 @@ class _Builder:
         if mixed:
             fields = subspaces(space)
             positions, field = [dofs for _, dofs in fields], fields[0][0]
-        if value:
-            uniform = positions.pop()
-            modes[uniform, 0], fixed[uniform] = 1.0, True
         nodes = field.tabulate_dof_coordinates()[:, : self.cell.dim]
         for number, dofs in enumerate(positions):
             modes[dofs, -self.cell.dim :] = nodes
@@ -326,13 +327,26 @@ class _Builder:
         return modes, fixed if fixed.any() else None, copies
 
 
-def _cell_gradient(unknown: Expr, value: bool, mixed: bool) -> Expr:
-    """Gradient of the cell's unknown that the laws see."""
-    slope = ufl.grad(unknown[0] if mixed else unknown)
-    if not value:
-        return slope
-    theta = unknown[unknown.ufl_shape[0] - 1]
-    return ufl.as_vector([theta, *(slope[i] for i in range(slope.ufl_shape[0]))])
+def _add_with_value(terms: PhaseTerms, phase: str, law: PhaseLaw) -> None:
+    """Flux at the value, storage in a unit of time, and what is to be observed."""
+    symbolic, value = terms.symbolic(phase, law), terms.values[VALUE]
+    terms.demand(phase, symbolic.admissible_value(value))
+    slope = ufl.variable(terms.gradient)
+    flux = symbolic.conducted(value, terms.gradient)
+    tangent = ufl.diff(symbolic.conducted(value, slope), slope)
+    terms.add_work(phase, ufl.dot(flux, terms.test_gradient), flux, tangent)
+    terms.is_symmetric = terms.is_symmetric and law.symmetric
+    if _says(law, "stores"):
+        before = terms.remember(phase, "enthalpy", symbolic.stored(value))
+        terms.store(phase, VALUE, (symbolic.stored(value) - before) * _inverse(terms.dt))
+    for name, observed in symbolic.observed(value).items():
+        terms.remember(phase, name, observed)
+
+
+def _inverse(dt: Expr) -> Expr:
+    """1/Δt, and 0 for a step without length; nothing is divided by zero on the way."""
+    passes = ufl.gt(dt, 0.0)
+    return ufl.conditional(passes, 1.0, 0.0) / ufl.conditional(passes, dt, 1.0)
 
 
 def _pins(cell: Cell, field: fem.FunctionSpace, part: Subcell) -> npt.NDArray[np.int64]:

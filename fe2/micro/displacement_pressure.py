@@ -65,9 +65,10 @@ def displacement_pressure_form(
     terms = PhaseTerms(
         cell=cell,
         kinematics=kinematics,
+        block=kinematics.block(),
         unknown=unknown,
-        gradient=kinematics.local_gradient(field),
-        test_gradient=kinematics.local_gradient(test),
+        gradient=kinematics.block().local(field),
+        test_gradient=kinematics.block().local(test),
         quadrature=quadrature_degree or default_quadrature_degree(cell, degree),
     )
     for phase in cell.names:

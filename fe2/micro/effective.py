@@ -111,13 +111,14 @@ def _warn_of_contrast(rve: RVE, phases: dict[str, _Materials]) -> None:
 
 
 def _material_tangents(rve: RVE) -> dict[str, _Materials]:
-    """Mean tangent of each material of each phase in the virgin state."""
-    mesh, degree, embedding = rve.cell.mesh, rve.form.quadrature_degree, rve.kinematics.embedding
-    k = rve.kinematics.local_size
-    tangents = {}
+    """Mean tangent of each material of each phase in the virgin state, zero between blocks."""
+    mesh, degree, kinematics = rve.cell.mesh, rve.form.quadrature_degree, rve.kinematics
+    tangents: dict[str, _Materials] = {}
     for term in rve.form.fluxes:
         if term.tangent is None:
             continue
+        block = kinematics.block(term.block)
+        k, part = block.local_size, kinematics.slices[block.name]
         weights = point_weights(mesh, degree, term.cells)
         values = PointEvaluator(term.tangent, mesh, degree, term.cells)().reshape(-1, k, k)
         rows = np.zeros(len(rve.cell.phases.values), np.int64) if term.rows is None else term.rows
@@ -127,5 +128,7 @@ def _material_tangents(rve: RVE) -> dict[str, _Materials]:
         volumes = rve.sum_over_ranks(np.bincount(points, weights, minlength=len(integrals)))
         there = volumes > 0.0
         means = rve.sum_over_ranks(integrals)[there] / volumes[there, None, None]
-        tangents[term.phase] = _Materials(embedding.T @ means @ embedding, volumes[there] / volumes.sum())
+        empty = np.zeros((len(means), kinematics.size, kinematics.size))
+        found = tangents.setdefault(term.phase, _Materials(empty, volumes[there] / volumes.sum()))
+        found.tangents[:, part, part] = block.embedding.T @ means @ block.embedding
     return tangents

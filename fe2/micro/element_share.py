@@ -69,6 +69,7 @@ class ElementShare:
         return replace(
             form,
             residual=self._integrals(form.residual),
+            values=tuple(replace(v, conjugate=self._integrals(v.conjugate)) for v in form.values),
             jacobian=None if form.jacobian is None else self._integrals(form.jacobian),
             history=tuple(history.values()),
             point_laws=tuple(

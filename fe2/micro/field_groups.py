@@ -68,9 +68,14 @@ def field_groups(problem: CellProblem, forces: Array) -> list[FieldGroup]:
 
 
 def component_groups(form: CellForm) -> list[Indices]:
-    """Components of gradient and flux by the field that their modes move: those have comparable works."""
+    """Components of gradient and flux by the field that their modes move: those have comparable works.
+
+    Each value is a group of its own.
+    """
     moved = np.array([np.any(form.modes[dofs] != 0.0, axis=0) for _, dofs in form.fields()])
     field = np.argmax(moved, axis=0)
+    for number, value in enumerate(form.values):
+        field[value.component] = len(moved) + number
     return [np.flatnonzero(field == f) for f in np.unique(field)]
 
 

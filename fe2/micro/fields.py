@@ -10,6 +10,7 @@ from dolfinx import fem, plot
 
 from fe2.micro.form import CellForm
 from fe2.micro.problem import CellProblem
+from fe2.physics.kinematics import Block
 from fe2.quadrature import PointEvaluator, point_weights
 
 Array = npt.NDArray[np.float64]
@@ -26,11 +27,11 @@ class LocalFields:
         cell_types: VTK's cell types.
         point_data: Nodal fields by name: the micro field "u" and its "fluctuation", the first field of a
             mixed unknown; its other fields are "u_1", "u_2", ...
-        cell_data: Means over each mesh cell, by name: "phase", the local gradient and flux of the
-            physics (e.g. "strain", "stress") and the history variables, zero where a phase has none, in
-            internal components; :func:`~fe2.io.local_fields.reported_fields` gives those that are reported.
+        cell_data: Means over each mesh cell, by name: "phase", the local gradient and flux of each block
+            (e.g. "strain", "stress") and the history variables, zero where a phase has none, in internal
+            components; :func:`~fe2.io.local_fields.reported_fields` gives those that are reported.
         volumes: Volumes of the mesh cells.
-        components: Names of the components of the local gradient and flux.
+        blocks: The blocks of which there are local gradients and fluxes.
     """
 
     points: Array
@@ -39,7 +40,7 @@ class LocalFields:
     point_data: dict[str, Array]
     cell_data: dict[str, Array]
     volumes: Array
-    components: tuple[str, ...]
+    blocks: tuple[Block, ...]
 
 
 def local_fields(problem: CellProblem, state: Array) -> LocalFields:
@@ -62,7 +63,7 @@ def local_fields(problem: CellProblem, state: Array) -> LocalFields:
         point_data=_nodal_fields(form, problem.prolong(state[layout.fluctuation])),
         cell_data=means.collect(state),
         volumes=means.volumes,
-        components=form.kinematics.local_components,
+        blocks=tuple(dict.fromkeys(form.kinematics.block(term.block) for term in form.fluxes)),
     )
 
 
@@ -101,10 +102,8 @@ class _CellMeans:
     def collect(self, state: Array) -> dict[str, Array]:
         form = self.problem.form
         for term in form.fluxes:
-            for name, expression in (
-                (form.kinematics.gradient_name, term.gradient),
-                (form.kinematics.flux_name, term.flux),
-            ):
+            block = form.kinematics.block(term.block)
+            for name, expression in ((block.name, term.gradient), (block.dual, term.flux)):
                 evaluate = PointEvaluator(
                     expression, self.problem.cell.mesh, form.quadrature_degree, term.cells
                 )

@@ -50,5 +50,7 @@ class FluxNorms:
         if len(self._groups) == 1:
             return (0.0,)
         problem = self._newton.problem
-        magnitudes = np.abs(problem.form.modes).T @ self._newton.measure.summands()
-        return self.sizes(ROUND_OFF * magnitudes / problem.cell.volume)
+        magnitudes = np.abs(problem.form.modes).T @ self._newton.measure.summands() / problem.cell.volume
+        for value in problem.form.values:
+            magnitudes[value.component] = np.abs(self._elastic[value.component]) @ np.abs(problem.gradient)
+        return self.sizes(ROUND_OFF * magnitudes)

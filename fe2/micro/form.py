@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import basix.ufl
 import numpy as np
 import numpy.typing as npt
 import ufl
@@ -102,7 +103,14 @@ class Condition:
 class PhaseFlux:
     """Local gradient and flux of one phase for local fields, and its tangent for bounds, if it has one.
 
-    Where it has a field of materials, `rows` are those of the elements of the mesh, shape (mesh cells,).
+    Attributes:
+        phase: Name of the phase.
+        cells: Mesh cells of the phase.
+        gradient: What the phase law sees, a UFL vector.
+        flux: Its flux, likewise.
+        tangent: Derivative of the flux, or None where the flux is no function of the local gradient.
+        block: Name of the block that is the mean of this gradient; the only one by default.
+        rows: Materials of the elements of the mesh, shape (mesh cells,), where the phase has a field of them.
     """
 
     phase: str
@@ -110,7 +118,23 @@ class PhaseFlux:
     gradient: Expr
     flux: Expr
     tangent: Expr | None
+    block: str = ""
     rows: npt.NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MacroValue:
+    """A component of the macroscopic gradient that is a parameter of the form, uniform in the cell.
+
+    Attributes:
+        component: Its number in the gradient; its column of the modes is zero.
+        constant: The parameter, as it appears in the form.
+        conjugate: Integral over the cell of what is conjugate to it, e.g. of the entropy to a temperature.
+    """
+
+    component: int
+    constant: fem.Constant
+    conjugate: ufl.Form
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +148,7 @@ class CellForm:
         modes: Matrix X of shape (N, m): nodal values of the fields whose macroscopic gradient is
             one in one component and zero in the others.
         dt: Time step, as it appears in the form.
+        values: Components of the gradient that are parameters of the form.
         jacobian: Bilinear form, derived from the residual where it is None.
         history: History variables with their updates.
         point_laws: Laws whose flux and tangent are quadrature functions.
@@ -153,6 +178,7 @@ class CellForm:
     residual: ufl.Form
     modes: Array
     dt: fem.Constant
+    values: tuple[MacroValue, ...] = ()
     jacobian: ufl.Form | None = None
     history: tuple[HistoryVariable, ...] = ()
     point_laws: tuple[PointLawTerm, ...] = ()
@@ -180,9 +206,30 @@ class CellForm:
         r"""The Jacobian :math:`\partial r/\partial u`, with the tangents of the point laws."""
         if self.jacobian is not None:
             return self.jacobian
-        direction = ufl.TrialFunction(self.unknown.function_space)
-        jacobian = ufl.derivative(self.residual, self.unknown, direction)
+        return self.derivative(self.residual, self.unknown, ufl.TrialFunction(self.unknown.function_space))
+
+    def derivative(
+        self, form: ufl.Form, by: fem.Function | fem.Constant, direction: Expr | float = 1.0
+    ) -> ufl.Form:
+        """Derivative of a form by the unknown or by a value, through the fluxes of the point laws as well."""
+        result = partial(form, by, direction)
         for term in self.point_laws:
-            change = ufl.algorithms.expand_derivatives(ufl.derivative(term.gradient, self.unknown, direction))
-            jacobian += ufl.derivative(self.residual, term.flux, ufl.dot(term.tangent, change))
-        return jacobian
+            change = ufl.dot(term.tangent, partial(term.gradient, by, direction))
+            result += ufl.algorithms.expand_derivatives(ufl.derivative(form, term.flux, change))
+        return result
+
+
+def partial[F: (ufl.Form, Expr)](
+    form: F, by: fem.Function | fem.Constant, direction: Expr | float = 1.0
+) -> F:
+    """Derivative of a form or an expression by a function or a constant, expanded."""
+    if isinstance(form, ufl.Form) and form.empty():
+        return form
+    if isinstance(by, fem.Function):
+        return ufl.algorithms.expand_derivatives(ufl.derivative(form, by, direction))
+    # UFL differentiates by functions: one stands in for the constant
+    mesh = by.ufl_domain()
+    element = basix.ufl.element("Discontinuous Lagrange", mesh.ufl_cell().cellname, 0)
+    stand_in = ufl.Coefficient(ufl.FunctionSpace(mesh, element))
+    derivative = ufl.derivative(ufl.replace(form, {by: stand_in}), stand_in, ufl.as_ufl(direction))
+    return ufl.replace(ufl.algorithms.expand_derivatives(derivative), {stand_in: by})

@@ -23,6 +23,7 @@ import ufl
 from dolfinx import fem
 
 from fe2.jit import compile_form
+from fe2.micro.form import partial
 from fe2.micro.newton import CellNewton
 from fe2.quadrature import PointEvaluator, point_dofs
 
@@ -45,15 +46,10 @@ class HistorySensitivity:
         residual = ufl.algorithms.expand_derivatives(self._through_history(form.residual))
         self._residual = None if residual.empty() else compile_form(residual, mesh.comm)
         self._vector = fem.create_vector(form.unknown.function_space)
-        self._updates = [
-            PointEvaluator(
-                ufl.derivative(h.update, form.unknown, self._field) + self._through_history(h.update),
-                mesh,
-                degree,
-                h.cells,
-            )
-            for h in form.history
-        ]
+        stored = [ufl.algorithms.expand_derivatives(self._through_history(v.conjugate)) for v in form.values]
+        self._stored = [None if q.empty() else compile_form(q, mesh.comm) for q in stored]
+        self._steps = [fem.Constant(mesh, 0.0) for _ in form.values]
+        self._updates = [PointEvaluator(self._change(h.update), mesh, degree, h.cells) for h in form.history]
 
     def initial(self) -> list[Array]:
         """No change of the history, for each variable of shape (values, m)."""
@@ -74,20 +70,40 @@ class HistorySensitivity:
             Derivatives of the flux, shape (m, m), of the fluctuation, shape (n, m), and of the new history.
         """
         newton, problem = self._newton, self._newton.problem
-        modes = problem.form.modes
         newton.linearize()
-        stiffness, history_forces = problem.stiffness, self._history_forces(changes)
-        forces = problem.restrict(share * (stiffness @ modes) + history_forces)
-        fluctuation = -newton.linear_solver.solve_many(forces)
-        total = share * modes + problem.prolong(fluctuation)
-        flux = modes.T @ (stiffness @ total + history_forces) / problem.cell.volume
-        return flux, fluctuation, self._new_changes(total, changes)
+        gradients = share * np.eye(problem.form.kinematics.size)
+        forces = problem.forces(gradients) + self._history_forces(changes)
+        fluctuation = -newton.linear_solver.solve_many(problem.restrict(forces))
+        way = problem.prolong(fluctuation)
+        total = problem.form.modes @ gradients + way
+        flux = problem.flux_change(forces + problem.stiffness @ way, total, gradients)
+        if problem.values is not None:
+            flux[problem.values.components] += self._history_fluxes(changes)
+        return flux, fluctuation, self._new_changes(total, gradients, changes)
 
     def _through_history(self, expression: ufl.core.expr.Expr | ufl.Form) -> ufl.core.expr.Expr | ufl.Form:
         """Derivative of a form or an expression in the direction of the present changes of the history."""
         history = self._newton.problem.form.history
         parts = (ufl.derivative(expression, h.value, d) for h, d in zip(history, self._changes, strict=True))
         return sum(parts, start=next(parts))
+
+    def _change(self, update: ufl.core.expr.Expr) -> ufl.core.expr.Expr:
+        """Change of an update with the changes of field, values and history."""
+        form = self._newton.problem.form
+        change = ufl.derivative(update, form.unknown, self._field) + self._through_history(update)
+        for value, step in zip(form.values, self._steps, strict=True):
+            change += step * partial(update, value.constant)
+        return change
+
+    def _history_fluxes(self, changes: list[Array]) -> Array:
+        """Changes of what is conjugate to the values, by the history alone, shape (v, m)."""
+        problem, m = self._newton.problem, self._newton.problem.form.kinematics.size
+        fluxes = np.zeros((len(self._stored), m))
+        for column in range(m):
+            self._load(column, changes)
+            for row, stored in zip(fluxes, self._stored, strict=True):
+                row[column] = 0.0 if stored is None else fem.assemble_scalar(stored)
+        return problem.share.sum(fluxes) / problem.cell.volume
 
     def _load(self, column: int, changes: list[Array]) -> None:
         history = self._newton.problem.form.history
@@ -105,10 +121,13 @@ class HistorySensitivity:
                 forces[:, column] = self._vector.array
         return self._newton.problem.share.sum(forces)
 
-    def _new_changes(self, total: Array, changes: list[Array]) -> list[Array]:
+    def _new_changes(self, total: Array, gradients: Array, changes: list[Array]) -> list[Array]:
         result = [np.empty_like(change) for change in changes]
+        values = self._newton.problem.form.values
         for column in range(total.shape[1]):
             self._load(column, changes)
+            for value, step in zip(values, self._steps, strict=True):
+                step.value = gradients[value.component, column]
             self._field.x.array[:] = total[:, column]
             for new, update in zip(result, self._updates, strict=True):
                 new[:, column] = update().reshape(-1)

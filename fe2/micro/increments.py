@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import MicroSolveError
-from fe2.micro.condensation import homogenized_flux, homogenized_tangent
 from fe2.micro.history_sensitivity import HistorySensitivity
+from fe2.micro.homogenize import homogenized_flux, homogenized_tangent
 from fe2.micro.newton import CellNewton
 
 Array = npt.NDArray[np.float64]

@@ -116,7 +116,7 @@ def _part_and_form(
     whole, solids = cell, _solids(cell, laws)
     if isinstance(cell, ImageCell):
         symmetric = all(getattr(laws[name], "symmetric", False) for name in solids)
-        components = int(np.prod(kinematics.field_shape))
+        components = sum(int(np.prod(shape)) for shape in kinematics.fields.values())
         field = VoxelField(solids, components, degree, constrained=constrained, symmetric=symmetric)
         check_voxel_memory(cell, field, boundary)
     if len(solids) < len(cell.names):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ from ufl.core.expr import Expr
 
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
-from fe2.micro.form import CellForm, Condition, HistoryVariable, PhaseFlux, PointLawTerm
+from fe2.micro.form import CellForm, Condition, HistoryVariable, MacroValue, PhaseFlux, PointLawTerm
 from fe2.physics.contrast import moduli_of, warn_of_contrast
-from fe2.physics.kinematics import Kinematics
+from fe2.physics.kinematics import Block, Kinematics
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
 from fe2.physics.material_field import MaterialField, initial_values
 from fe2.quadrature import quadrature_function
@@ -50,14 +51,9 @@ def phase_form(
     check_phases(cell, kinematics, laws, degree)
     space = fem.functionspace(cell.mesh, ("Lagrange", degree, kinematics.field_shape))
     unknown = fem.Function(space, name="u")
-    terms = PhaseTerms(
-        cell=cell,
-        kinematics=kinematics,
-        unknown=unknown,
-        gradient=kinematics.local_gradient(unknown),
-        test_gradient=kinematics.local_gradient(ufl.TestFunction(space)),
-        quadrature=quadrature_degree or default_quadrature_degree(cell, degree),
-    )
+    block, test = kinematics.block(), ufl.TestFunction(space)
+    quadrature = quadrature_degree or default_quadrature_degree(cell, degree)
+    terms = PhaseTerms(cell, kinematics, block, unknown, block.local(unknown), block.local(test), quadrature)
     for phase in cell.names:
         terms.add(phase, laws[phase])
     nodes = space.tabulate_dof_coordinates()[:, : cell.dim]
@@ -131,15 +127,18 @@ class PhaseTerms:
     Attributes:
         cell: The geometry.
         kinematics: Blocks of gradient and flux.
+        block: The block whose laws are added.
         unknown: The unknown of the cell problem.
         gradient: Local gradient, as the phase laws see it.
         test_gradient: Local gradient of the test function.
         quadrature: Degree of the quadrature rule.
         dt: Time step.
+        is_symmetric: Whether the tangents of all laws so far are.
     """
 
     cell: Cell
     kinematics: Kinematics
+    block: Block
     unknown: fem.Function
     gradient: Expr
     test_gradient: Expr
@@ -154,7 +153,8 @@ class PhaseTerms:
         self._fluxes: list[PhaseFlux] = []
         self._conditions: list[Condition] = []
         self._parameters: list[fem.Function] = []
-        self._symmetric = True
+        self._stored: dict[str, list[ufl.Form]] = {}
+        self.is_symmetric = True
         self._laws: dict[str, object] = {}
         self._dx = ufl.Measure(
             "dx",
@@ -163,29 +163,78 @@ class PhaseTerms:
             metadata={"quadrature_degree": self.quadrature, "quadrature_rule": "default"},
         )
 
-    def add(self, phase: str, law: PhaseLaw) -> None:
-        """Add the virtual work of one phase."""
+    def add(self, phase: str, law: PhaseLaw, gradient: Expr | None = None) -> Expr:
+        """Add the virtual work of one phase; its flux.
+
+        Args:
+            phase: Name of the phase.
+            law: Its law.
+            gradient: What the law sees, the local gradient by default.
+        """
+        seen = self.gradient if gradient is None else gradient
         cells = self.cell.cells_of(phase)
         self._laws[phase] = law
         kind = law.law if isinstance(law, MaterialField) else law
         if isinstance(kind, ExpressionLaw):
-            flux, tangent = self._expression_law(phase, law, cells)
+            flux, tangent = self._expression_law(phase, law, cells, seen)
         elif isinstance(kind, PointLaw):
-            flux, tangent = self._point_law(phase, law, cells)
+            flux, tangent = self._point_law(phase, law, cells, seen)
         else:
             raise InputError(f"the law of phase {phase!r} is a {type(law).__name__}, not a phase law")
-        self._symmetric = self._symmetric and law.symmetric
+        self.is_symmetric = self.is_symmetric and law.symmetric
         self.add_work(phase, ufl.dot(flux, self.test_gradient), flux, tangent)
+        return flux
 
-    def add_work(self, phase: str, work: Expr, flux: Expr, tangent: Expr | None) -> None:
-        """Add a virtual work by hand, linear in the test function, with the local flux and its tangent.
+    def add_work(
+        self,
+        phase: str,
+        work: Expr,
+        flux: Expr,
+        tangent: Expr | None,
+        block: Block | None = None,
+        gradient: Expr | None = None,
+    ) -> None:
+        """Add a virtual work by hand, linear in the test function.
 
-        The tangent is None where the flux is no function of the local gradient.
+        Args:
+            phase: Name of the phase.
+            work: The work.
+            flux: The local flux.
+            tangent: Its derivative, or None where it is no function of the local gradient.
+            block: The block of this flux, where it is another one.
+            gradient: The local gradient of that block.
         """
-        self._terms.append(work * self._dx(self.cell.names.index(phase)))
+        seen = self.gradient if gradient is None else gradient
+        name = (block or self.block).name
         law = self._laws.get(phase)
         rows = self._rows(phase, law) if isinstance(law, MaterialField) else None
-        self._fluxes.append(PhaseFlux(phase, self.cell.cells_of(phase), self.gradient, flux, tangent, rows))
+        self._terms.append(work * self._over(phase))
+        self._fluxes.append(PhaseFlux(phase, self.cell.cells_of(phase), seen, flux, tangent, name, rows))
+
+    def store(self, phase: str, value: str, density: Expr) -> None:
+        """Add what a unit of volume of one phase holds that is conjugate to the value of a block."""
+        self._stored.setdefault(value, []).append(density * self._over(phase))
+
+    @cached_property
+    def values(self) -> dict[str, fem.Constant]:
+        """The values of the kinematics as they appear in the form, by block; in the virgin cell at first."""
+        blocks = [block for block in self.kinematics.blocks if block.kind == "value"]
+        return {block.name: self.constant(float(block.initial[0])) for block in blocks}
+
+    def remember(self, phase: str, name: str, update: Expr) -> Expr:
+        """A scalar history variable of a phase as it was at the beginning of the step.
+
+        Args:
+            phase: Name of the phase.
+            name: Name of the variable.
+            update: What it is at the end.
+        """
+        old = self._quadrature_function(1, name)
+        self._history.append(HistoryVariable(name, phase, old, self.cell.cells_of(phase), update))
+        return old
+
+    def _over(self, phase: str) -> ufl.Measure:
+        return self._dx(self.cell.names.index(phase))
 
     def form(self, modes: npt.NDArray[np.float64], fixed: npt.NDArray[np.bool_] | None = None) -> CellForm:
         """The form of what was added; see `CellForm` for the arguments."""
@@ -195,16 +244,24 @@ class PhaseTerms:
             residual=sum(self._terms[1:], self._terms[0]),
             modes=modes,
             dt=self.dt,
+            values=tuple(
+                MacroValue(self.kinematics.slices[name].start, constant, self._conjugate(name))
+                for name, constant in self.values.items()
+            ),
             history=tuple(self._history),
             point_laws=tuple(self._point_laws),
             fluxes=tuple(self._fluxes),
             conditions=tuple(self._conditions),
             fixed=fixed,
-            symmetric=self._symmetric,
+            symmetric=self.is_symmetric,
             quadrature_degree=self.quadrature,
             laws=self._laws,
             parameters=tuple(self._parameters),
         )
+
+    def _conjugate(self, value: str) -> ufl.Form:
+        stored = self._stored.get(value, [])
+        return sum(stored[1:], stored[0]) if stored else ufl.Form([])
 
     def demand(self, phase: str, conditions: Mapping[str, Expr]) -> None:
         """Scalars by name that have to be positive in a phase wherever the residual is evaluated."""
@@ -218,22 +275,26 @@ class PhaseTerms:
         if isinstance(law, MaterialField):
             symbolic: Any = law.with_values(self._by_element(self._rows(phase, law)))
         else:
-            symbolic = law.with_constants(self._constant)
+            symbolic = law.with_constants(self.constant)
         self.demand(phase, symbolic.admissible(self.gradient))
         return symbolic
 
-    def _expression_law(self, phase: str, law: PhaseLaw, cells: npt.NDArray[np.int32]) -> tuple[Expr, Expr]:
+    def _expression_law(
+        self, phase: str, law: PhaseLaw, cells: npt.NDArray[np.int32], gradient: Expr
+    ) -> tuple[Expr, Expr]:
         symbolic, initial = self.symbolic(phase, law), self._initial(phase, law)
         values = {name: self._quadrature_function(size, name) for name, size in self._sizes(law).items()}
-        updates = symbolic.update(self.gradient, values, self.dt)
+        updates = symbolic.update(gradient, values, self.dt)
         for name, value in values.items():
             self._history.append(HistoryVariable(name, phase, value, cells, updates[name], initial[name]))
-        variable = ufl.variable(self.gradient)
+        variable = ufl.variable(gradient)
         tangent = ufl.diff(symbolic.flux(variable, values, self.dt), variable)
-        return symbolic.flux(self.gradient, values, self.dt), tangent
+        return symbolic.flux(gradient, values, self.dt), tangent
 
-    def _point_law(self, phase: str, law: Any, cells: npt.NDArray[np.int32]) -> tuple[Expr, Expr]:
-        k, initial = self.kinematics.local_size, self._initial(phase, law)
+    def _point_law(
+        self, phase: str, law: Any, cells: npt.NDArray[np.int32], gradient: Expr
+    ) -> tuple[Expr, Expr]:
+        k, initial = self.block.local_size, self._initial(phase, law)
         flux, tangent = self._quadrature_function(k, "flux"), self._quadrature_function((k, k), "tangent")
         history = {
             name: HistoryVariable(
@@ -243,15 +304,15 @@ class PhaseTerms:
         }
         self._history.extend(history.values())
         rows = self._rows(phase, law) if isinstance(law, MaterialField) else None
-        self._point_laws.append(PointLawTerm(law, cells, self.gradient, flux, tangent, history, rows))
+        self._point_laws.append(PointLawTerm(law, cells, gradient, flux, tangent, history, rows))
         return flux, tangent
 
     def _sizes(self, law: PhaseLaw) -> dict[str, int]:
-        return law.history(self.kinematics.local_size)
+        return law.history(self.block.local_size)
 
     def _initial(self, phase: str, law: PhaseLaw) -> dict[str, npt.NDArray[np.float64]]:
         """Initial values of the history, with one row, or with one for each element of the mesh."""
-        values = initial_values(law, self.kinematics.local_size)
+        values = initial_values(law, self.block.local_size)
         if not isinstance(law, MaterialField):
             return values
         rows = self._rows(phase, law)
@@ -285,7 +346,8 @@ class PhaseTerms:
 
         return function
 
-    def _constant(self, value: float | npt.NDArray[np.float64]) -> fem.Constant:
+    def constant(self, value: float | npt.NDArray[np.float64]) -> fem.Constant:
+        """A number or an array as it may appear in the form, which is compiled once for all values."""
         return fem.Constant(self.cell.mesh, value)
 
     def _quadrature_function(self, size: int | tuple[int, int], name: str) -> fem.Function:

@@ -33,8 +33,6 @@ _AT_ONCE = 20_000
 class PoreDofs:
     """Modes, fixed degrees of freedom and copies of a velocity and a discontinuous pressure.
 
-    A third field, if there is one, is the uniform macroscopic pressure.
-
     Attributes:
         part: The pores.
         space: Space of the mixed unknown.
@@ -62,30 +60,26 @@ class PoreDofs:
 
     @property
     def modes(self) -> Array:
-        """The uniform pressure, where there is one, and affine pressures."""
-        dim, (pressure, at), uniform = self.part.cell.dim, self._fields[1], self._fields[2:]
-        modes = np.zeros((self.space.dofmap.index_map.size_local, dim + len(uniform)))
-        modes[at[:, 0], -dim:] = self._nodes(pressure)
-        for _, dofs in uniform:
-            modes[dofs[:, 0], 0] = 1.0
+        """Affine pressures, shape (N, dim)."""
+        pressure, at = self._fields[1]
+        modes = np.zeros((self.space.dofmap.index_map.size_local, self.part.cell.dim))
+        modes[at[:, 0]] = self._nodes(pressure)
         return modes
 
     @property
     def copies(self) -> Ints:
         """Velocities copy those at the same point of the medium, pressures those across a facet."""
         copies = np.arange(self.space.dofmap.index_map.size_local)
-        for (_, at), masters in zip(self._fields, (self._velocity_masters, self._glued), strict=False):
+        for (_, at), masters in zip(self._fields, (self._velocity_masters, self._glued), strict=True):
             copies[at] = at[masters]
         return copies
 
     @property
     def fixed(self) -> Mask:
         """Velocities at walls, a pressure in each part, and pressures at which no velocity works."""
-        (velocity, v), (pressure, p), *uniform = self._fields
+        (velocity, v), (pressure, p) = self._fields
         fixed = np.zeros(self.space.dofmap.index_map.size_local, dtype=bool)
         fixed[v[self._held]] = True
-        for _, dofs in uniform:
-            fixed[dofs] = True
         moves = ~np.all(self._held[velocity.dofmap.list], axis=(1, 2))
         driven = np.isin(self._glued, self._glued[pressure.dofmap.list[moves]])
         fixed[p[~driven]] = True

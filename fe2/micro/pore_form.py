@@ -82,21 +82,22 @@ class PoreForm:
         terms = PhaseTerms(
             cell=cell,
             kinematics=self.kinematics,
+            block=self.kinematics.block("pressure_gradient"),
             unknown=self._unknown,
-            gradient=self._gradient(self._fields[1]),
-            test_gradient=self._gradient(self._tests[1]),
+            gradient=ufl.grad(self._fields[1]),
+            test_gradient=ufl.grad(self._tests[1]),
             quadrature=self.quadrature,
         )
-        nothing = [ufl.as_ufl(0.0)] * len(self._fields[2:])
-        flux = ufl.as_vector([*nothing, *(-v[i] for i in range(cell.dim))])
+        flux = -v
         for phase in cell.names:
             terms.add_work(phase, self._work(v, w), flux, None)
             if self.fluid.slips:
-                terms.demand(phase, {"pressure": self._fields[2]})
-        form = terms.form(self._dofs.modes, self._dofs.fixed)
+                terms.demand(phase, {"pressure": terms.values["pressure"]})
+        modes = np.pad(self._dofs.modes, ((0, 0), (self.kinematics.size - cell.dim, 0)))
+        form = terms.form(modes, self._dofs.fixed)
         residual = form.residual
         if self.fluid.slips:
-            residual += self._walls(v, w)
+            residual += self._walls(v, w, terms.values["pressure"])
         if self.grid is not None and cell.mesh.topology.cell_name() == "hexahedron":
             residual += self._hourglass()
         return replace(
@@ -107,19 +108,15 @@ class PoreForm:
             symmetric=not (self.fluid.density or self.fluid.slips),
             saddle_point=True,
             singular_hint=_HINT,
-            weights=(1.0, self.fluid.viscosity / float(np.max(cell.period)), 1.0)[: len(self._fields)],
+            weights=(1.0, self.fluid.viscosity / float(np.max(cell.period))),
         )
 
     @cached_property
     def _unknown(self) -> fem.Function:
-        shape, dim = self.part.cell.mesh.basix_cell(), self.part.cell.dim
-        elements = [
-            basix.ufl.element("Lagrange", shape, self.degree, shape=(dim,)),
-            basix.ufl.element("Lagrange", shape, self.degree - 1, discontinuous=True),
-        ]
-        if self.kinematics.size > dim:
-            elements.append(basix.ufl.element("Discontinuous Lagrange", shape, 0))
-        space = fem.functionspace(self.part.cell.mesh, basix.ufl.mixed_element(elements))
+        shape = self.part.cell.mesh.basix_cell()
+        velocity = basix.ufl.element("Lagrange", shape, self.degree, shape=(self.part.cell.dim,))
+        pressure = basix.ufl.element("Lagrange", shape, self.degree - 1, discontinuous=True)
+        space = fem.functionspace(self.part.cell.mesh, basix.ufl.mixed_element([velocity, pressure]))
         return fem.Function(space, name="u")
 
     @cached_property
@@ -138,11 +135,6 @@ class PoreForm:
     def _viscosity(self) -> fem.Constant:
         return fem.Constant(self.part.cell.mesh, self.fluid.viscosity)
 
-    def _gradient(self, pressure: Expr) -> Expr:
-        """What is shown as the local gradient."""
-        slope = ufl.grad(pressure)
-        return ufl.as_vector([*self._fields[2:], *(slope[i] for i in range(slope.ufl_shape[0]))])
-
     def _stress(self, v: Expr) -> Expr:
         """Viscous stress; where the fluid sticks to all walls its transposed part does not count."""
         strain = ufl.sym(ufl.grad(v)) if self.fluid.slips else 0.5 * ufl.grad(v)
@@ -156,7 +148,7 @@ class PoreForm:
             work += 0.5 * rho * (ufl.dot(ufl.grad(v) * v, w) - ufl.dot(ufl.grad(w) * v, v))
         return -work
 
-    def _walls(self, v: Expr, w: Expr) -> ufl.Form:
+    def _walls(self, v: Expr, w: Expr, pressure: Expr) -> ufl.Form:
         r"""What walls do along which the fluid slips.
 
         .. math:: -\int_\Gamma \frac{\mu p}{C}\,v_t\cdot\varphi_t - (n\cdot\tau(v)\,n)\,\varphi_n
@@ -174,7 +166,7 @@ class PoreForm:
         n, mu = ufl.FacetNormal(mesh), self._viscosity
         v_n, w_n = ufl.dot(v, n), ufl.dot(w, n)
         slip = fem.Constant(mesh, self.fluid.slip_length_times_pressure)
-        pull = mu * self._fields[2] / slip * (ufl.dot(v, w) - v_n * w_n)
+        pull = mu * pressure / slip * (ufl.dot(v, w) - v_n * w_n)
         edge = fem.Function(fem.functionspace(mesh, ("Discontinuous Lagrange", 0)))
         edge.x.array[:] = volumes(mesh) ** (1.0 / cell.dim)
         normal = _NITSCHE * self.degree**2 * mu / edge * v_n * w_n

@@ -23,6 +23,7 @@ from fe2.micro.cell import Cell
 from fe2.micro.cell_state import CellState
 from fe2.micro.element_share import ElementShare, SummedMatrix
 from fe2.micro.form import CellForm, Condition, HistoryVariable, PointLawTerm
+from fe2.micro.macro_values import MacroValues
 from fe2.profile import count, phase
 from fe2.quadrature import PointEvaluator, point_dofs
 from fe2.unchanged import read_only, unchanged
@@ -116,6 +117,8 @@ class CellProblem:
         form: The form.
         boundary: Map from free fluctuations to degrees of freedom.
         layout: Parts of a state.
+        values: The macroscopic values of the form, or None where it has none.
+        gradient: The macroscopic gradient of the present field, shape (m,).
         share: The elements that this rank integrates: `form` is restricted to them.
         is_linear: Whether one factorization serves every state.
         depends_on_dt: Whether the flux may depend on the time step.
@@ -146,6 +149,8 @@ class CellProblem:
         self._residual_form = compile_form(form.residual, comm)
         self._jacobian_form = compile_form(jacobian, comm)
         self._residual = fem.create_vector(form.unknown.function_space)
+        self.gradient = form.kinematics.origin
+        self.values = MacroValues(form, self.share, cell.volume) if form.values else None
         degree = form.quadrature_degree
         self._history = [_StoredVariable(variable, cell, degree) for variable in form.history]
         self._point_laws = [_PointLaw(term, cell, degree) for term in form.point_laws]
@@ -153,9 +158,14 @@ class CellProblem:
         # numbers from one on for `restrict`, which collects what is not free at zero
         self._collecting = boundary.free + 1
         self.is_linear = (
-            not form.point_laws and not form.history and not form.conditions and _is_affine(form, jacobian)
+            not form.point_laws
+            and not form.history
+            and not form.conditions
+            and _is_affine(form, jacobian)
+            and (self.values is None or self.values.is_affine)
         )
-        used = form.residual.constants() + jacobian.constants()
+        conjugates = [constant for value in form.values for constant in value.conjugate.constants()]
+        used = [*form.residual.constants(), *jacobian.constants(), *conjugates]
         # what a point law makes of the time step is not known
         self.depends_on_dt = bool(form.point_laws) or form.dt in used
         self.layout = CellState(
@@ -189,7 +199,10 @@ class CellProblem:
             stored.load(state[part])
 
     def set_field(self, gradient: Array, fluctuation: Array) -> None:
-        """Set the micro field u = X g + T w."""
+        """Set the micro field u = X g + T w, and the values among the gradient."""
+        self.gradient = gradient
+        if self.values is not None:
+            self.values.set(gradient)
         u = self.form.unknown.x.array
         np.dot(self.form.modes, gradient, out=u)
         u += self.prolong(fluctuation)
@@ -220,6 +233,38 @@ class CellProblem:
             fem.assemble_matrix(self._matrix, self._jacobian_form)
         values: Array = self._matrix.data
         return values
+
+    def flux(self, nodal: Array) -> Array:
+        r"""Homogenized flux: :math:`X^T r/|Y|` from the nodal residual r of shape (N,); of values too."""
+        flux: Array = self.form.modes.T @ nodal / self.cell.volume
+        if self.values is not None:
+            flux[self.values.components] = self.values.fluxes()
+        return flux
+
+    @property
+    def is_self_adjoint(self) -> bool:
+        """Whether the tangent follows from the sensitivity alone: a symmetric stiffness, no values."""
+        return self.form.symmetric and self.values is None
+
+    def forces(self, gradients: Array) -> Array:
+        r"""Forces :math:`K_f X\,\delta g + R\,\delta c` of changes of the gradient of shape (m, k)."""
+        forces: Array = self.stiffness @ (self.form.modes @ gradients)
+        if self.values is not None:
+            forces += self.values.forces() @ self.values.chosen(gradients)
+        return forces
+
+    def flux_change(self, forces: Array, field: Array, gradients: Array) -> Array:
+        r"""Change of the flux, shape (m, k): :math:`X^T \delta r/|Y|`, and that of values.
+
+        Args:
+            forces: Change of the nodal residual, shape (N, k).
+            field: Change of the micro field, shape (N, k).
+            gradients: Change of the gradient, shape (m, k).
+        """
+        change: Array = self.form.modes.T @ forces / self.cell.volume
+        if self.values is not None:
+            change[self.values.components] = self.values.flux_change(field, self.values.chosen(gradients))
+        return change
 
     @cached_property
     def _matrix(self) -> la.MatrixCSR:
@@ -271,4 +316,5 @@ def _is_affine(form: CellForm, jacobian: ufl.Form) -> bool:
     constants = expanded.constants() + form.residual.constants()
     given = set(form.residual.coefficients()) - {form.unknown}
     changing = (given | set(expanded.coefficients())) - set(form.parameters)
-    return not (changing or form.dt in constants)
+    values = {value.constant for value in form.values}
+    return not (changing or form.dt in constants or values & {*expanded.constants()})

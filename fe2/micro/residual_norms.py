@@ -34,12 +34,13 @@ class ResidualNorms:
     def __init__(self, problem: CellProblem) -> None:
         """Group the fields; residual and stiffness of the virgin cell have to be assembled."""
         self._problem, free = problem, problem.boundary.free
-        forces: Array = problem.stiffness @ problem.form.modes
+        forces = problem.forces(np.eye(problem.form.kinematics.size))
         groups = field_groups(problem, forces)
         self.count = len(groups)
         factors = [np.linalg.qr(g.weights[:, None] * forces[g.dofs], mode="r") for g in groups]
         sizes = [float(np.linalg.norm(factor)) for factor in factors]
         self._factors, origin = factors, problem.form.kinematics.origin_size
+        self._virgin = problem.form.kinematics.origin
         self._origin = tuple(ROUND_OFF * origin * size for size in sizes)
         weights, everywhere = np.zeros(len(free)), np.zeros(problem.boundary.size)
         self.free_weights = np.ones(problem.boundary.size)
@@ -57,13 +58,14 @@ class ResidualNorms:
         if self.count == 1:  # nothing to be picked
             self._nodal, self._free = [(slice(None), weights)], [(slice(None), everywhere)]
         # round-off hardly changes with the state
-        self._magnitudes = abs(problem.stiffness) if len(problem.form.fields()) > 1 else None
+        several = len(problem.form.fields()) > 1 or problem.form.values
+        self._magnitudes = abs(problem.stiffness) if several else None
 
     def forces(self, gradient: Array, committed: Array) -> Numbers:
-        """Norms of the forces of an elastic response, to the gradient or to its change."""
-        change = gradient - committed
+        """Norms of the forces of an elastic response, to what differs from a virgin cell or to the change."""
+        load, change = gradient - self._virgin, gradient - committed
         return tuple(
-            max(vector_length(factor @ gradient), vector_length(factor @ change)) for factor in self._factors
+            max(vector_length(factor @ load), vector_length(factor @ change)) for factor in self._factors
         )
 
     def nodal(self, nodal: Array) -> Numbers:

@@ -18,11 +18,11 @@ from fe2.micro.adaptive import AdaptiveIteration
 from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell
 from fe2.micro.cell_state import CellState
-from fe2.micro.condensation import homogenized_flux, homogenized_tangent
 from fe2.micro.effective import EffectiveProperties, effective_properties
 from fe2.micro.element_share import ElementShare
 from fe2.micro.fields import LocalFields, local_fields
 from fe2.micro.form import CellForm
+from fe2.micro.homogenize import homogenized_flux, homogenized_tangent
 from fe2.micro.increments import Increments
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test

@@ -1,8 +1,7 @@
 r"""Laws of conduction and diffusion: flux :math:`s = K(T)\,\nabla T`, and what is stored, an enthalpy h(T).
 
-A :class:`DiffusionLaw` gives flux and enthalpy as formulas. In a cell that receives the gradient alone it
-sees the gradient; where the cell receives the value as well, :class:`WithValue` makes of it a law that
-sees both and answers with storage and flux.
+A :class:`DiffusionLaw` gives flux and enthalpy as formulas of the value and its gradient. A cell that
+receives the gradient alone asks for the flux only.
 """
 
 from __future__ import annotations
@@ -56,6 +55,10 @@ class DiffusionLaw(ExpressionLaw):
     def observed(self, value: Expr) -> dict[str, Expr]:
         """What else is kept and averaged for the results, by name: scalars, e.g. the share that is liquid."""
         return {}
+
+    def kept(self) -> tuple[str, ...]:
+        """Names of the scalars that a cell with value keeps: the enthalpy, and what is observed."""
+        return (*(("enthalpy",) if self.stores else ()), *self.observed(ufl.as_ufl(0.0)))
 
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
         """Flux, where the law does not depend on the value."""
@@ -177,7 +180,7 @@ class NonlinearConduction(DiffusionLaw):
 
 @dataclass(frozen=True)
 class WithValue(ExpressionLaw):
-    r"""A law as a function of value and gradient, with what is stored in a unit of time.
+    r"""A law as a function of value and gradient at once, with what is stored in a unit of time, for checks.
 
     .. math:: \Big(\frac{h(T) - h_n}{\Delta t},\ s(T, \nabla T)\Big)
 

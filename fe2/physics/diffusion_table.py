@@ -64,3 +64,9 @@ class Diffusion(Physics):
     def seen(self, law: Any) -> Any:
         """Laws see the value too where cells receive it."""
         return with_value(law) if self.value else law
+
+    def history(self, law: Any, size: int) -> dict[str, int]:
+        """What is kept where cells receive the value."""
+        if self.value:
+            return {name: 1 for material in law.materials for name in material.kept()}
+        return super().history(law, size)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
 from fe2.singular import named_direction, null_directions
+from fe2.tensors import component_names
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -71,6 +72,8 @@ class Block:
             :math:`E^T t` works on the field; so in plane strain, with xx, yy, zz, xy. The identity where it
             is None.
         local_components: Names of the k components that the phase laws see; those above where none are given.
+        storage: Where the dual is what is held and not what is stored in a unit of time: in a macroscopic
+            balance its rate stands, times this, as the absolute temperature times the rate of an entropy.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Block:
     initial: Array = None  # type: ignore[assignment]  # filled in
     embedding: Array = None  # type: ignore[assignment]  # filled in
     local_components: tuple[str, ...] = ()
+    storage: float | None = None
 
     def __post_init__(self) -> None:
         defaults = {
@@ -113,6 +117,21 @@ class Block:
         return ufl.as_vector([_combine(row, gradient) for row in self.embedding])
 
     @property
+    def local_names(self) -> tuple[str, ...]:
+        """What those that phase laws see are called in local fields."""
+        return tuple(f"{self.name}_{component}" for component in self.local_components)
+
+    @property
+    def local_dual_names(self) -> tuple[str, ...]:
+        """What those of the local dual are called."""
+        return tuple(f"{self.dual}_{component}" for component in self.local_components)
+
+    @property
+    def is_mandel(self) -> bool:
+        """Whether phase laws see a symmetric tensor in Mandel components, with its three normal ones."""
+        return self.local_size in (4, 6) and self.local_components == component_names(self.local_size)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What the components are called in results: "strain_xx", or "temperature" of a scalar."""
         return _columns(self.name, self.components)
@@ -123,7 +142,9 @@ class Block:
         return _columns(self.dual, self.components)
 
 
-def scalar_value(name: str, dual: str, field: str, initial: float = 0.0) -> Block:
+def scalar_value(
+    name: str, dual: str, field: str, initial: float = 0.0, *, storage: float | None = None
+) -> Block:
     """A block that is the value of a scalar field, e.g. "temperature" with "entropy".
 
     Args:
@@ -131,6 +152,7 @@ def scalar_value(name: str, dual: str, field: str, initial: float = 0.0) -> Bloc
         dual: What is conjugate to it.
         field: Name of the field.
         initial: Value in a virgin cell.
+        storage: See :class:`Block`.
     """
     return Block(
         name=name,
@@ -140,6 +162,7 @@ def scalar_value(name: str, dual: str, field: str, initial: float = 0.0) -> Bloc
         operator=lambda value: value,
         kind="value",
         initial=np.array([initial]),
+        storage=storage,
     )
 
 
@@ -222,6 +245,13 @@ class Kinematics:
         """Gradient of a virgin cell, shape (m,)."""
         return np.concatenate([block.initial for block in self.blocks])
 
+    def block(self, name: str = "") -> Block:
+        """The block of a name, or the only one."""
+        if not name:
+            (only,) = self.blocks
+            return only
+        return next(block for block in self.blocks if block.name == name)
+
     @cached_property
     def slices(self) -> dict[str, slice]:
         """Where each block stands in a gradient, by its name."""
@@ -270,26 +300,8 @@ class Kinematics:
 
     @property
     def local_components(self) -> tuple[str, ...]:
-        """Names of the components that phase laws see, of all blocks."""
-        return tuple(name for block in self.blocks for name in block.local_components)
-
-    @property
-    def local_size(self) -> int:
-        """Number of components that phase laws see."""
-        return len(self.local_components)
-
-    @cached_property
-    def embedding(self) -> Array:
-        """What turns a gradient into what phase laws see."""
-        matrix, row = np.zeros((self.local_size, self.size)), 0
-        for block in self.blocks:
-            matrix[row : row + block.local_size, self.slices[block.name]] = block.embedding
-            row += block.local_size
-        return matrix
-
-    def local_gradient(self, field: Expr) -> Expr:
-        """Gradient of the one field as the phase laws see it."""
-        return ufl.as_vector([part for block in self.blocks for part in _parts(block.local(field))])
+        """Names of the components that laws of the first gradient see, for tensors of the history."""
+        return next(block for block in self.blocks if block.kind != "value").local_components
 
     def gradient(self, field: Expr) -> Expr:
         """Gradient that is made of one field, a UFL vector of m components."""

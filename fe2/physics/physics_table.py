@@ -96,8 +96,18 @@ class Physics(Table):
         return isochoric_phases(phases)
 
     def seen(self, law: Any) -> Any:
-        """A phase's law as the cell uses it."""
+        """A phase's law as a function of all that a point is handed, for checks."""
         return law
+
+    def history(self, law: Any, size: int) -> dict[str, int]:
+        """History variables of a cell with a law in a phase, and their numbers of components.
+
+        Args:
+            law: The law.
+            size: Number of components that the law sees.
+        """
+        found: dict[str, int] = law.history(size) if hasattr(law, "history") else {}
+        return found
 
 
 def own_keys(physics: type[Physics]) -> list[str]:

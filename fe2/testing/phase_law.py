@@ -66,7 +66,7 @@ def check_phase_law(
         AssertionError: The law is wrong; the message says in what, at which gradient, and by how much.
     """
     table = PHYSICS[physics](**keys)
-    seen = {kinematics.local_size: kinematics for kinematics in (table.kinematics(2), table.kinematics(3))}
+    seen = {_size(kinematics): kinematics for kinematics in (table.kinematics(2), table.kinematics(3))}
     for kinematics in seen.values():
         materials = dict.fromkeys((law.materials[0], law.materials[-1]))
         for material in materials:
@@ -77,6 +77,10 @@ def check_phase_law(
         if isinstance(law.materials[0], PointLaw) and (len(materials) > 1 or law.materials[0].broadcasts):
             field = law if isinstance(law, MaterialField) else MaterialField.of({0: law, 1: law})
             check.by_point(field)
+
+
+def _size(kinematics: Kinematics) -> int:
+    return sum(block.local_size for block in kinematics.blocks)
 
 
 class _Check:
@@ -90,7 +94,7 @@ class _Check:
         amplitude: float | Mapping[str, float],
         dt: float,
     ) -> None:
-        self.law, self.dt, self.size = table.seen(law), dt, kinematics.local_size
+        self.law, self.dt, self.size = table.seen(law), dt, _size(kinematics)
         self._owner = f"{type(law).__name__} with {self.size} components"
         blocks = kinematics.blocks
         sizes = [block.local_size for block in blocks]
@@ -101,7 +105,7 @@ class _Check:
         self._block = np.repeat(np.arange(len(blocks)), sizes)
         # what is conjugate to a value may be stored in a unit of time, and nothing is in no time
         self._lasting = np.repeat([block.kind != "value" for block in blocks], sizes)
-        self._origin = kinematics.embedding @ kinematics.origin
+        self._origin = np.concatenate([block.embedding @ block.initial for block in blocks])
         directions = np.random.default_rng(0).normal(size=(_POINTS, self.size))
         lengths = np.linalg.norm(directions, axis=1) / np.linspace(0.5, 1.0, _POINTS)
         self._directions = directions / lengths[:, None] * self._scale
