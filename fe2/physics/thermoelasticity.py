@@ -310,6 +310,7 @@ def _characterize(
     effective: Array,
     phases: list[Array],
     fractions: list[float],
+    boundary: str,
     *,
     dim: int,
     reference_temperature: float,
@@ -337,9 +338,9 @@ def _characterize(
         "heat_capacity_constant_stress": free,
         "reference_temperature": reference_temperature,
         "mechanics": mechanics.characterize(
-            stiffness, [phase[strain, strain] for phase in phases], fractions
+            stiffness, [phase[strain, strain] for phase in phases], fractions, boundary
         ),
         "conduction": characterize_diffusion(
-            effective[heat, heat], [phase[heat, heat] for phase in phases], fractions
+            effective[heat, heat], [phase[heat, heat] for phase in phases], fractions, boundary
         ),
     }
