@@ -22,7 +22,8 @@ from fe2.case.run_case import Law, RunCase
 from fe2.dispatch.options import Parallel
 from fe2.errors import InputError
 from fe2.io.gmsh_mesh import MarkedMesh
-from fe2.macro.law import HomogenizedLaw, check_closed
+from fe2.macro.law import HomogenizedLaw
+from fe2.macro.resistance import check_closed
 from fe2.micro.model import MicroModel
 from fe2.micro.model_table import CellModel, ModelTable, Setting, check_answers
 from fe2.micro.newton import NewtonOptions

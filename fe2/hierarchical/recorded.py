@@ -57,7 +57,7 @@ class GradientRecorder(Observer):
         arrays: dict[str, Array] = {"time": np.array(time)}
         for k, law in enumerate(self.run.problem.laws):
             rows = law.gradients()
-            numbers = law.flux.function_space.mesh.topology.original_cell_index[law.cells]
+            numbers = law.numbers()
             parts = comm.gather((numbers, rows.reshape(-1, law.points_per_cell, rows.shape[1])))
             if parts is not None:
                 order = np.argsort(np.concatenate([part for part, _ in parts]))

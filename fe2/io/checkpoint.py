@@ -39,7 +39,7 @@ from fe2.io.checkpoint_content import FORMAT, Content, read_content, shape_of
 from fe2.io.checkpoint_parts import Parts
 from fe2.io.hdf5_file import opened, put, sync_folder, written_whole
 from fe2.io.hdf5_table import table
-from fe2.io.macro_fields import Law, Problem
+from fe2.io.macro_fields import Law, Problem, at_points, set_at_points
 from fe2.io.seal import seal_of
 from fe2.io.vtu import naming
 from fe2.parallel import on_every_rank, together
@@ -91,7 +91,14 @@ class CheckpointFolder:
         self._identity = {
             **identity,
             "mesh": mesh_facts(self._mesh),
-            "laws": [{"points": law.points_per_cell, **law.micro.describe()} for law in self._laws],
+            "laws": [
+                {
+                    "points": law.points_per_cell,
+                    **law.micro.describe(),
+                    "rates": law.committed_flux is not None,
+                }
+                for law in self._laws
+            ],
             "functions": {name: str(f.function_space.ufl_element()) for name, f in self._functions.items()},
             "constants": {name: list(c.value.shape) for name, c in self._constants.items()},
         }
@@ -145,7 +152,16 @@ class CheckpointFolder:
         parts = on_every_rank(self._comm, self._read_index)
         known = all_cell_numbers(self._mesh)
         with together(self._comm):
-            states = [self._read_states(k, law, parts) for k, law in enumerate(self._laws)]
+            states = [
+                self._read_rows(k, "states", law.micro.lasting_size, parts)
+                for k, law in enumerate(self._laws)
+            ]
+            fluxes = [
+                self._read_rows(k, "flux", law.micro.kinematics.size, parts)
+                if law.committed_flux is not None
+                else None
+                for k, law in enumerate(self._laws)
+            ]
             values = {
                 name: parts.read(f"functions/{name}", "cells", known, cell_width(function))
                 for name, function in self._functions.items()
@@ -153,6 +169,9 @@ class CheckpointFolder:
             constants = {name: self._constant(name, parts.content) for name in self._constants}
         for law, rows in zip(self._laws, states, strict=True):
             law.pool.restore(rows)
+        for law, flux in zip(self._laws, fluxes, strict=True):
+            if law.committed_flux is not None and flux is not None:
+                set_at_points(law, law.committed_flux, flux)
         for name, function in self._functions.items():
             set_cell_values(function, values[name])
         for name, constant in self._constants.items():
@@ -163,8 +182,10 @@ class CheckpointFolder:
         for name, function in self._functions.items():
             put(file, f"functions/{name}", cell_values(function))
         for k, (law, rows) in enumerate(zip(self._laws, states, strict=True)):
-            put(file, f"laws/{k}/cells", self._cells_of(law))
+            put(file, f"laws/{k}/cells", law.numbers())
             put(file, f"laws/{k}/states", _by_cell(law.micro.state.stored(rows), law))
+            if law.committed_flux is not None:
+                put(file, f"laws/{k}/flux", _by_cell(at_points(law, law.committed_flux), law))
 
     def _write_index(
         self, number: int, position: Mapping[str, Any], cells: Sequence[Integers], seals: Sequence[str]
@@ -200,17 +221,16 @@ class CheckpointFolder:
             raise InputError(f"{self.folder / INDEX}: the constant {name} is {found} and has not {wanted}")
         return np.array(found, dtype=np.float64)
 
-    def _cells_of(self, law: Law) -> Integers:
-        return all_cell_numbers(self._mesh)[law.cells]
-
-    def _read_states(self, number: int, law: Law, parts: Parts) -> Array:
-        name, width = f"laws/{number}", law.points_per_cell * law.micro.lasting_size
-        rows = parts.read(f"{name}/states", f"{name}/cells", self._cells_of(law), width)
-        return rows.reshape(len(law.cells) * law.points_per_cell, law.micro.lasting_size)
+    def _read_rows(self, number: int, table_name: str, size: int, parts: Parts) -> Array:
+        """Rows of numbers of a law's points, shape (n, size)."""
+        name, law = f"laws/{number}", self._laws[number]
+        width = law.points_per_cell * size
+        rows = parts.read(f"{name}/{table_name}", f"{name}/cells", law.numbers(), width)
+        return rows.reshape(len(law.cells) * law.points_per_cell, size)
 
 
 def _by_cell(rows: Array, law: Law) -> Array:
-    """States of a law's points, one row for each cell."""
+    """Rows of a law's points, one row for each cell."""
     return rows.reshape(len(law.cells), law.points_per_cell * rows.shape[1])
 
 

@@ -14,7 +14,6 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 
 from fe2.errors import InputError
 from fe2.identity import difference
-from fe2.io.cell_values import all_cell_numbers
 from fe2.io.hdf5_file import opened, put, written_whole
 from fe2.io.hdf5_table import table
 from fe2.io.macro_fields import Law, Problem
@@ -139,5 +138,4 @@ def read_failure(path: str | Path) -> FailedPoint:
 
 def _place(law: Law, point: int) -> dict[str, int]:
     local, number = divmod(point, law.points_per_cell)
-    numbers = all_cell_numbers(law.flux.function_space.mesh)
-    return {"cell": int(numbers[law.cells[local]]), "point": number}
+    return {"cell": int(law.numbers()[local]), "point": number}

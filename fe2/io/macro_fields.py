@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import ufl
 from dolfinx import fem, plot
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
@@ -20,9 +19,7 @@ from mpi4py import MPI
 from fe2.dispatch.pool import Pool
 from fe2.history_names import history_columns
 from fe2.io.vtu import Grid
-from fe2.jit import compile_expression
 from fe2.micro.model import MicroModel
-from fe2.quadrature import point_dofs
 
 Array = npt.NDArray[np.float64]
 
@@ -53,7 +50,10 @@ class Law(Protocol):
     flux: fem.Function[Any]
     cells: npt.NDArray[np.int32]
     points_per_cell: int
+    rows: npt.NDArray[np.int64]
     pool: Pool
+
+    committed_flux: fem.Function[Any] | None
 
     @property
     def failure(self) -> Failure | None:
@@ -65,6 +65,12 @@ class Law(Protocol):
 
     def coordinates(self) -> Array:
         """Coordinates of this rank's points, shape (n, dim), cell by cell."""
+
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """Numbers of this rank's cells, or facets, the same on any number of ranks."""
+
+    def weights(self) -> Array:
+        """Volumes or areas that this rank's points stand for, shape (n,), cell by cell."""
 
     def gradients(self) -> Array:
         """Macroscopic gradients at this rank's points, shape (n, m), cell by cell."""
@@ -86,8 +92,19 @@ class Problem(Protocol):
 
 def fluxes(law: Law) -> Array:
     """Fluxes at this rank's points, internal components, shape (n, m), cell by cell."""
-    values: Array = law.flux.x.array.reshape(-1, law.micro.kinematics.size)[point_dofs(law.flux, law.cells)]
+    return at_points(law, law.flux)
+
+
+def at_points(law: Law, function: fem.Function[Any]) -> Array:
+    """Values of a law's quadrature function of m components at this rank's points, shape (n, m)."""
+    values: Array = function.x.array.reshape(-1, law.micro.kinematics.size)[law.rows]
     return values
+
+
+def set_at_points(law: Law, function: fem.Function[Any], values: Array) -> None:
+    """Set a law's quadrature function from values (n, m); collective."""
+    function.x.array.reshape(-1, values.shape[1])[law.rows] = values
+    function.x.scatter_forward()
 
 
 class NodalFields:
@@ -162,7 +179,7 @@ class CellFields:
         """Compute the quadrature weights; collective."""
         owned = mesh.topology.index_map(mesh.topology.dim).size_local
         self._numbers = mesh.topology.original_cell_index[:owned].astype(np.float64)
-        self._laws = [_LawMeans(law) for law in laws]
+        self._laws = [_LawMeans(law) for law in laws if law.flux.function_space.mesh is mesh]
         self.names = list(dict.fromkeys(["cell", *(name for law in self._laws for name in law.names)]))
 
     def values(self) -> dict[str, Array]:
@@ -182,14 +199,12 @@ class _LawMeans:
         self._law, self.cells = law, law.cells
         kinematics = law.micro.kinematics
         virgin = law.micro.averages(law.micro.initial_state()[None, :])
-        self.names = [
-            *kinematics.gradient_names,
-            *kinematics.flux_names,
-        ]
+        self.names = [*kinematics.gradient_names, *kinematics.flux_names]
         self.names += list(history_columns(virgin, kinematics.local_components))
         self._means = len(self.names)
         self.names += list(kinematics.indicators(np.zeros((0, kinematics.size, kinematics.size))))
-        self._weights = _mean_weights(law)
+        volumes = law.weights().reshape(len(law.cells), law.points_per_cell)
+        self._weights = volumes / volumes.sum(axis=1, keepdims=True)
 
     def columns(self) -> Array:
         """Means of gradient, flux and history, and least indicators, shape (cells of the law, fields)."""
@@ -202,14 +217,3 @@ class _LawMeans:
         columns = [law.gradients() * kinematics.scale, fluxes(law) / kinematics.scale, *history.values()]
         values = np.column_stack(columns).reshape(*self._weights.shape, self._means)
         return np.einsum("eq,eqc->ec", self._weights, values)
-
-
-def _mean_weights(law: Law) -> Array:
-    """Share of each quadrature point in its cell's volume, shape (cells, points of a cell); collective."""
-    space = law.flux.function_space
-    points, weights = space.ufl_element().custom_quadrature()
-    evaluate = compile_expression(abs(ufl.JacobianDeterminant(space.mesh)), points, space.mesh.comm)
-    shape = (len(law.cells), law.points_per_cell)
-    volumes = evaluate.eval(space.mesh, law.cells).reshape(shape) * weights
-    shares: Array = volumes / volumes.sum(axis=1, keepdims=True)
-    return shares

@@ -171,7 +171,7 @@ def _nearest(laws: Sequence[Law], points: list[Array], comm: MPI.Comm, target: A
 
 def _place(law: Law, number: int, row: int, coordinates: Array, target: Array, rank: int) -> Place:
     local, point = divmod(row, law.points_per_cell)
-    cell = law.flux.function_space.mesh.topology.original_cell_index[law.cells[local]]
+    cell = law.numbers()[local]
     return Place(target, coordinates, int(cell), point, number, rank, row)
 
 

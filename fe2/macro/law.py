@@ -14,12 +14,14 @@ from ufl.core.expr import Expr
 
 from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import PointFailure, Pool
-from fe2.errors import Fe2Error, InputError, MicroSolveError, place
-from fe2.jit import compile_expression
+from fe2.errors import Fe2Error, InputError, place
+from fe2.macro.blocks import Gradient, described, dual, gathered
+from fe2.macro.domain import CellDomain, FacetDomain, Numbers
+from fe2.macro.resistance import check_closed, check_resistance
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Step
 from fe2.profile import phase
-from fe2.quadrature import full_degree, point_dofs, point_weights, quadrature_function, quadrature_points
+from fe2.quadrature import full_degree
 from fe2.volumetric_locking import warn_of_locking
 
 Array = npt.NDArray[np.float64]
@@ -60,25 +62,41 @@ class Failure:
 class HomogenizedLaw:
     r"""A material law that is not a formula but a micro model at every quadrature point.
 
-    The flux enters a UFL form as any coefficient does; the derivative of the form follows by the
-    chain rule, :math:`\mathrm{d}s = A\,\mathrm{d}g`. The law lives on a whole mesh or on one of
-    its subdomains.
+    .. code-block:: python
+
+        blocks = {"strain": fe2.strain(u), "temperature": T, "temperature_gradient": grad(T)}
+        law = fe2.HomogenizedLaw(blocks, micro)
+        F = (inner(law["stress"], fe2.strain(v)) + dot(law["heat_flux"], grad(q))) * law.dx
+
+    The fluxes enter a UFL form as any coefficient does; the derivative of the form follows by the chain rule,
+    :math:`\mathrm{d}s = A\,\mathrm{d}g`, with the tangents of each flux by each block. Where there is one
+    block its name may be left out: ``HomogenizedLaw(fe2.strain(u), micro)`` and ``law.flux``.
+
+    The law lives on a whole mesh, on one of its subdomains, or on interior facets with a tag. There its
+    gradient is of both sides, such as a jump, and its fluxes stand under ``law.dS``.
 
     Attributes:
-        gradient: The macroscopic gradient as a UFL expression of the unknown.
-        flux: Quadrature function of m components.
+        gradient: The macroscopic gradient as a UFL expression of the unknown, all blocks one after the other.
+        flux: Quadrature function of m components; on facets it stands as ``law.flux("+")``.
         tangent: Quadrature function of m × m components.
         dx: The measure under which flux and tangent may be integrated: this law's subdomain with
             this law's quadrature rule.
+        dS: The same of a law on facets.
+        entity_maps: What forms with the fluxes need, which `MacroProblem` adds by itself.
         pool: Evaluates the micro models of this rank's points.
-        cells: This rank's mesh cells in which the law holds.
+        cells: This rank's mesh cells in which the law holds; on facets, cells of the mesh of the facets.
         points_per_cell: Number of quadrature points in each mesh cell.
+        rows: Where this rank's points stand in quadrature functions, cell by cell.
+        committed_flux: The flux at the last commit, where a rate needs it, or None.
         failure: Where an evaluation failed last, or None where none has.
     """
 
+    dx: ufl.Measure
+    dS: ufl.Measure  # noqa: N815  # as in UFL
+
     def __init__(
         self,
-        gradient: Expr,
+        gradient: Gradient,
         micro: MicroModel,
         *,
         quadrature_degree: int | None = None,
@@ -90,12 +108,14 @@ class HomogenizedLaw:
         """Create flux and tangent, and a micro model's state for each quadrature point; collective.
 
         Args:
-            gradient: The macroscopic gradient in the components of `micro`, a UFL vector.
+            gradient: The macroscopic gradient: an expression for each block of `micro`, by its name, or all
+                components in one UFL vector.
             micro: The micro model of all points: an RVE, its linearization, a reduced model, ...
             quadrature_degree: Degree of the quadrature rule of the macroscopic mesh: by default the lowest
                 that integrates the stiffness of straight elements fully, 2(p - 1) on simplices for gradients
-                of an element of degree p, 2p for values, and 2p on quadrilaterals and hexahedra.
-            subdomains: Tags of the mesh cells, where the law holds in one subdomain only.
+                of an element of degree p, 2p for values and jumps, and 2p on quadrilaterals and hexahedra.
+            subdomains: Tags of the mesh cells, where the law holds in one subdomain only, or of facets, where
+                it holds on them.
             subdomain: Tag of that subdomain.
             parallel: How the micro models are spread over the ranks.
             closed: Components of the gradient that the cell need not resist, such as an axis along which
@@ -106,33 +126,64 @@ class HomogenizedLaw:
             InputError: The gradient does not fit the micro model, the virgin cell does not resist some
                 gradient, or the subdomain has no cells.
         """
-        self._mesh = _mesh_of(gradient)
-        if quadrature_degree is None:
-            quadrature_degree = _default_degree(self._mesh, gradient)
-        self.gradient, self._degree = gradient, quadrature_degree
-        _check_components(gradient, micro)
+        self.gradient = gathered(gradient, micro)
+        mesh = _mesh_of(self.gradient)
+        on_facets = subdomains is not None and subdomains.dim < mesh.topology.dim
         check_closed(micro, closed)
-        _warn_of_locking(self._mesh, gradient, micro)
+        if quadrature_degree is None:
+            quadrature_degree = _default_degree(mesh, self.gradient, is_value=on_facets)
+        if on_facets:
+            self._domain: CellDomain = FacetDomain(mesh, quadrature_degree, subdomains, subdomain)
+            self.dS = self._domain.measure
+        else:
+            _warn_of_locking(mesh, self.gradient, micro)
+            self._domain = CellDomain(mesh, quadrature_degree, subdomains, subdomain)
+            self.dx = self._domain.measure
         m = micro.kinematics.size
-        self.flux = quadrature_function(self._mesh, quadrature_degree, (m,), "flux")
-        self.tangent = quadrature_function(self._mesh, quadrature_degree, (m, m), "tangent")
-        self.cells = _cells_of(self._mesh, subdomains, subdomain)
-        measure = ufl.Measure(
-            "dx",
-            domain=self._mesh,
-            subdomain_data=subdomains,
-            metadata={"quadrature_degree": quadrature_degree, "quadrature_rule": "default"},
+        self.flux, self.tangent = (
+            self._domain.function((m,), "flux"),
+            self._domain.function((m, m), "tangent"),
         )
-        self.dx = measure if subdomains is None else measure(subdomain)
-        points, _ = quadrature_points(self._mesh, quadrature_degree)
-        self.points_per_cell = len(points)
-        self._evaluate_gradient = compile_expression(gradient, points, self._mesh.comm)
-        self._evaluate_place = compile_expression(ufl.SpatialCoordinate(self._mesh), points, self._mesh.comm)
-        self._rows = point_dofs(self.flux, self.cells)
-        self._evaluated = False
+        self.cells, self.points_per_cell = self._domain.cells, self._domain.points_per_cell
+        self.entity_maps = self._domain.entity_maps
+        self.rows = self._domain.rows
+        self._evaluate_gradient = self._domain.evaluator(self.gradient)
+        self._is_evaluated = self._is_trial = False
         self.failure: Failure | None = None
-        self.pool = Pool(micro, len(self._rows), self._mesh.comm, parallel)
+        self.committed_flux: fem.Function | None = None
+        self._inverse_step = fem.Constant(mesh, 0.0)
+        self.pool = Pool(micro, len(self.rows), mesh.comm, parallel)
         check_resistance(self.micro, closed)
+
+    def __getitem__(self, name: str) -> Expr:
+        """A flux by its name, e.g. "stress", as it stands in a form: a scalar or a vector.
+
+        Raises:
+            InputError: The micro model has no such flux; the message names those that there are.
+        """
+        return dual(self._domain.in_form(self.flux), name, self.micro)
+
+    def rate(self, name: str) -> Expr:
+        r"""What a flux changes in a unit of time, :math:`(s - s_n)/\Delta t`, by backward Euler.
+
+        So what is stored, an entropy or an enthalpy, needs no history in the cell. A step without length has
+        no rate. Before the first commit :math:`s_n` is the flux of the virgin cell; where the unknown begins
+        elsewhere, :meth:`MacroProblem.initialize` commits that.
+
+        Args:
+            name: Name of the flux, e.g. "entropy".
+
+        Raises:
+            InputError: The micro model has no such flux.
+        """
+        present = self[name]
+        if self.committed_flux is None:
+            m, virgin = self.micro.kinematics.size, self.micro.initial_state()
+            response = self.micro.solve(self.micro.kinematics.origin, virgin, 0.0, np.empty_like(virgin))
+            self.committed_flux = self._domain.function((m,), "committed_flux")
+            self.committed_flux.x.array.reshape(-1, m)[:] = response.flux
+        committed = dual(self._domain.in_form(self.committed_flux), name, self.micro)
+        return (present - committed) * self._inverse_step
 
     @property
     def micro(self) -> MicroModel:
@@ -147,7 +198,8 @@ class HomogenizedLaw:
     def derivative(self, form: ufl.Form, unknown: fem.Function, direction: Expr) -> ufl.Form:
         """Derivative of a form through this law's flux: the tangent times the change of the gradient."""
         change = ufl.algorithms.expand_derivatives(ufl.derivative(self.gradient, unknown, direction))
-        return ufl.derivative(form, self.flux, ufl.dot(self.tangent, change))
+        tangent = self._domain.in_form(self.tangent)
+        return self._domain.derivative(form, self.flux, ufl.dot(tangent, change))
 
     def evaluate(self, step: Step) -> Evaluation:
         """Update flux and tangent for the present value of the unknown; collective.
@@ -165,7 +217,8 @@ class HomogenizedLaw:
             Fe2Error: On all ranks, as above, where a micro model ended with anything else.
         """
         m = self.micro.kinematics.size
-        gradients = self._at_points(self._evaluate_gradient)
+        gradients = self.gradients()
+        self._inverse_step.value = 1.0 / step.dt if step.dt > 0.0 else 0.0
         with phase("pool"):
             answers = self.pool.evaluate(gradients, step)
         if (failure := self.pool.failure) is not None:
@@ -173,31 +226,41 @@ class HomogenizedLaw:
             mine = gradients[failure.point] if failure.point >= 0 else np.zeros(0)
             self.failure = Failure(str(located), failure.point, mine.copy(), step.dt)
             raise located from failure.cause
-        self._evaluated = True
-        self.flux.x.array.reshape(-1, m)[self._rows] = answers.flux
-        self.tangent.x.array.reshape(-1, m, m)[self._rows] = answers.tangent
+        self._is_evaluated = self._is_trial = True
+        self.flux.x.array.reshape(-1, m)[self.rows] = answers.flux
+        self.tangent.x.array.reshape(-1, m, m)[self.rows] = answers.tangent
+        for function in (self.flux, self.tangent):
+            function.x.scatter_forward()  # a facet may be integrated by a rank that does not own it
         solved = len(gradients) if step.wanted in ("exact", "approach") else 0
         return Evaluation(solved, int(answers.iterations.sum()), float(answers.cost.sum()))
 
     def commit(self) -> None:
         """Trial states become the committed ones."""
         self.pool.commit()
+        if self.committed_flux is not None and self._is_trial:
+            self.committed_flux.x.array[:] = self.flux.x.array
+        self._is_trial = False
 
     def rollback(self) -> None:
         """Trial states are forgotten."""
         self.pool.rollback()
-
-    def coordinates(self) -> Array:
-        """Coordinates of this rank's points, shape (n, dim), cell by cell."""
-        return self._at_points(self._evaluate_place)
+        self._is_trial = False
 
     def gradients(self) -> Array:
         """Macroscopic gradients at this rank's points, shape (n, m), cell by cell."""
-        return self._at_points(self._evaluate_gradient)
+        return self._evaluate_gradient()
+
+    def coordinates(self) -> Array:
+        """Coordinates of this rank's points, shape (n, dim), cell by cell."""
+        return self._domain.coordinates()
 
     def weights(self) -> Array:
-        """Volumes that this rank's points stand for, shape (n,), cell by cell."""
-        return point_weights(self._mesh, self._degree, self.cells)
+        """Volumes or areas that this rank's points stand for, shape (n,), cell by cell."""
+        return self._domain.weights()
+
+    def numbers(self) -> Numbers:
+        """Numbers of this rank's cells in the mesh as it was read or made; likewise one for each facet."""
+        return self._domain.numbers()
 
     def indicators(self) -> dict[str, Array]:
         """What the tangents at this rank's points announce, by name, each of shape (n,), cell by cell.
@@ -206,32 +269,25 @@ class HomogenizedLaw:
         strain. Before the first evaluation the tangents are those of the virgin micro model.
         """
         tangents = self.tangents()
-        if not self._evaluated and self.micro.kinematics.indicators(tangents[:0]):
+        if not self._is_evaluated and self.micro.kinematics.indicators(tangents[:0]):
             tangents = np.broadcast_to(self.micro.virgin_tangent(), tangents.shape)
         return self.micro.kinematics.indicators(tangents)
 
     def tangents(self) -> Array:
         """Tangents of the last evaluation at this rank's points, shape (n, m, m), cell by cell."""
         m = self.micro.kinematics.size
-        return self.tangent.x.array.reshape(-1, m, m)[self._rows]
-
-    def _at_points(self, expression: fem.Expression) -> Array:
-        values = expression.eval(self._mesh, self.cells)
-        return values.reshape(len(self._rows), -1 if len(self._rows) else expression.value_size)
+        return self.tangent.x.array.reshape(-1, m, m)[self.rows]
 
     def _located(self, failure: PointFailure, gradients: Array) -> Fe2Error:
         """The error of the point that failed, with its place, on all ranks."""
-        comm = self._mesh.comm
+        comm = self._domain.mesh.comm
         point, text = failure.point, ""
         if point >= 0:
-            cell = self.cells[point // self.points_per_cell]
-            number = int(self._mesh.topology.original_cell_index[cell])
-            names = ", ".join(self.micro.kinematics.components)
-            value = place(gradients[point] * self.micro.kinematics.scale)
+            number = int(self.numbers()[point // self.points_per_cell])
             text = (
-                f"the RVE at macroscopic cell {number}, quadrature point {point % self.points_per_cell}, "
-                f"coordinates {place(self.coordinates()[point])}, "
-                f"{self.micro.kinematics.gradient_name} ({names}) = {value}: {failure.message}"
+                f"the RVE at macroscopic {self._domain.kind} {number}, quadrature point "
+                f"{point % self.points_per_cell}, coordinates {place(self.coordinates()[point])}, "
+                f"{described(gradients[point], self.micro)}: {failure.message}"
             )
         texts = [text for text in comm.allgather(text) if text]
         located = failure.kind(texts[0])
@@ -247,12 +303,12 @@ def _mesh_of(gradient: Expr) -> dmesh.Mesh:
     return meshes[0]
 
 
-def _default_degree(mesh: dmesh.Mesh, gradient: Expr) -> int:
+def _default_degree(mesh: dmesh.Mesh, gradient: Expr, *, is_value: bool) -> int:
     """Degree of the quadrature rule where none is given."""
     degree = max(c.ufl_element().degree for c in ufl.algorithms.extract_coefficients(gradient))
     lowered = ufl.algorithms.expand_derivatives(gradient)
-    is_derivative = ufl.algorithms.estimate_total_polynomial_degree(lowered) < degree
-    return full_degree(mesh, degree, 1 if is_derivative else 0)
+    is_value = is_value or ufl.algorithms.estimate_total_polynomial_degree(lowered) >= degree
+    return full_degree(mesh, degree, 0 if is_value else 1)
 
 
 def _warn_of_locking(mesh: dmesh.Mesh, gradient: Expr, micro: MicroModel) -> None:
@@ -260,78 +316,3 @@ def _warn_of_locking(mesh: dmesh.Mesh, gradient: Expr, micro: MicroModel) -> Non
     if mesh.comm.rank == 0:
         shape = mesh.topology.cell_name()
         warn_of_locking("the macroscopic mesh", shape, max(degrees), micro.kinematics.isochoric)
-
-
-def _check_components(gradient: Expr, micro: MicroModel) -> None:
-    m = micro.kinematics.size
-    if gradient.ufl_shape != (m,):
-        raise InputError(
-            f"the gradient of the homogenized law has shape {gradient.ufl_shape}, but the micro model takes "
-            f"{m} components: {', '.join(micro.kinematics.components)}"
-        )
-
-
-def check_closed(micro: MicroModel, closed: Collection[str]) -> None:
-    """Refuse a cell whose structure is closed along an axis, before anything is solved.
-
-    Raises:
-        InputError: An axis is not among those that may be closed, or one of these is no component.
-    """
-    names = micro.kinematics.directions.names
-    if unknown := [name for name in _names(closed) if name not in names]:
-        raise InputError(
-            f"closed names {', '.join(unknown)}, but the components of the "
-            f"{micro.kinematics.gradient_name} are {', '.join(names)}"
-        )
-    if found := [axis for axis in micro.kinematics.closed if axis not in _names(closed)]:
-        raise InputError(
-            f"the cell is closed along {', '.join(found)}: what conducts is not connected with its periodic "
-            f"images there, and nothing passes. {_SAY_SO} closed = {found}"
-        )
-
-
-def check_resistance(micro: MicroModel, closed: Collection[str]) -> None:
-    """Refuse a micro model whose virgin tangent is singular: so would be the macroscopic problem; collective.
-
-    Raises:
-        InputError: Nothing resists a direction of the gradient that is not made of the components that may
-            be closed.
-    """
-    kinematics = micro.kinematics
-    try:
-        tangent = micro.virgin_tangent()
-    except MicroSolveError:
-        return  # the first load shows what is wrong
-    names = np.array(kinematics.directions.names)
-    directions, components = kinematics.singular_directions(tangent)
-    allowed = np.isin(names, _names(closed))
-    if found := [name for name, has in zip(directions, components, strict=True) if np.any(has & ~allowed)]:
-        needed = names[np.any(components, axis=0)].tolist()
-        raise InputError(
-            f"the effective tangent of the cell is singular: nothing resists the {kinematics.gradient_name} "
-            f"{', '.join(found)}. {_SAY_SO} closed = {needed}"
-        )
-
-
-_SAY_SO = "Where the macroscopic problem does not need this, say so with"
-
-
-def _names(closed: Collection[str]) -> list[str]:
-    return [closed] if isinstance(closed, str) else list(closed)
-
-
-def _cells_of(
-    mesh: dmesh.Mesh, subdomains: dmesh.MeshTags | None, subdomain: int | None
-) -> npt.NDArray[np.int32]:
-    """This rank's own cells: a ghost's micro models are solved by its owner."""
-    owned = mesh.topology.index_map(mesh.topology.dim).size_local
-    if subdomains is None:
-        return np.arange(owned, dtype=np.int32)
-    if subdomain is None:
-        raise InputError("a homogenized law with subdomains needs the tag of its subdomain")
-    found = subdomains.find(subdomain)
-    cells: npt.NDArray[np.int32] = found[found < owned]
-    if mesh.comm.allreduce(len(cells)) == 0:
-        tags = sorted(set().union(*mesh.comm.allgather(set(subdomains.values.tolist()))))
-        raise InputError(f"subdomain {subdomain} has no mesh cells; the tags of the mesh are {tags}")
-    return cells

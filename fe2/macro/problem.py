@@ -223,6 +223,7 @@ class MacroProblem:
 
     def rollback(self) -> None:
         """Give the step up: trial states of all laws are forgotten."""
+        self.dt = 0.0
         for law in self.laws:
             law.rollback()
 

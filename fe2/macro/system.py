@@ -55,6 +55,7 @@ class System:
             )
         self._directions = [ufl.TrialFunction(function.function_space) for function in self.functions]
         comm = self.functions[0].function_space.mesh.comm
+        entity_maps = [*(entity_maps or ()), *(found for law in laws for found in law.entity_maps)]
         parts = self._without_laws(forms) if J is None else self._blocks("J", J, forms)
         jacobian = self._with_laws(parts, forms, laws)
         self._F = compile_form(self._as_given(forms), comm, entity_maps)
