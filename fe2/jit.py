@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,16 +48,15 @@ def compile_form(form: Forms, comm: MPI.Comm, entity_maps: Sequence[EntityMap] |
         MissingDependencyError: On all ranks, where the C compiler or its headers are missing on any.
         InputError: On all ranks, where the folder of compiled code cannot be used on any.
     """
-    for block in _flat(form):
-        _compile(block, comm)
-    return fem.form(form, jit_options=_options(), entity_maps=entity_maps)
+    folder = _compile(_flat(form), comm)
+    return fem.form(form, jit_options=_options(folder), entity_maps=entity_maps)
 
 
 def compile_expression(expression: Expr, points: npt.NDArray[np.float64], comm: MPI.Comm) -> fem.Expression:
     """Compile an expression that is evaluated at `points` of the reference cell; collective over `comm`."""
-    _compile((expression, points), comm)
+    folder = _compile([(expression, points)], comm)
     # with its own guess of the type, DOLFINx would compile functions and constants anew, outside of the lock
-    return fem.Expression(expression, points, comm=comm, dtype=np.float64, jit_options=_options())
+    return fem.Expression(expression, points, comm=comm, dtype=np.float64, jit_options=_options(folder))
 
 
 def _flat(form: Forms) -> Iterator[ufl.Form]:
@@ -79,10 +78,14 @@ def try_compiler(folder: Path) -> None:
     _compile_into(folder, ufl.Constant(ufl.Mesh(cell)) * ufl.dx)
 
 
-def _compile(ufl_object: Any, comm: MPI.Comm) -> None:
+def _compile(ufl_objects: Iterable[Any], comm: MPI.Comm) -> Path:
+    """Compile into the folder of compiled code, and say which that is; collective over `comm`."""
     # Every rank fills its own node's cache before the collective call, which then only loads.
     with together(comm):
-        _compile_into(cache_folder(), ufl_object)
+        folder = cache_folder()
+        for ufl_object in ufl_objects:
+            _compile_into(folder, ufl_object)
+    return folder
 
 
 def _compile_into(folder: Path, ufl_object: Any) -> None:
@@ -92,7 +95,7 @@ def _compile_into(folder: Path, ufl_object: Any) -> None:
                 MPI.COMM_SELF,
                 ufl_object,
                 form_compiler_options={"scalar_type": np.float64},
-                jit_options={**_options(), "cache_dir": folder},
+                jit_options=_options(folder),
             )
     except ImportError as error:
         raise InputError(
@@ -110,10 +113,10 @@ def _compile_into(folder: Path, ufl_object: Any) -> None:
         raise unusable(folder, error) from error
 
 
-def _options() -> dict[str, Any]:
+def _options(folder: Path) -> dict[str, Any]:
     # all that DOLFINx has: it would take the rest from a file in the working directory
     return {
-        "cache_dir": cache_folder(),
+        "cache_dir": folder,
         "cffi_debug": False,
         "cffi_extra_compile_args": _COMPILER_FLAGS,
         "cffi_libraries": None,

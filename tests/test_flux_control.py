@@ -77,6 +77,7 @@ def test_a_perfectly_plastic_bar_is_not_pulled_beyond_its_yield_stress(
     assert 1.0 - 0.24 / 1024 <= reached[-1] <= 1.0
     assert test.times[-1] == pytest.approx(reached[-1] / 1.2, rel=1e-9)
     assert f"stress {component} = {1.2 * limit * unit:.6g}" in message
+    assert message.endswith("Beyond a limit load no strain brings it: prescribe the strain instead")
     assert np.abs(test.gradient).max() < 2e-3
 
 

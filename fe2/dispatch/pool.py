@@ -180,10 +180,10 @@ class Pool:
 
     def describe(self) -> str:
         """How the points are spread, for people."""
-        ranks = self._groups.size
+        points, groups, ranks = self._starts[-1], self._groups.count, self._groups.size
         choice = self._local.solver
         return (
-            f"{self._starts[-1]} points on {self._groups.count} groups of {ranks} "
+            f"{points} point{'s' * (points != 1)} on {groups} group{'s' * (groups > 1)} of {ranks} "
             f"rank{'s' * (ranks > 1)}, balance {self._parallel.balance}"
             + (f"; cells: {choice.name}, as {choice.reason}" if choice else "")
         )

@@ -207,7 +207,11 @@ class _Driver:
             if abs(value) > _ROUND_OFF * np.abs(prescribed).max()
         )
         if wanted:
-            text = f"{_NOT_REACHED}, {wanted}: {text.removeprefix(_NOT_REACHED + ' ')}"
+            cause = text.removeprefix(f"{_NOT_REACHED} ").rstrip(".")
+            text = (
+                f"{_NOT_REACHED}, {wanted}: {cause}. Beyond a limit load no {kinematics.gradient_name} "
+                f"brings it: prescribe the {kinematics.gradient_name} instead"
+            )
         return (
             f"the material test failed at gradient {place(self.gradient * self.scale)} and flux "
             f"{place(self.response.flux / self.scale)} (components {', '.join(kinematics.components)}), "
