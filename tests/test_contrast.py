@@ -95,3 +95,14 @@ def test_check_and_homogenize_warn(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(["homogenize", str(file), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["warnings"]
     assert any("leaves about 3 digits of what a decides" in text for text in told)
+
+
+@pytest.mark.parametrize("resistance", [1e9, 1e11])
+def test_contact_resistance_leaves_the_digits_that_are_told(resistance: float) -> None:
+    """1/k* = Σ f/k + 2 R/L of layers, where the elements are 0.26 L long on the average."""
+    laws = {"a": fe2.LinearConduction(1.0), "b": fe2.LinearConduction(10.0)}
+    with pytest.warns(Fe2Warning, match=r"\(contact a and b\) to 10 \(b\).*leaves about \d digits") as caught:
+        rve = fe2.diffusion(laminate("quadrilateral", 0), laws, contact={("a", "b"): resistance})
+    found = rve.homogenize().effective[0, 0]
+    digits = int(re.search(r"about (\d+) digits", str(caught[0].message))[1])
+    assert abs(found * (0.4 + 0.06 + 2.0 * resistance) - 1.0) < 10.0 ** (1 - digits)

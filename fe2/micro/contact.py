@@ -54,6 +54,13 @@ def resisting_interfaces(cell: Cell, contact: Contact) -> Contact:
     return found
 
 
+def interface_moduli(cell: Cell, contact: Contact) -> dict[str, tuple[float]]:
+    """What stands for an interface beside conductivities: h / R, with the mean length h of the elements."""
+    count = cell.mesh.topology.index_map(cell.dim).size_global if cell.grid is None else np.prod(cell.grid)
+    length = float((cell.volume / count) ** (1.0 / cell.dim))
+    return {f"contact {' and '.join(pair)}": (length / value,) for pair, value in contact.items()}
+
+
 @dataclass(frozen=True, eq=False)
 class ContactCopies:
     """How the discontinuous field and its mirrors fold.

@@ -29,7 +29,7 @@ from ufl.core.expr import Expr
 
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
-from fe2.micro.contact import Contact, contact_copies, contact_term, resisting_interfaces
+from fe2.micro.contact import Contact, contact_copies, contact_term, interface_moduli, resisting_interfaces
 from fe2.micro.corner_contacts import CornerContacts, contacts_of_elements, contacts_of_voxels
 from fe2.micro.form import CellForm
 from fe2.micro.grid_parts import FlowingVoxels, connected_voxels, flowing_voxels
@@ -106,10 +106,10 @@ def diffusion(
         value_diffusion_kinematics(cell.dim, initial_value) if value else diffusion_kinematics(cell.dim)
     )
     degree = element_degree(cell, degree)
-    check_phases(cell, kinematics, laws, degree)
+    interfaces = resisting_interfaces(cell, contact or {})
+    check_phases(cell, kinematics, laws, degree, interface_moduli(cell, interfaces))
     if connection not in get_args(Connection.__value__):
         raise InputError(f'connection = {connection!r}: it must be "nodes" or "faces"')
-    interfaces = resisting_interfaces(cell, contact or {})
     if not value and not interfaces and answers_on_grid(cell, laws, boundary, degree):
         assert isinstance(cell, ImageCell)
         return _image_rve(cell, kinematics, diffusion_laws, degree, quadrature_degree, connection, options)

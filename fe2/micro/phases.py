@@ -5,7 +5,7 @@ r"""The cell form of a kinematics and one law for each phase.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -78,8 +78,21 @@ def element_degree(cell: Cell, degree: int | None) -> int:
     return cell.geometry_degree if degree is None else degree
 
 
-def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw], degree: int) -> None:
+def check_phases(
+    cell: Cell,
+    kinematics: Kinematics,
+    laws: Mapping[str, PhaseLaw],
+    degree: int,
+    beside: Mapping[str, Sequence[float]] | None = None,
+) -> None:
     """Refuse laws, kinematics or a degree that do not fit the cell.
+
+    Args:
+        cell: The geometry.
+        kinematics: Kinematics of the cell problem.
+        laws: The laws by phase.
+        degree: Degree of the element.
+        beside: Moduli of what else the cell has, interfaces for instance, by name.
 
     Raises:
         InputError: Something does not fit; the message names it.
@@ -101,7 +114,7 @@ def check_phases(cell: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw
             f"degree = {degree} is not admissible on a mesh whose geometry has degree {order}: affine fields "
             f"would not be in the element's space; it must be {order} or more"
         )
-    warn_of_contrast(moduli_of(laws))
+    warn_of_contrast({**moduli_of(laws), **(beside or {})})
 
 
 def rows_of(
