@@ -17,6 +17,7 @@ UNITS = {
     "plasticity": [M_PA, MM_GPA],
     "hyperelasticity": [M_PA, MM_GPA],
     "hierarchical": [M_PA, MM_GPA],
+    "bimetal": [("1e-3", "1.0"), ("1e3", "1e-3")],  # kN and mm, mN and m
     "heat": [("1e3", "1e3"), ("1e-6", "1e12")],  # mm and mW, Mm and pW
     "porous_flow": [("1e-3", "1e-3", "1e3"), ("1e-3", "1e-8", "1e-3")],  # water in SI and in mm and MPa
     "tomography": [("1e-6", "1e9"), ("1e-3", "1e3")],  # voxels of a µm in m and Pa, in mm and MPa
