@@ -63,6 +63,7 @@ from fe2.micro.model import MicroModel, Pointwise
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.points import Point, Points, Step
 from fe2.micro.pore_flow import pore_flow
+from fe2.micro.rotated import Rotated, rotated
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
 from fe2.micro.state import StateField, StateLayout
@@ -162,6 +163,7 @@ __all__ = [
     "Replay",
     "Response",
     "Results",
+    "Rotated",
     "RunInterruptedError",
     "Scales",
     "Simulation",
@@ -208,6 +210,7 @@ __all__ = [
     "reduce",
     "relaxation",
     "replay_failure",
+    "rotated",
     "rotation_from_bunge",
     "rotation_from_quaternion",
     "sample",

@@ -74,8 +74,8 @@ class Answers:
         tangent = table[:, m : m + m * m].reshape(n, m, m)
         return cls(table[:, :m], tangent, status, iterations, table[:, -3])
 
-    def put(self, point: int, response: Response) -> None:
-        """The answer of one point."""
+    def put(self, point: int | slice, response: Response) -> None:
+        """The answer of one point, or of several alike."""
         self.flux[point], self.tangent[point] = response.flux, response.tangent
         self.iterations[point] = response.iterations
 

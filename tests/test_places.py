@@ -17,7 +17,9 @@ from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import Pool
 from fe2.errors import InputError, MicroSolveError
 from fe2.micro.linear_model import LinearModel
-from fe2.micro.points import Step
+from fe2.micro.model import Pointwise
+from fe2.micro.points import Points, Step
+from fe2.response import Response
 
 WORLD = MPI.COMM_WORLD
 SIZES = [k for k in range(1, WORLD.size + 1) if WORLD.size % k == 0]
@@ -107,6 +109,32 @@ def test_cell_that_fails_in_a_group_fails_on_all_ranks(size):
     assert WORLD.allreduce(1) == WORLD.size
     strains[:] = 0.5 * limit
     pool.evaluate(strains, Step(1.0))
+
+
+class Graded(Pointwise):
+    """A stiffness that is a parameter of each point, which tells its number."""
+
+    kinematics = two_scale.Maxwell.kinematics
+    parameters = ("stiffness",)
+
+    def respond(self, gradient, committed, trial, point, step):
+        flux = point.parameters["stiffness"] @ gradient + point.number * point.coordinates[:1]
+        return Response(flux, point.parameters["stiffness"])
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.ranks_per_rve == 1], ids=lambda way: way.balance)
+def test_points_keep_numbers_coordinates_and_parameters_wherever_they_are(way):
+    own = (5, 0, 2, 1)[WORLD.rank]
+    numbers = 10 + np.arange(own) + (WORLD.exscan(own) or 0)
+    stiffness = numbers[:, None, None] * np.diag([1.0, 2.0, 3.0])
+    points = Points(numbers, 0.1 * numbers[:, None] * np.ones(2), {"stiffness": stiffness})
+    pool = Pool(Graded(), points, WORLD, way)
+    for _ in range(3):
+        found = pool.evaluate(gradients(own, 1.0), Step(1.0))
+        expected = np.einsum("nij,nj->ni", stiffness, gradients(own, 1.0)) + 0.1 * numbers[:, None] ** 2
+        np.testing.assert_allclose(found.flux, expected, rtol=1e-14)
+        np.testing.assert_array_equal(found.tangent, stiffness)
+        pool.commit()
 
 
 class Skewed(two_scale.Maxwell):

@@ -18,6 +18,7 @@ from fe2.io.hdf5_file import opened, put, written_whole
 from fe2.io.hdf5_table import table
 from fe2.io.macro_fields import Law, Problem
 from fe2.micro.model import MicroModel
+from fe2.micro.points import Point
 from fe2.parallel import together
 
 Array = npt.NDArray[np.float64]
@@ -42,6 +43,8 @@ class FailedPoint:
         state: Lasting part of the committed state, from which the step started.
         micro: What the micro model is, as facts.
         case: The tables of the case file as they were understood, or None.
+        number: Number of the point, as the micro model was told it.
+        parameters: Its parameters by name.
     """
 
     message: str
@@ -56,6 +59,14 @@ class FailedPoint:
     state: Array
     micro: Mapping[str, Any]
     case: Mapping[str, Any] | None
+    number: int
+    parameters: Mapping[str, Any]
+
+    @property
+    def place(self) -> Point:
+        """The point, as the micro model was told it."""
+        parameters = {name: np.asarray(value) for name, value in self.parameters.items()}
+        return Point(self.number, self.coordinates, parameters)
 
     def state_of(self, model: MicroModel) -> Array:
         """The committed state for a micro model, which has to be the one that failed.
@@ -86,6 +97,8 @@ class _Facts(TypedDict):
     point: int
     micro: dict[str, Any]
     case: dict[str, Any] | None
+    number: int
+    parameters: dict[str, Any]
 
 
 _FACTS = TypeAdapter(_Facts)
@@ -114,6 +127,9 @@ def write_failure(
         if mine:
             content = {"message": message, "step": step, "time": time, "dt": failure.dt, "law": number}
             content |= {**_place(law, failure.point), "micro": micro, "case": case}
+            point = law.points.point(failure.point)
+            parameters = {name: np.asarray(value).tolist() for name, value in point.parameters.items()}
+            content |= {"number": point.number, "parameters": parameters}
             with written_whole(path) as file:
                 put(file, "content", np.frombuffer(json.dumps(content).encode(), dtype=np.uint8))
                 put(file, "coordinates", coordinates[failure.point])

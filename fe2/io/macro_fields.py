@@ -20,6 +20,7 @@ from fe2.dispatch.pool import Pool
 from fe2.history_names import history_columns
 from fe2.io.vtu import Grid
 from fe2.micro.model import MicroModel
+from fe2.micro.points import Points
 
 Array = npt.NDArray[np.float64]
 
@@ -51,6 +52,7 @@ class Law(Protocol):
     cells: npt.NDArray[np.int32]
     points_per_cell: int
     rows: npt.NDArray[np.int64]
+    points: Points
     pool: Pool
 
     committed_flux: fem.Function[Any] | None

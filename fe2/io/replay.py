@@ -64,7 +64,7 @@ def replay_failure(file: str | Path, model: MicroModel) -> Replay:
         MicroSolveError: The state of the RVE behind the model could not be found.
     """
     failed = read_failure(file)
-    found = whole_cell(model, failed.state_of(model), failed.gradient)
+    found = whole_cell(model, failed.state_of(model), failed.gradient, failed.place)
     if found is None:
         raise InputError(f"there is no whole cell behind a {type(model).__name__} that could be solved again")
     rve, state, gradient = found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,11 @@ from fe2.dispatch.pool import PointFailure, Pool
 from fe2.errors import Fe2Error, InputError, place
 from fe2.macro.blocks import Gradient, described, dual, gathered
 from fe2.macro.domain import CellDomain, FacetDomain, Numbers
+from fe2.macro.parameters import Parameter, points_of
 from fe2.macro.resistance import check_closed, check_resistance
 from fe2.micro.model import MicroModel
-from fe2.micro.points import Step
+from fe2.micro.points import NOWHERE, Point, Step
+from fe2.parallel import together
 from fe2.profile import phase
 from fe2.quadrature import full_degree
 from fe2.volumetric_locking import warn_of_locking
@@ -83,7 +85,8 @@ class HomogenizedLaw:
             this law's quadrature rule.
         dS: The same of a law on facets.
         entity_maps: What forms with the fluxes need, which `MacroProblem` adds by itself.
-        pool: Evaluates the micro models of this rank's points.
+        points: This rank's points, with their parameters.
+        pool: Evaluates their micro models.
         cells: This rank's mesh cells in which the law holds; on facets, cells of the mesh of the facets.
         points_per_cell: Number of quadrature points in each mesh cell.
         rows: Where this rank's points stand in quadrature functions, cell by cell.
@@ -104,6 +107,7 @@ class HomogenizedLaw:
         subdomain: int | None = None,
         parallel: Parallel | None = None,
         closed: Collection[str] = (),
+        parameters: Mapping[str, Parameter] | None = None,
     ) -> None:
         """Create flux and tangent, and a micro model's state for each quadrature point; collective.
 
@@ -121,10 +125,14 @@ class HomogenizedLaw:
             closed: Components of the gradient that the cell need not resist, such as an axis along which
                 nothing flows, or a strain that nothing holds: the macroscopic problem must not need them.
                 None by default.
+            parameters: Parameters of the points by name, where the micro model takes any, such as the
+                ``angle`` of :func:`fe2.rotated`: an expression or a function on the mesh, a number, or an
+                array with a row for each of this rank's points, cell by cell.
 
         Raises:
             InputError: The gradient does not fit the micro model, the virgin cell does not resist some
-                gradient, or the subdomain has no cells.
+                gradient, the subdomain has no cells, or the parameters are not those of the micro model or
+                not finite.
         """
         self.gradient = gathered(gradient, micro)
         mesh = _mesh_of(self.gradient)
@@ -152,8 +160,12 @@ class HomogenizedLaw:
         self.failure: Failure | None = None
         self.committed_flux: fem.Function | None = None
         self._inverse_step = fem.Constant(mesh, 0.0)
-        self.pool = Pool(micro, len(self.rows), mesh.comm, parallel)
-        check_resistance(self.micro, closed)
+        self.points = points_of(mesh, self._domain, parameters or {}, micro)
+        self.pool = Pool(micro, self.points, mesh.comm, parallel)
+        first = self.points.point(0) if len(self.points) else NOWHERE
+        with together(mesh.comm):
+            if len(self.points) or not micro.parameters:
+                check_resistance(micro, closed, first)
 
     def __getitem__(self, name: str) -> Expr:
         """A flux by its name, e.g. "stress", as it stands in a form: a scalar or a vector.
@@ -179,9 +191,10 @@ class HomogenizedLaw:
         present = self[name]
         if self.committed_flux is None:
             m, virgin = self.micro.kinematics.size, self.micro.initial_state()
-            response = self.micro.solve(self.micro.kinematics.origin, virgin, 0.0, np.empty_like(virgin))
+            start, new = self.micro.kinematics.origin, virgin.copy()
+            fluxes = self._at_each(lambda point: self.micro.solve(start, virgin, 0.0, new, point=point).flux)
             self.committed_flux = self._domain.function((m,), "committed_flux")
-            self.committed_flux.x.array.reshape(-1, m)[:] = response.flux
+            self.committed_flux.x.array.reshape(-1, m)[self.rows] = np.reshape(fluxes, (-1, m))
         committed = dual(self._domain.in_form(self.committed_flux), name, self.micro)
         return (present - committed) * self._inverse_step
 
@@ -270,8 +283,14 @@ class HomogenizedLaw:
         """
         tangents = self.tangents()
         if not self._is_evaluated and self.micro.kinematics.indicators(tangents[:0]):
-            tangents = np.broadcast_to(self.micro.virgin_tangent(), tangents.shape)
+            tangents = np.reshape(self._at_each(self.micro.virgin_tangent), tangents.shape)
         return self.micro.kinematics.indicators(tangents)
+
+    def _at_each[T](self, virgin: Callable[[Point], T]) -> list[T]:
+        """What virgin micro models have at this rank's points: the same where they take no parameters."""
+        if self.micro.parameters:
+            return [virgin(point) for point in self.points]
+        return [virgin(NOWHERE)] * len(self.points)
 
     def tangents(self) -> Array:
         """Tangents of the last evaluation at this rank's points, shape (n, m, m), cell by cell."""

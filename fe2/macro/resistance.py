@@ -8,6 +8,7 @@ import numpy as np
 
 from fe2.errors import InputError, MicroSolveError
 from fe2.micro.model import MicroModel
+from fe2.micro.points import NOWHERE, Point
 
 
 def check_closed(micro: MicroModel, closed: Collection[str]) -> None:
@@ -29,8 +30,8 @@ def check_closed(micro: MicroModel, closed: Collection[str]) -> None:
         )
 
 
-def check_resistance(micro: MicroModel, closed: Collection[str]) -> None:
-    """Refuse a micro model whose virgin tangent is singular: so would be the macroscopic problem; collective.
+def check_resistance(micro: MicroModel, closed: Collection[str], point: Point = NOWHERE) -> None:
+    """Refuse a micro model whose virgin tangent at a point is singular: so would be the macroscopic problem.
 
     Raises:
         InputError: Nothing resists a direction of the gradient that is not made of the components that may
@@ -38,7 +39,7 @@ def check_resistance(micro: MicroModel, closed: Collection[str]) -> None:
     """
     kinematics = micro.kinematics
     try:
-        tangent = micro.virgin_tangent()
+        tangent = micro.virgin_tangent(point)
     except MicroSolveError:
         return  # the first load shows what is wrong
     names = np.array(kinematics.directions.names)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
-from fe2.errors import InputError, MicroSolveError
+from fe2.errors import InputError, MicroSolveError, place
 from fe2.micro.points import NOWHERE, Point, Points, Step, only
 from fe2.micro.state import StateLayout
 from fe2.parallel import together
@@ -114,6 +114,20 @@ class MicroModel(ABC):
         self.evaluate(gradient[None], committed[None], trial[None], only(point), step, answers)
         answers.check()
         return answers.response(0)
+
+    def check_points(self, points: Points) -> None:
+        """Refuse points that this model cannot answer, before any work; all of its parameters are there.
+
+        Raises:
+            InputError: A parameter is not finite, or has a value or a shape without a meaning.
+        """
+        for name, values in points.parameters.items():
+            wrong = np.unique(np.nonzero(~np.isfinite(values))[0])
+            if len(wrong):
+                raise InputError(
+                    f"parameters: {name} is {values[wrong[0]]} at {place(points.coordinates[wrong[0]])}, "
+                    f"one of {len(wrong)} points of a rank where it is not finite"
+                )
 
     def averages(self, states: Array) -> dict[str, Array]:
         """What of states (n, state_size) is worth drawing, by name, each (n, c): averages over the volume."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -80,6 +80,10 @@ class Points:
         """Some of the points."""
         parameters = {name: values[chosen] for name, values in self.parameters.items()}
         return Points(self.number[chosen], self.coordinates[chosen], parameters)
+
+    def __iter__(self) -> Iterator[Point]:
+        """One after the other."""
+        return map(self.point, range(len(self)))
 
     def point(self, k: int) -> Point:
         """One of the points."""

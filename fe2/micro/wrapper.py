@@ -77,6 +77,10 @@ class Wrapper(MicroModel):
         self.inner(state)[:] = self.model.initial_state()
         return state
 
+    def check_points(self, points: Points) -> None:
+        """Those that the model cannot answer."""
+        self.model.check_points(points)
+
     def averages(self, states: Array) -> dict[str, Array]:
         """Volume averages of the model's history variables."""
         return self.model.averages(self.inner(states))
