@@ -48,6 +48,7 @@ from fe2.macro.balance import Balance
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.macro.rate import Rate
+from fe2.micro.boundary import Admissible, BoundaryCondition, CellField
 from fe2.micro.cell import Cell
 from fe2.micro.coarsening import coarsen_image
 from fe2.micro.diffusion import diffusion
@@ -98,10 +99,13 @@ from fe2.tensors import rotation_from_bunge, rotation_from_quaternion
 
 __all__ = [
     "RVE",
+    "Admissible",
     "Answers",
     "Balance",
     "Block",
+    "BoundaryCondition",
     "Cell",
+    "CellField",
     "CellForm",
     "Checkpoints",
     "CostRecorder",

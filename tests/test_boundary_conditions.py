@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import ufl
 from cells import (
@@ -20,8 +23,9 @@ from cells import (
 from dolfinx import fem
 
 from fe2.errors import InputError
-from fe2.micro.boundary import BOUNDARY_CONDITIONS
+from fe2.micro.boundary import BOUNDARY_CONDITIONS, Admissible, BoundaryCondition, CellField
 from fe2.micro.cell import Cell
+from fe2.micro.form import CellForm
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
@@ -198,3 +202,89 @@ def test_forces_inside_the_cell_vanish_to_the_tolerance(tolerance: float) -> Non
 def test_unknown_boundary_condition_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"'dirichlet' is not known.*periodic, linear, uniform_flux"):
         small_strain(random_image(2, 5), ELASTIC, boundary="dirichlet")
+
+
+# ---- conditions of one's own
+
+
+def faces(cell: Cell, nodes: Array, axis: int) -> npt.NDArray[np.bool_]:
+    return np.abs(np.abs(nodes[:, axis]) - cell.period[axis] / 2) < 1e-8 * cell.period[axis]
+
+
+def sheet(cell: Cell, form: CellForm, fields: Sequence[CellField]) -> Admissible:
+    """Periodic along x, clamped to the mean deformation on the faces across y."""
+    masters, fixed = np.arange(len(form.modes)), np.zeros(len(form.modes), dtype=bool)
+    for field in fields:
+        right = np.flatnonzero(field.nodes[:, 0] > cell.period[0] / 2 * (1.0 - 1e-8))
+        for node in right:
+            image = field.nodes[node] - [cell.period[0], 0.0]
+            masters[field.dofs[node]] = field.dofs[np.argmin(np.linalg.norm(field.nodes - image, axis=1))]
+        fixed[field.dofs[faces(cell, field.nodes, 1)]] = True
+    return Admissible(masters, fixed)
+
+
+def clamped(cell: Cell, form: CellForm, fields: Sequence[CellField]) -> Admissible:
+    fixed = np.zeros(len(form.modes), dtype=bool)
+    for field in fields:
+        fixed[field.dofs[faces(cell, field.nodes, 0) | faces(cell, field.nodes, 1)]] = True
+    return Admissible(np.arange(len(form.modes)), fixed)
+
+
+PHASES = {"a": LinearElastic.isotropic(1.0, 0.3), "b": LinearElastic.isotropic(20.0, 0.2)}
+PATTERN = [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
+
+
+def test_condition_of_ones_own_is_what_it_says() -> None:
+    """Clamped on all faces it is the linear one; clamped on two, between that and the periodic one."""
+    cell = two_phases(PATTERN)
+    tangents = {
+        str(boundary): small_strain(cell, PHASES, boundary=boundary).homogenize().tangent
+        for boundary in (
+            "periodic",
+            "linear",
+            BoundaryCondition("clamped", clamped),
+            BoundaryCondition("sheet", sheet),
+        )
+    }
+    np.testing.assert_allclose(tangents["clamped"], tangents["linear"], rtol=1e-12, atol=1e-12)
+    for softer, stiffer in (("periodic", "sheet"), ("sheet", "linear")):
+        eigenvalues = np.linalg.eigvalsh(tangents[stiffer] - tangents[softer])
+        assert eigenvalues.min() > -1e-12
+        assert eigenvalues.max() > 1e-3
+
+
+def test_rows_of_a_form_hold() -> None:
+    """The fluctuation of a cell whose form forbids it a first moment has none, and it is stiffer."""
+    cell = two_phases(PATTERN)
+    plain = small_strain(cell, PHASES)
+    x, v = ufl.SpatialCoordinate(cell.mesh), ufl.TestFunction(plain.form.unknown.function_space)
+    row = x[0] * v[1] * ufl.dx(cell.mesh)
+    held = RVE(cell, replace(plain.form, rows=(row,)))
+    gradient = np.array([0.0, 0.0, 1e-3])
+    moments = []
+    for rve in (plain, held):
+        state = rve.initial_state()
+        out = np.empty_like(state)
+        response = rve.solve(gradient, state, 0.0, out)
+        fluctuation = rve.problem.prolong(out[rve.problem.layout.fluctuation])
+        moments.append(fem.assemble_vector(fem.form(row)).array @ fluctuation)
+        np.testing.assert_allclose(response.tangent @ gradient, response.flux, rtol=1e-9, atol=1e-15)
+    assert abs(moments[0]) > 1e-6
+    assert abs(moments[1]) < 1e-15
+    stiffer = held.homogenize().tangent - plain.homogenize().tangent
+    assert np.linalg.eigvalsh(0.5 * (stiffer + stiffer.T)).min() > -1e-12
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda n: Admissible(np.arange(n - 1), np.zeros(n, dtype=bool)), "masters of shape"),
+        (lambda n: Admissible(np.arange(n), np.zeros(n)), "fixed is a mask"),
+        (lambda n: Admissible(np.arange(n) + 1, np.zeros(n, dtype=bool)), "they are numbers of degrees of"),
+        (lambda n: Admissible(np.roll(np.arange(n), 1), np.zeros(n, dtype=bool)), "a master copies itself"),
+    ],
+)
+def test_condition_that_does_not_fit_is_refused(answer, message) -> None:
+    condition = BoundaryCondition("mine", lambda cell, form, fields: answer(len(form.modes)))
+    with pytest.raises(InputError, match=f"'mine'.*{message}"):
+        small_strain(two_phases(PATTERN), PHASES, boundary=condition)

@@ -10,12 +10,13 @@ fluctuations, so :math:`T` *is* the boundary condition:
   constraints :math:`C w = 0` besides.
 
 Of an unknown with several fields, the last two act on those that carry macroscopic modes. Where
-rigid translations of such a field would be left, it is pinned at one node.
+rigid translations of such a field would be left, it is pinned at one node. A condition of one's own is a
+:class:`BoundaryCondition` as these are, and a form may add rows of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,8 +62,15 @@ class BoundaryMap:
 
 
 @dataclass(frozen=True, eq=False)
-class _Field:
-    """One field of the unknown: nodes (n, dim), and degrees of freedom at them, shape (n, components)."""
+class CellField:
+    """One field of the unknown of a cell.
+
+    Attributes:
+        number: Its number.
+        nodes: Its nodes, shape (n, dim), the centre of the cell at the origin.
+        dofs: Degrees of freedom at them, shape (n, components).
+        carries_modes: Whether macroscopic modes move it.
+    """
 
     number: int
     nodes: Array
@@ -70,23 +78,95 @@ class _Field:
     carries_modes: bool
 
 
-def boundary_map(name: str, cell: Cell, form: CellForm) -> BoundaryMap:
-    """The boundary condition of that name: "periodic", "linear" or "uniform_flux".
+@dataclass(frozen=True, eq=False)
+class Admissible:
+    """Which fluctuations a boundary condition admits.
+
+    Attributes:
+        masters: For each of the N degrees of freedom the one that it copies, itself where it copies none.
+        fixed: Those whose fluctuation is zero, as a mask of shape (N,).
+        rows: Linear forms of the test function that vanish for an admissible fluctuation.
+    """
+
+    masters: Indices
+    fixed: Mask
+    rows: Sequence[ufl.Form] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class BoundaryCondition:
+    """A boundary condition of cells.
+
+    .. code-block:: python
+
+        def clamped(cell, form, fields):
+            masters, fixed = np.arange(len(form.modes)), np.zeros(len(form.modes), dtype=bool)
+            for field in fields:
+                at = np.any(np.abs(np.abs(field.nodes) - cell.period / 2) < 1e-8 * cell.period, axis=1)
+                fixed[field.dofs[at]] = True
+            return fe2.Admissible(masters, fixed)
+
+        rve = fe2.small_strain(cell, laws, boundary=fe2.BoundaryCondition("clamped", clamped))
+
+    It has to satisfy Hill's condition, that the work of the mean stress is the mean of the work: the nodal
+    residual at equilibrium does no work on a fluctuation that is admitted.
+
+    Attributes:
+        name: Its name.
+        admissible: Cell, form and the fields of its unknown ↦ what is admitted.
+    """
+
+    name: str
+    admissible: Callable[[Cell, CellForm, Sequence[CellField]], Admissible]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def boundary_map(boundary: str | BoundaryCondition, cell: Cell, form: CellForm) -> BoundaryMap:
+    """The boundary condition, of the name "periodic", "linear" or "uniform_flux" or one's own, for a form.
 
     Raises:
-        InputError: There is no such boundary condition, or the cell's faces do not match.
+        InputError: There is no such boundary condition, the cell's faces do not match, or what it admits does
+            not fit the form.
     """
-    if name not in BOUNDARY_CONDITIONS:
-        raise InputError(f"boundary = {name!r} is not known; it is one of {', '.join(BOUNDARY_CONDITIONS)}")
-    fields = _fields(form, cell.dim)
-    masters, fixed, rows = BOUNDARY_CONDITIONS[name](cell, form, fields)
+    condition = BOUNDARY_CONDITIONS.get(boundary) if isinstance(boundary, str) else boundary
+    if condition is None:
+        raise InputError(
+            f"boundary = {boundary!r} is not known; it is one of {', '.join(BOUNDARY_CONDITIONS)}, or a "
+            "BoundaryCondition"
+        )
+    found = condition.admissible(cell, form, _fields(form, cell.dim))
+    masters, fixed = found.masters, found.fixed
+    _check(condition.name, masters, fixed, len(form.modes))
+    rows = [compile_form(row, cell.mesh.comm) for row in (*found.rows, *form.rows)]
     if form.fixed is not None:
         # a copy of a fixed degree of freedom is fixed, and so is what a fixed one copies
         fixed = fixed | np.isin(masters, masters[form.fixed])
-    return _numbered(name, masters, fixed, rows)
+    return _numbered(condition.name, masters, fixed, rows)
 
 
-def _periodic(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices, Mask, list[fem.Form]]:
+def _check(name: str, masters: Indices, fixed: Mask, size: int) -> None:
+    """Refuse what is no map of the degrees of freedom."""
+    if masters.shape != (size,) or fixed.shape != (size,) or fixed.dtype != np.bool_:
+        raise InputError(
+            f"the boundary condition {name!r} answered with masters of shape {masters.shape} and fixed of "
+            f"shape {fixed.shape} and type {fixed.dtype}; both are of shape ({size},), fixed is a mask"
+        )
+    if not np.issubdtype(masters.dtype, np.integer) or masters.min() < 0 or masters.max() >= size:
+        raise InputError(
+            f"the boundary condition {name!r} answered with masters from {masters.min()} to {masters.max()}; "
+            f"they are numbers of degrees of freedom, 0 to {size - 1}"
+        )
+    if np.any(masters[masters] != masters):
+        where = int(np.argmax(masters[masters] != masters))
+        raise InputError(
+            f"the boundary condition {name!r} lets degree of freedom {where} copy {masters[where]}, which "
+            f"copies {masters[masters[where]]} itself: a master copies itself"
+        )
+
+
+def _periodic(cell: Cell, form: CellForm, fields: Sequence[CellField]) -> Admissible:
     masters = _copies(form)
     fixed = np.zeros(len(masters), dtype=bool)
     for field in fields:
@@ -95,18 +175,18 @@ def _periodic(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices
             masters[field.dofs] = field.dofs[nodes]
         if field.carries_modes and not form.zero_mean:
             fixed |= np.isin(masters, masters[field.dofs[_corner(cell, field)]])
-    return masters, fixed, _means(form, fields)
+    return Admissible(masters, fixed, _means(form, fields))
 
 
-def _linear(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices, Mask, list[fem.Form]]:
+def _linear(cell: Cell, form: CellForm, fields: Sequence[CellField]) -> Admissible:
     fixed = np.zeros(len(form.modes), dtype=bool)
     for field in fields:
         if field.carries_modes:
             fixed[field.dofs[_on_faces(cell, field.nodes)]] = True
-    return _copies(form), fixed, []
+    return Admissible(_copies(form), fixed)
 
 
-def _uniform_flux(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Indices, Mask, list[fem.Form]]:
+def _uniform_flux(cell: Cell, form: CellForm, fields: Sequence[CellField]) -> Admissible:
     masters = _copies(form)
     fixed = np.zeros(len(masters), dtype=bool)
     rows = _means(form, fields)
@@ -115,15 +195,12 @@ def _uniform_flux(cell: Cell, form: CellForm, fields: list[_Field]) -> tuple[Ind
             rows += _average_gradient(cell, form, field)
             if not form.zero_mean:
                 fixed |= np.isin(masters, masters[field.dofs[_corner(cell, field)]])
-    return masters, fixed, rows
+    return Admissible(masters, fixed, rows)
 
 
-_Condition = Callable[[Cell, CellForm, list[_Field]], tuple[Indices, Mask, list[fem.Form]]]
-
-BOUNDARY_CONDITIONS: dict[str, _Condition] = {
-    "periodic": _periodic,
-    "linear": _linear,
-    "uniform_flux": _uniform_flux,
+BOUNDARY_CONDITIONS = {
+    name: BoundaryCondition(name, admissible)
+    for name, admissible in (("periodic", _periodic), ("linear", _linear), ("uniform_flux", _uniform_flux))
 }
 
 
@@ -132,12 +209,12 @@ def _copies(form: CellForm) -> Indices:
     return np.arange(len(form.modes)) if form.copies is None else form.copies.copy()
 
 
-def _fields(form: CellForm, dim: int) -> list[_Field]:
+def _fields(form: CellForm, dim: int) -> list[CellField]:
     moving = np.any(form.modes != 0.0, axis=1)
     if form.fixed is not None:
         moving &= ~form.fixed  # no fluctuation, nothing to be pinned or constrained
     return [
-        _Field(
+        CellField(
             number,
             part.tabulate_dof_coordinates()[:, :dim],
             positions.reshape(-1, part.dofmap.index_map_bs),
@@ -147,7 +224,7 @@ def _fields(form: CellForm, dim: int) -> list[_Field]:
     ]
 
 
-def _corner(cell: Cell, field: _Field) -> int:
+def _corner(cell: Cell, field: CellField) -> int:
     return int(np.argmin(np.linalg.norm(field.nodes + cell.period / 2, axis=1)))
 
 
@@ -170,7 +247,7 @@ def _numbered(name: str, masters: Indices, fixed: Mask, rows: list[fem.Form]) ->
     return BoundaryMap(name, free, len(used), constraints[reaches])
 
 
-def _components(form: CellForm, field: _Field) -> list[ufl.core.expr.Expr]:
+def _components(form: CellForm, field: CellField) -> list[ufl.core.expr.Expr]:
     """Components of the test function of one field."""
     test = ufl.TestFunction(form.unknown.function_space)
     parts = (
@@ -184,16 +261,16 @@ def _is_blocked(form: CellForm) -> bool:
     return form.unknown.function_space.dofmap.index_map_bs > 1
 
 
-def _means(form: CellForm, fields: list[_Field]) -> list[fem.Form]:
+def _means(form: CellForm, fields: Sequence[CellField]) -> list[ufl.Form]:
     """Rows that let the mean of every field with macroscopic modes vanish."""
     if not form.zero_mean:
         return []
     mesh = form.unknown.function_space.mesh
     moving = [field for field in fields if field.carries_modes]
-    return [compile_form(v * ufl.dx(mesh), mesh.comm) for field in moving for v in _components(form, field)]
+    return [v * ufl.dx(mesh) for field in moving for v in _components(form, field)]
 
 
-def _average_gradient(cell: Cell, form: CellForm, field: _Field) -> list[fem.Form]:
+def _average_gradient(cell: Cell, form: CellForm, field: CellField) -> list[ufl.Form]:
     mesh = cell.mesh
     mesh.topology.create_connectivity(cell.dim - 1, cell.dim)
     exterior = dmesh.exterior_facet_indices(mesh.topology)
@@ -201,6 +278,4 @@ def _average_gradient(cell: Cell, form: CellForm, field: _Field) -> list[fem.For
     tags = dmesh.meshtags(mesh, cell.dim - 1, facets, np.ones(len(facets), dtype=np.int32))
     ds = ufl.Measure("ds", domain=mesh, subdomain_data=tags, subdomain_id=1)
     normal = ufl.FacetNormal(mesh)
-    return [
-        compile_form(v * normal[j] * ds, mesh.comm) for v in _components(form, field) for j in range(cell.dim)
-    ]
+    return [v * normal[j] * ds for v in _components(form, field) for j in range(cell.dim)]

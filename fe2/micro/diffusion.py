@@ -28,6 +28,7 @@ from dolfinx import fem
 from ufl.core.expr import Expr
 
 from fe2.errors import InputError
+from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
 from fe2.micro.contact import Contact, contact_copies, contact_term, interface_moduli, resisting_interfaces
 from fe2.micro.corner_contacts import CornerContacts, contacts_of_elements, contacts_of_voxels
@@ -66,7 +67,7 @@ def diffusion(
     initial_value: float = 0.0,
     contact: Contact | None = None,
     connection: Connection = "nodes",
-    boundary: str = "periodic",
+    boundary: str | BoundaryCondition = "periodic",
     degree: int | None = None,
     quadrature_degree: int | None = None,
     options: NewtonOptions | None = None,
@@ -91,7 +92,7 @@ def diffusion(
         connection: What connects conductors beside what insulates: common "nodes", as the elements do, or
             "faces" alone, so that parts that touch in corners or edges only are left out. Elements of one
             part conduct through their common nodes anyway.
-        boundary: "periodic", "linear" or "uniform_flux".
+        boundary: "periodic", "linear" or "uniform_flux", or a BoundaryCondition.
         degree: Degree of the Lagrange element, that of the mesh by default.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
         options: When the cell counts as solved.
@@ -173,7 +174,11 @@ def _image_rve(
 
 
 def _check_memory(
-    cell: Cell, laws: Mapping[str, PhaseLaw], degree: int, boundary: str, constrained: bool
+    cell: Cell,
+    laws: Mapping[str, PhaseLaw],
+    degree: int,
+    boundary: str | BoundaryCondition,
+    constrained: bool,
 ) -> None:
     """Refuse an image that does not fit into the memory, before its mesh is made."""
     if isinstance(cell, ImageCell):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
 from fe2.micro.displacement_pressure import check_pressures, displacement_pressure_form
 from fe2.micro.form import CellForm
@@ -21,7 +22,7 @@ def finite_strain(
     cell: Cell,
     laws: Mapping[str, PhaseLaw],
     *,
-    boundary: str = "periodic",
+    boundary: str | BoundaryCondition = "periodic",
     degree: int | None = None,
     quadrature_degree: int | None = None,
     incompressible: Collection[str] = (),
@@ -40,7 +41,8 @@ def finite_strain(
     Args:
         cell: The geometry, undeformed.
         laws: A law for each phase, by name; they see the nine components of H.
-        boundary: "periodic", "linear" (displacement) or "uniform_flux" (nominal traction).
+        boundary: "periodic", "linear" (displacement) or "uniform_flux" (nominal traction), or a
+            BoundaryCondition.
         degree: Degree of the Lagrange element of the displacement; by default that of the mesh, and 2,
             which is the lowest, beside pressures, whose elements are one degree lower.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.

@@ -159,9 +159,13 @@ class CellForm:
         copies: For each degree of freedom the one whose fluctuation it copies, shape (N,), where that is
             not simply the one at the same point of the periodic medium; periodicity is then included
             where it is wanted.
+        rows: Linear forms of the test function that vanish for admissible fluctuations, whatever the boundary
+            condition.
         zero_mean: True where the mean of the fluctuation has to vanish because the form depends on
             the value of the unknown; otherwise a node is pinned.
         symmetric: True where the Jacobian is symmetric for every state.
+        definite: Whether the stiffness is positive definite for every state, so that conjugate gradients can
+            solve with it; where None, it is taken to be where it is symmetric and strains are small.
         saddle_point: True where velocities or the like constrain a pressure: the matrix is indefinite.
         singular_hint: What to do where the linearized problem is singular, a sentence for the message.
         weights: For each field of the unknown, what makes its residuals as large as those of the first.
@@ -186,14 +190,22 @@ class CellForm:
     conditions: tuple[Condition, ...] = ()
     fixed: npt.NDArray[np.bool_] | None = None
     copies: npt.NDArray[np.int64] | None = None
+    rows: tuple[ufl.Form, ...] = ()
     zero_mean: bool = False
     symmetric: bool = False
+    definite: bool | None = None
     saddle_point: bool = False
     singular_hint: str = ""
     weights: tuple[float, ...] = ()
     quadrature_degree: int = 2
     laws: Mapping[str, object] = field(default_factory=dict)
     parameters: tuple[fem.Function, ...] = ()
+
+    @property
+    def is_definite(self) -> bool:
+        """Whether the stiffness is symmetric and positive definite for every state."""
+        small = self.kinematics.origin_size == 0.0
+        return self.symmetric and (small if self.definite is None else self.definite)
 
     def fields(self) -> list[tuple[fem.FunctionSpace, npt.NDArray[np.int64]]]:
         """The fields of the unknown: their spaces and where their degrees of freedom stand among all N."""

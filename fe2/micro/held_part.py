@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.errors import InputError
-from fe2.micro.boundary import boundary_map
+from fe2.micro.boundary import BoundaryCondition, boundary_map
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
 from fe2.micro.periodicity import TOLERANCE, node_representatives
@@ -41,7 +41,7 @@ class HeldPart:
     isolated: Mapping[str, float]
 
 
-def held_part(cell: Cell, boundary: str) -> HeldPart:
+def held_part(cell: Cell, boundary: str | BoundaryCondition) -> HeldPart:
     """The cell without what floats, or hangs on a node or an edge.
 
     Args:
@@ -66,7 +66,7 @@ def held_part(cell: Cell, boundary: str) -> HeldPart:
     return HeldPart(restricted(cell, cells[stays])[0], shares(cell, cells[~stays]))
 
 
-def supported(cell: Cell, form: CellForm, boundary: str) -> CellForm:
+def supported(cell: Cell, form: CellForm, boundary: str | BoundaryCondition) -> CellForm:
     """The form with as many degrees of freedom fixed as rigid motions of parts are left.
 
     Strips that lie side by side move past each other: such motions cost no energy and change no flux.
@@ -93,7 +93,7 @@ def supported(cell: Cell, form: CellForm, boundary: str) -> CellForm:
     return replace(form, fixed=fixed) if np.any(fixed) else form
 
 
-def _held(cell: Cell, boundary: str, pieces: Pieces) -> Mask:
+def _held(cell: Cell, boundary: str | BoundaryCondition, pieces: Pieces) -> Mask:
     """Which parts stay, shape (parts,)."""
     nodes, x = cell.mesh.geometry.dofmaps[0], cell.mesh.geometry.x[:, : cell.dim]
     whole = _bodies(cell, pieces, nodes, x)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from petsc4py import PETSc
 
 from fe2.memory import check_memory
+from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
 from fe2.micro.effective import EffectiveProperties
 from fe2.micro.form import CellForm
@@ -39,7 +40,9 @@ MAX_ITERATIONS = 2000
 """Conjugate gradients of one load case; tens are usual, and hundreds where a phase is nearly void."""
 
 
-def answers_on_grid(cell: Cell, laws: Mapping[str, PhaseLaw], boundary: str, degree: int | None) -> bool:
+def answers_on_grid(
+    cell: Cell, laws: Mapping[str, PhaseLaw], boundary: str | BoundaryCondition, degree: int | None
+) -> bool:
     """Whether the effective properties of a cell can be computed on its regular grid.
 
     They can for one-rank periodic images of not too many materials with elements of degree 1 and symmetric

@@ -9,6 +9,7 @@ import numpy as np
 from mpi4py import MPI
 
 from fe2.errors import InputError
+from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
 from fe2.micro.grid_parts import FlowingVoxels, flowing_voxels
@@ -34,7 +35,7 @@ def phase_rve(
     kinematics: Kinematics,
     laws: Mapping[str, PhaseLaw],
     *,
-    boundary: str,
+    boundary: str | BoundaryCondition,
     degree: int | None,
     quadrature_degree: int | None,
     options: NewtonOptions | None,
@@ -78,7 +79,7 @@ def mechanical_rve(
     laws: Mapping[str, PhaseLaw],
     form: Callable[[Cell, Kinematics, Mapping[str, PhaseLaw]], CellForm],
     *,
-    boundary: str,
+    boundary: str | BoundaryCondition,
     degree: int,
     constrained: bool = False,
     options: NewtonOptions | None,
@@ -108,7 +109,7 @@ def _part_and_form(
     kinematics: Kinematics,
     laws: Mapping[str, PhaseLaw],
     form: Callable[[Cell, Kinematics, Mapping[str, PhaseLaw]], CellForm],
-    boundary: str,
+    boundary: str | BoundaryCondition,
     degree: int,
     constrained: bool = False,
 ) -> tuple[Cell, CellForm]:

@@ -54,8 +54,7 @@ def reuses_factorizations(problem: CellProblem) -> bool:
         problem.cell.dim == 3
         and not problem.is_linear
         and problem.boundary.size >= _FEWEST_UNKNOWNS
-        and form.symmetric
-        and form.kinematics.origin_size == 0.0
+        and form.is_definite
         and not form.saddle_point
         and not len(problem.boundary.constraints)
         and not solver_setting(problem).iterative

@@ -15,7 +15,7 @@ from mpi4py import MPI
 from fe2.errors import InputError, MicroSolveError
 from fe2.identity import facts, mesh_facts
 from fe2.micro.adaptive import AdaptiveIteration
-from fe2.micro.boundary import boundary_map
+from fe2.micro.boundary import BoundaryCondition, boundary_map
 from fe2.micro.cell import Cell
 from fe2.micro.cell_state import CellState
 from fe2.micro.effective import EffectiveProperties, effective_properties
@@ -61,7 +61,7 @@ class RVE(Pointwise):
         cell: Cell,
         form: CellForm,
         *,
-        boundary: str = "periodic",
+        boundary: str | BoundaryCondition = "periodic",
         options: NewtonOptions | None = None,
         ranks: MPI.Comm = MPI.COMM_SELF,
     ) -> None:
@@ -70,14 +70,14 @@ class RVE(Pointwise):
         Args:
             cell: The geometry.
             form: The cell's form; the factories of the built-in physics make one from phase laws.
-            boundary: "periodic", "linear" or "uniform_flux".
+            boundary: "periodic", "linear" or "uniform_flux", or a condition of one's own.
             options: When the cell counts as solved, and the strategy on the way there.
             ranks: Ranks that solve the cell together. Each integrates a part of its elements.
 
         Raises:
             InputError: The boundary condition is not known, or the cell is not periodic.
         """
-        self._options, self.ranks = with_database(options), ranks
+        self._options, self._boundary, self.ranks = with_database(options), boundary, ranks
         self._share = ElementShare(ranks, cell.mesh)
         self.cell, self.form = cell, self._share.form(form)
         self._problem = CellProblem(
@@ -245,7 +245,7 @@ class RVE(Pointwise):
         Every rank integrates a part of the elements, remembers their history, and holds a part of the matrix
         and of its factorization. Nodal vectors and the fluctuation are held by every rank.
         """
-        part = RVE(self.cell, self.form, boundary=self.boundary, options=self._options, ranks=comm)
+        part = RVE(self.cell, self.form, boundary=self._boundary, options=self._options, ranks=comm)
         part._whole = self
         return part
 

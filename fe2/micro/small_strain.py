@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.phase_rve import phase_rve
@@ -16,7 +17,7 @@ def small_strain(
     cell: Cell,
     laws: Mapping[str, PhaseLaw],
     *,
-    boundary: str = "periodic",
+    boundary: str | BoundaryCondition = "periodic",
     degree: int | None = None,
     quadrature_degree: int | None = None,
     options: NewtonOptions | None = None,
@@ -28,7 +29,7 @@ def small_strain(
     Args:
         cell: The geometry.
         laws: A law for each phase, by name; strain and stress in Mandel components.
-        boundary: "periodic", "linear" (displacement) or "uniform_flux" (traction).
+        boundary: "periodic", "linear" (displacement) or "uniform_flux" (traction), or a BoundaryCondition.
         degree: Degree of the Lagrange element of the displacement, that of the mesh by default.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
         options: When the cell counts as solved.

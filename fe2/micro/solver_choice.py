@@ -54,7 +54,7 @@ def solver_setting(problem: CellProblem) -> SolverSetting:
     form, boundary, dim = problem.form, problem.boundary, problem.cell.dim
     n = boundary.size
     # an instability makes the stiffness indefinite, with which conjugate gradients cannot go on
-    definite = form.symmetric and form.kinematics.origin_size == 0.0
+    definite = form.is_definite
     # the Fourier transforms of the Green operator take the whole grid on one rank
     grid = grid_numbering(problem.cell, form, boundary) if problem.share.is_whole else None
     simple = not form.saddle_point and not len(boundary.constraints) and len(form.fields()) == 1

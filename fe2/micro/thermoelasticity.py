@@ -18,6 +18,7 @@ from dolfinx import fem
 from ufl.core.expr import Expr
 
 from fe2.errors import InputError
+from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
 from fe2.micro.newton import NewtonOptions
@@ -46,7 +47,7 @@ def thermoelasticity(
     laws: Mapping[str, PhaseLaw],
     *,
     reference_temperature: float = ROOM_TEMPERATURE,
-    boundary: str = "periodic",
+    boundary: str | BoundaryCondition = "periodic",
     degree: int | None = None,
     quadrature_degree: int | None = None,
     options: NewtonOptions | None = None,
@@ -67,7 +68,7 @@ def thermoelasticity(
         cell: The geometry.
         laws: A :class:`~fe2.Thermoelastic` or a :class:`~fe2.Void` for each phase, by name.
         reference_temperature: Absolute temperature T₀ of a virgin cell, which is free of stress; positive.
-        boundary: "periodic", "linear" or "uniform_flux", for both fields.
+        boundary: "periodic", "linear" or "uniform_flux", for both fields, or a BoundaryCondition.
         degree: Degree of the Lagrange elements of displacement and temperature, that of the mesh by default.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
         options: When the cell counts as solved.
@@ -100,7 +101,7 @@ def _form(
     reference: float,
     degree: int,
     quadrature: int,
-    boundary: str,
+    boundary: str | BoundaryCondition,
 ) -> CellForm:
     shape = cell.mesh.basix_cell()
     elements = [basix.ufl.element("Lagrange", shape, degree, shape=s) for s in ((cell.dim,), ())]
@@ -182,7 +183,9 @@ def _zeros(count: int) -> Expr:
     return ufl.as_ufl(0.0) if count == 1 else ufl.as_vector([0.0] * count)
 
 
-def _one_of_each_part(cell: Cell, temperatures: fem.FunctionSpace, boundary: str) -> npt.NDArray[np.int64]:
+def _one_of_each_part(
+    cell: Cell, temperatures: fem.FunctionSpace, boundary: str | BoundaryCondition
+) -> npt.NDArray[np.int64]:
     """A node of each part, where there are several: what does not touch conducts nothing to each other."""
     pieces = pieces_of(
         cell, np.arange(len(cell.phases.values), dtype=np.int32), periodic=boundary == "periodic"

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.memory import check_memory
+from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.grid_parts import held_voxels
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.memory_estimate import CellSize, asked_to_factorize, coarsening_that_fits
@@ -47,7 +48,7 @@ class VoxelField:
     symmetric: bool = True
 
 
-def check_voxel_memory(cell: ImageCell, field: VoxelField, boundary: str) -> None:
+def check_voxel_memory(cell: ImageCell, field: VoxelField, boundary: str | BoundaryCondition) -> None:
     """Refuse an image whose matrix and factorization certainly do not fit into the memory; with what would.
 
     Args:
@@ -70,7 +71,7 @@ def check_voxel_memory(cell: ImageCell, field: VoxelField, boundary: str) -> Non
     )
 
 
-def voxel_size(cell: ImageCell, field: VoxelField, boundary: str) -> CellSize | None:
+def voxel_size(cell: ImageCell, field: VoxelField, boundary: str | BoundaryCondition) -> CellSize | None:
     """What the memory of an image depends on; None where nothing of it is connected through faces.
 
     Args:
@@ -105,7 +106,7 @@ def voxel_size(cell: ImageCell, field: VoxelField, boundary: str) -> CellSize | 
     )
 
 
-def _factorizes(field: VoxelField, boundary: str, dim: int, unknowns: int) -> bool:
+def _factorizes(field: VoxelField, boundary: str | BoundaryCondition, dim: int, unknowns: int) -> bool:
     """Whether the matrix is factorized, as `solver_choice` decides it."""
     if (asked := asked_to_factorize()) is not None:
         return asked
@@ -115,7 +116,7 @@ def _factorizes(field: VoxelField, boundary: str, dim: int, unknowns: int) -> bo
     return unknowns <= (FACTORIZED_IMAGES if on_grid else FACTORIZED_MESHES)[dim]
 
 
-def _nodes(mask: Mask, degree: int, boundary: str, *, inner: bool = False) -> int:
+def _nodes(mask: Mask, degree: int, boundary: str | BoundaryCondition, *, inner: bool = False) -> int:
     """Nodes of Lagrange elements on the voxels of a mask.
 
     Args:

@@ -135,7 +135,7 @@ def warn_outside_of_bounds(what: str, value: float, bounds: list[float], boundar
         bounds: Lower and upper bound.
         boundary: Boundary condition of the cell.
     """
-    (lower, upper), (has_lower, has_upper) = bounds, _HOLDS[boundary]
+    (lower, upper), (has_lower, has_upper) = bounds, _HOLDS.get(boundary, (False, False))
     allowed = _ROUND_OFF * upper
     is_below, is_above = has_lower and value < lower - allowed, has_upper and value > upper + allowed
     if is_below or is_above:
