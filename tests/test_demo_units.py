@@ -20,6 +20,7 @@ UNITS = {
     "bimetal": [("1e-3", "1.0"), ("1e3", "1e-3")],  # kN and mm, mN and m
     "heat": [("1e3", "1e3"), ("1e-6", "1e12")],  # mm and mW, Mm and pW
     "porous_flow": [("1e-3", "1e-3", "1e3"), ("1e-3", "1e-8", "1e-3")],  # water in SI and in mm and MPa
+    "polycrystal": [("1e-6", "1e9"), ("1e-3", "1e3")],  # m and Pa, mm and MPa
     "tomography": [("1e-6", "1e9"), ("1e-3", "1e3")],  # voxels of a µm in m and Pa, in mm and MPa
 }
 COUNTS = ("steps", "rejected", "iterations", "micro_solves", "micro_iterations")
@@ -31,6 +32,8 @@ def arguments(name: str, folder: Path) -> list[str]:
     """What makes a demonstration small, or gives it an image."""
     if name == "hierarchical":
         return ["--size", "0.25", "--plate-size", "5.0"]
+    if name == "polycrystal":
+        return ["--voxels", "12", "--grains", "8", "27"]
     if name == "tomography":
         image = folder / "image.npy"
         places = np.stack(np.meshgrid(*3 * [np.arange(16)], indexing="ij"))

@@ -47,7 +47,7 @@ def grid_memory(phase_of_voxel: npt.NDArray[np.int32], voxel: VoxelStiffness) ->
     differing = nodes - int(np.bincount(phase_of_voxel.reshape(-1)).max())
     corner_numbers = 4 * 8 * 2**phase_of_voxel.ndim  # with those that sorting them takes
     grid = nodes * (1.5 * 8 * c * c + 4 * 8 * c + 16)
-    return grid + differing * (corner_numbers + 8 * c * (3 * m + 8))
+    return grid + differing * (corner_numbers + 8 * c * (3 * m + 8)) + 2.0 * voxel.stiffness.nbytes
 
 
 class GridProblem:
