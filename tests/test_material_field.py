@@ -26,7 +26,7 @@ Array = np.ndarray
 RNG = np.random.default_rng(4)
 ANGLES = RNG.uniform(0.0, 360.0, size=(3, 4))
 COPPER = {"c11": 168.4, "c12": 121.4, "c44": 75.4}  # GPa
-GRADIENT = {"small_strain": 4e-3, "finite_strain": 0.2, "diffusion": 1.0}
+GRADIENT = {"small_strain": 4e-3, "finite_strain": 0.2, "diffusion": 1.0, "thermoelasticity": 4e-3}
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,24 @@ CASES = {
         fe2.LinearConduction.oriented,
         {"conductivity": [[1.0, 2.0, 5.0]] * 4, "orientation": rotation_from_bunge(*ANGLES)},
         "diffusion",
+    ),
+    "thermoelastic": Case(
+        fe2.Thermoelastic.isotropic,
+        {
+            "young": YOUNG,
+            "poisson": 0.3,
+            "expansion": [1e-5, 2e-5, 0.0, 3e-5],
+            "conductivity": [1.0, 2.0, 3.0, 4.0],
+            "heat_capacity": [2.0, 3.0, 4.0, 5.0],
+        },
+        "thermoelasticity",
+    ),
+    "thermoviscoplastic": Case(
+        lambda young, expansion: fe2.Thermoelastic(
+            fe2.NortonPerzyna(young, 0.3, young / 1000, 1e-3, 3.0), fe2.LinearConduction(1.0), expansion, 2.0
+        ),
+        {"young": YOUNG, "expansion": [1e-5, 2e-5, 0.0, 3e-5]},
+        "thermoelasticity",
     ),
     "melting": Case(
         fe2.MeltingConduction,

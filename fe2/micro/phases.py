@@ -285,12 +285,22 @@ class PhaseTerms:
     def symbolic(self, phase: str, law: PhaseLaw) -> Any:
         """The law with constants for its numbers, or functions of the element; its conditions are added."""
         self._laws[phase] = law
-        if isinstance(law, MaterialField):
-            symbolic: Any = law.with_values(self._by_element(self._rows(phase, law)))
-        else:
-            symbolic = law.with_constants(self.constant)
+        symbolic = self.with_parameters(phase, law)
         self.demand(phase, symbolic.admissible(self.gradient))
         return symbolic
+
+    def with_parameters(self, phase: str, law: PhaseLaw) -> Any:
+        """The law with constants for its numbers, or functions of the element."""
+        if isinstance(law, MaterialField):
+            return law.with_values(self._by_element(self._rows(phase, law)))
+        return law.with_constants(self.constant)
+
+    def of_materials(self, phase: str, law: PhaseLaw, number: Callable[[Any], Any]) -> Expr:
+        """A number or array of each material of a law, as a constant or a function of the element."""
+        if isinstance(law, MaterialField):
+            values = np.array([number(material) for material in law.materials])
+            return self._by_element(self._rows(phase, law))(values)
+        return self.constant(number(law))
 
     def _expression_law(
         self, phase: str, law: PhaseLaw, cells: npt.NDArray[np.int32], gradient: Expr

@@ -28,7 +28,8 @@ from fe2.micro.rve import RVE
 from fe2.micro.subcell import pieces_of
 from fe2.physics.checks import POSITIVE, checked
 from fe2.physics.kinematics import Kinematics
-from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
+from fe2.physics.law import PhaseLaw, PointLaw
+from fe2.physics.material_field import MaterialField
 from fe2.physics.thermoelasticity import (
     ROOM_TEMPERATURE,
     SLOPE,
@@ -81,14 +82,14 @@ def thermoelasticity(
     order = element_degree(cell, degree)
     check_phases(cell, kinematics, laws, order)
     for name, law in laws.items():
-        if not isinstance(law, Thermoelastic | Void):
+        if not isinstance(kind := _kind(law), Thermoelastic | Void):
             raise InputError(
-                f"the law of phase {name!r} is a {type(law).__name__}; here it is Thermoelastic or Void"
+                f"the law of phase {name!r} is a {type(kind).__name__}; here it is Thermoelastic or Void"
             )
 
     def form(part: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw]) -> CellForm:
         quadrature = quadrature_degree or default_quadrature_degree(part, order)
-        materials = {name: law for name, law in laws.items() if isinstance(law, Thermoelastic)}
+        materials = {name: law for name, law in laws.items() if not isinstance(law, Void)}
         return _form(part, kinematics, materials, reference_temperature, order, quadrature, boundary)
 
     return mechanical_rve(cell, kinematics, laws, form, boundary=boundary, degree=order, options=options)
@@ -97,7 +98,7 @@ def thermoelasticity(
 def _form(
     cell: Cell,
     kinematics: Kinematics,
-    laws: Mapping[str, Thermoelastic],
+    laws: Mapping[str, PhaseLaw],
     reference: float,
     degree: int,
     quadrature: int,
@@ -122,7 +123,7 @@ def _form(
     for phase in cell.names:
         law = laws[phase]
         terms.store(phase, TEMPERATURE, _add_mechanics(terms, phase, law, temperature, origin))
-        conduction = law.conduction.with_constants(terms.constant)
+        conduction = terms.with_parameters(phase, law).conduction
         gradient = ufl.variable(ufl.grad(heat))
         flux = conduction.conducted(temperature, gradient)
         terms.demand(phase, conduction.admissible_value(temperature))
@@ -140,43 +141,55 @@ def _form(
     return replace(terms.form(modes, fixed), laws=laws)
 
 
-def _add_mechanics(
-    terms: PhaseTerms, phase: str, law: Thermoelastic, temperature: Expr, origin: Expr
-) -> Expr:
+def _add_mechanics(terms: PhaseTerms, phase: str, law: PhaseLaw, temperature: Expr, origin: Expr) -> Expr:
     r"""Add the work of the stress of a phase; its entropy."""
     theta, size = ufl.variable(temperature), terms.block.local_size
-    given: Any = law.expansion
-    alpha = ufl.as_ufl(given(theta)) if callable(given) else terms.constant(given)
+    kind, symbolic = _kind(law), terms.with_parameters(phase, law)
+    given: Any = kind.expansion
+    alpha = ufl.as_ufl(given(theta) if callable(given) else symbolic.expansion)
     thermal = thermal_strain(alpha, theta - origin, size)
     rate = ufl.as_vector([ufl.diff(thermal[i], theta) for i in range(size)])
     mechanical = terms.gradient - thermal
-    if isinstance(law.mechanics, PhaseLaw):
-        stress, softening = terms.add(phase, law.mechanics, mechanical), ufl.as_ufl(0.0)
-        stiffness = _elastic_stiffness(law.mechanics, terms, size)
+    if isinstance(kind.mechanics, PhaseLaw):
+        of_phase = law.map(_mechanics) if isinstance(law, MaterialField) else kind.mechanics
+        stress, softening = terms.add(phase, of_phase, mechanical), ufl.as_ufl(0.0)
+        stiffness = _elastic_stiffness(phase, of_phase, terms, size)
     else:
-        elastic = law.mechanics(theta)
+        elastic = kind.mechanics(theta)
         stress = terms.add(phase, elastic, mechanical)
         # -∂W/∂T at constant mechanical strain, of W = σ · ε_m / 2
         held = ufl.variable(mechanical)
         softening = -0.5 * ufl.dot(mechanical, ufl.diff(elastic.flux(held, {}, terms.dt), theta))
-        stiffness = _elastic_stiffness(law.mechanics(origin), terms, size)
+        stiffness = _elastic_stiffness(phase, kind.mechanics(origin), terms, size)
     start = ufl.variable(origin)
     first = ufl.as_ufl(given(start)) if callable(given) else alpha
     at_rest = thermal_strain(first, ufl.as_ufl(1.0), size)
-    capacity = terms.constant(law.heat_capacity) / origin + ufl.dot(at_rest, ufl.dot(stiffness, at_rest))
+    capacity = symbolic.heat_capacity / origin + ufl.dot(at_rest, ufl.dot(stiffness, at_rest))
     return ufl.dot(rate, stress) + softening + capacity * (theta - origin)
 
 
-def _elastic_stiffness(law: PhaseLaw, terms: PhaseTerms, size: int) -> Expr:
+def _kind(law: PhaseLaw) -> Any:
+    """The law, or the one of a field of materials that stands for all."""
+    return law.law if isinstance(law, MaterialField) else law
+
+
+def _mechanics(law: Thermoelastic) -> PhaseLaw:
+    assert isinstance(law.mechanics, PhaseLaw)
+    return law.mechanics
+
+
+def _elastic_stiffness(phase: str, law: PhaseLaw, terms: PhaseTerms, size: int) -> Expr:
     """Stiffness of a virgin material, a UFL matrix of the material's constants."""
     history = law.history(size)
-    if isinstance(law, PointLaw):
+    if isinstance(_kind(law), PointLaw):
         rest = {name: np.zeros((1, count)) for name, count in history.items()}
-        return terms.constant(law.respond(np.zeros((1, size)), rest, 0.0).tangent[0])
-    assert isinstance(law, ExpressionLaw)
+        strains = np.zeros((1, size))
+        return terms.of_materials(
+            phase, law, lambda material: material.respond(strains, rest, 0.0).tangent[0]
+        )
     rest = {name: _zeros(count) for name, count in history.items()}
     strain = ufl.variable(terms.constant(np.zeros(size)))
-    return ufl.diff(law.with_constants(terms.constant).flux(strain, rest, terms.dt), strain)
+    return ufl.diff(terms.with_parameters(phase, law).flux(strain, rest, terms.dt), strain)
 
 
 def _zeros(count: int) -> Expr:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -204,10 +204,6 @@ class WithValue(ExpressionLaw):
     def symmetric(self) -> bool:  # type: ignore[override]
         """True where the law's own tangent is symmetric."""
         return self.law.symmetric
-
-    def with_constants(self, constant: Callable[[float | Array], Expr]) -> Self:
-        """The same with constants for the numbers of the law."""
-        return replace(self, law=self.law.with_constants(constant))
 
     def history(self, size: int) -> dict[str, int]:
         """Enthalpy, where there is one, and what the law wants to be observed."""

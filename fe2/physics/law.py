@@ -80,7 +80,7 @@ class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract met
         return (self,)
 
     def with_constants(self, constant: Callable[[float | Array], Any]) -> Self:
-        """The same law with every number and array among its fields passed through `constant`.
+        """The same law with all numbers and arrays of its fields, and of laws among them, through `constant`.
 
         The cell problem turns material parameters into UFL constants this way, so that forms are compiled
         once for a law and not once for each value of its parameters; where they differ from element to
@@ -91,6 +91,8 @@ class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract met
             value = getattr(self, field.name)
             if isinstance(value, float | np.ndarray):
                 object.__setattr__(twin, field.name, constant(value))
+            elif isinstance(value, PhaseLaw):
+                object.__setattr__(twin, field.name, value.with_constants(constant))
         return twin
 
 

@@ -90,16 +90,17 @@ class MaterialField(PhaseLaw):
     def _fill(self, laws: Mapping[Label, PhaseLaw]) -> None:
         labels, materials = _checked_labels(list(laws)), tuple(laws.values())
         first = materials[0]
-        structure = structure_of(first)
         for label, law in laws.items():
             if isinstance(law, MaterialField) or not hasattr(law, "with_constants"):
                 raise InputError(f"label {label!r}: a {type(law).__name__} is no law of a single material")
-            if structure_of(law) != structure:
+        structure, numbers = _structure(first), [_numbers(law) for law in materials]
+        shapes = [[values.shape for values in found] for found in numbers]
+        for (label, law), own in zip(laws.items(), shapes, strict=True):
+            if _structure(law) != structure or own != shapes[0]:
                 raise InputError(
                     f"label {label!r}: {_difference(first, law)}; the laws of a field may differ in numbers "
                     f"only from that of label {labels[0]!r}"
                 )
-        numbers = [list(_numbers(law)) for law in materials]
         if not numbers[0]:
             raise InputError(f"a {type(first).__name__} has no numbers that could differ from label to label")
         stacked = tuple(np.array(values) for values in zip(*numbers, strict=True))

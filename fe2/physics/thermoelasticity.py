@@ -117,7 +117,9 @@ class Thermoelastic(PhaseLaw):
             )
         if not callable(self.expansion):
             object.__setattr__(self, "expansion", _checked_expansion(owner, self.expansion))
-        checked(owner, "heat_capacity", self.heat_capacity, POSITIVE)
+        object.__setattr__(
+            self, "heat_capacity", checked(owner, "heat_capacity", self.heat_capacity, POSITIVE)
+        )
 
     @classmethod
     def isotropic(

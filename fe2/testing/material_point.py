@@ -15,6 +15,7 @@ import ufl
 from dolfinx import fem, mesh
 from mpi4py import MPI
 
+from fe2.errors import InputError
 from fe2.jit import compile_expression
 from fe2.physics.law import Array, ExpressionLaw, PhaseLaw, PointLaw, PointResponse
 from fe2.physics.material_field import Ints, initial_values, structure_of
@@ -24,7 +25,10 @@ def respond(law: PhaseLaw, gradient: Array, history: Mapping[str, Array], dt: fl
     """What `PointLaw.respond` returns, for a law of either kind."""
     if isinstance(law, PointLaw):
         return law.respond(gradient, history, dt)
-    assert isinstance(law, ExpressionLaw)
+    if not isinstance(law, ExpressionLaw):
+        raise InputError(
+            f"a {type(law).__name__} answers at no point by itself; the laws of which it is made do"
+        )
     return _compiled(law, gradient.shape[1]).respond(law, gradient, history, dt)
 
 
