@@ -225,7 +225,8 @@ class CheckpointFolder:
         """Rows of numbers of a law's points, shape (n, size)."""
         name, law = f"laws/{number}", self._laws[number]
         width = law.points_per_cell * size
-        rows = parts.read(f"{name}/{table_name}", f"{name}/cells", law.numbers(), width)
+        facets = law.flux.function_space.mesh is not self._mesh
+        rows = parts.read(f"{name}/{table_name}", f"{name}/cells", law.numbers(), width, facets=facets)
         return rows.reshape(len(law.cells) * law.points_per_cell, size)
 
 

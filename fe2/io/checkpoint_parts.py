@@ -47,7 +47,9 @@ class Parts:
         if np.any((parts < 0) | (parts >= len(content["seals"]))):
             raise ValueError(f"it has cells in other parts than its {len(content['seals'])}")
 
-    def read(self, name: str, cells_name: str, wanted: Integers, width: int) -> Array:
+    def read(
+        self, name: str, cells_name: str, wanted: Integers, width: int, *, facets: bool = False
+    ) -> Array:
         """Rows of a table for the wanted cells, whose numbers stand beside it under another name.
 
         Args:
@@ -55,21 +57,26 @@ class Parts:
             cells_name: Name of the table of cells.
             wanted: Numbers of cells.
             width: Entries of a row.
+            facets: These are numbers of facets, of which the index does not say in which part they are.
 
         Raises:
             InputError: A part is missing or damaged, or a cell is not there.
         """
-        result = np.empty((len(wanted), width))
+        result, found = np.empty((len(wanted), width)), np.zeros(len(wanted), dtype=np.bool_)
         try:
-            owners = self._parts[_places(self._cells, wanted)]
+            owners = None if facets else self._parts[_places(self._cells, wanted)]
         except ValueError as error:
             raise InputError(f"{self._folder} is not the checkpoint of this mesh: {error}") from error
-        for part in np.unique(owners).tolist():
+        for part in range(len(self.content["seals"])) if owners is None else np.unique(owners).tolist():
             path, seal = self._folder / f"{part}.h5", self.content["seals"][part]
             with opened(path, "a part of a checkpoint", sealed=True, seal=seal) as file:
                 cells = table(file, cells_name, np.int64, (None,))[:]
                 rows = table(file, name, np.float64, (len(cells), width))
-                _fill(result, owners == part, rows, cells, wanted)
+                mine = np.isin(wanted, cells) if owners is None else owners == part
+                _fill(result, mine, rows, cells, wanted)
+                found |= mine
+        if not np.all(found):
+            raise InputError(f"{self._folder} is not the checkpoint of this mesh: a facet is not in it")
         return result
 
 

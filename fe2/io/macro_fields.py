@@ -113,30 +113,32 @@ class NodalFields:
     """The unknowns on a grid of Lagrange cells of their own degree.
 
     A mixed unknown becomes one field for each part. All fields have the degree of the highest; an unknown on
-    another mesh than the first, such as a multiplier on a surface, is left out.
+    another mesh, such as a multiplier on a surface, is left out.
 
     Attributes:
         grid: This rank's own cells with their nodes.
         components: Number of components of each field, by name.
     """
 
-    def __init__(self, unknowns: Sequence[fem.Function[Any]]) -> None:
+    def __init__(self, unknowns: Sequence[fem.Function[Any]], mesh: dmesh.Mesh[Any] | None = None) -> None:
         """Choose the nodes; collective.
 
         Args:
             unknowns: The macroscopic unknowns.
+            mesh: The mesh, that of the first unknown by default.
         """
-        mesh = unknowns[0].function_space.mesh
+        mesh = unknowns[0].function_space.mesh if mesh is None else mesh
         self._sources = [part for u in unknowns if u.function_space.mesh is mesh for part in _parts(u)]
         elements = [source.function_space.ufl_element() for source, _ in self._sources]
-        degree = max(1, *(element.degree for element in elements))
+        degree = max([1, *(element.degree for element in elements)])
         self._fields = {
             name: fem.Function(
                 fem.functionspace(mesh, ("Lagrange", degree, element.reference_value_shape)), name=name
             )
             for (_, name), element in zip(self._sources, elements, strict=True)
         }
-        space = next(iter(self._fields.values())).function_space
+        spaces = [field.function_space for field in self._fields.values()]
+        space = spaces[0] if spaces else fem.functionspace(mesh, ("Lagrange", degree))
         connectivity, types, points = plot.vtk_mesh(space)
         nodes = connectivity.reshape(len(types), space.dofmap.dof_layout.num_dofs + 1)[:, 1:]
         self._nodes, renumbered = np.unique(nodes, return_inverse=True)
@@ -177,11 +179,20 @@ class CellFields:
         names: Names of the fields, the same on all ranks.
     """
 
-    def __init__(self, mesh: dmesh.Mesh[Any], laws: Sequence[Law]) -> None:
-        """Compute the quadrature weights; collective."""
+    def __init__(
+        self, mesh: dmesh.Mesh[Any], laws: Sequence[Law], numbers: npt.NDArray[np.int64] | None = None
+    ) -> None:
+        """Compute the quadrature weights; collective.
+
+        Args:
+            mesh: The mesh.
+            laws: Laws, of which those on this mesh are taken.
+            numbers: Numbers of this rank's own cells; those of the mesh's input by default.
+        """
         owned = mesh.topology.index_map(mesh.topology.dim).size_local
-        self._numbers = mesh.topology.original_cell_index[:owned].astype(np.float64)
         self._laws = [_LawMeans(law) for law in laws if law.flux.function_space.mesh is mesh]
+        found = mesh.topology.original_cell_index[:owned] if numbers is None else numbers
+        self._numbers = found.astype(np.float64)
         self.names = list(dict.fromkeys(["cell", *(name for law in self._laws for name in law.names)]))
 
     def values(self) -> dict[str, Array]:

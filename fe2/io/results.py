@@ -2,6 +2,7 @@
 
 ================== ==============================================================================
 ``macro.pvd``      macroscopic fields of every step, for ParaView and pyvista; its pieces are in ``macro/``
+``facets_0.pvd``   likewise the fields of the first law on facets
 ``history.csv``    one row for each accepted step: loads, reactions, iterations, counts, seconds
 ``residuals.csv``  norms of the macroscopic residual in every iteration
 ``rve/``           the states of watched points, one HDF5 file for each step
@@ -22,7 +23,7 @@ import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,12 @@ from fe2.io.history import (
     read_residuals,
     write_history,
 )
-from fe2.io.macro_fields import Array, CellFields, NodalFields
+from fe2.io.macro_fields import CellFields, NodalFields
 from fe2.io.observer import Observer, Run
 from fe2.io.replay import what_to_do
+from fe2.io.series import Series, remove_later
 from fe2.io.summary import JSON, TEXT, write_summary_files
 from fe2.io.units import METADATA, write_units
-from fe2.io.vtu import write_pvd, write_pvtu, write_vtu
 from fe2.io.watched import FOLDER, WatchedPoint, find_places, gather_states, read_watched, write_states
 from fe2.parallel import together
 from fe2.profile import phase
@@ -54,11 +55,12 @@ from fe2.records import StepRecord, Summary
 
 __all__ = ["Results", "WatchedPoint", "read_history", "read_residuals", "read_watched"]
 
-COLLECTION, PIECES, GRADIENTS = "macro.pvd", "macro", "gradients"
+COLLECTION, PIECES, FACETS, GRADIENTS = "macro.pvd", "macro", "facets", "gradients"
 
 _OURS = (
     *(COLLECTION, HISTORY, HISTORY + METADATA, RESIDUALS, COSTS, JSON, TEXT, FAILURE),
-    *(f"{PIECES}/step_*.{ending}" for ending in ("vtu", "pvtu")),
+    f"{FACETS}_*.pvd",
+    *(f"{name}/step_*.{ending}" for name in (PIECES, f"{FACETS}_*") for ending in ("vtu", "pvtu")),
     f"{FOLDER}/step_*.h5",
     f"{GRADIENTS}/step_*.npz",
     f"{CHECKPOINT}/{INDEX}",
@@ -115,13 +117,10 @@ class Results(Observer):
             if self._comm.rank == 0:
                 _prepare(self.folder, self._overwrite, run.goes_on, run.may_go_on)
                 write_units(self.folder / HISTORY, self._units)
-        self._nodal = NodalFields(problem.functions)
-        self._cells = CellFields(problem.functions[0].function_space.mesh, problem.laws)
+        self._series = list(self._collections())
         with together(self._comm):
             self._places = find_places(problem.laws, self._comm, self._watch)
-        cells = self._comm.allgather(len(self._nodal.grid.cells))
-        self._writers = [rank for rank, count in enumerate(cells) if count]
-        self._steps: list[tuple[float, str]] = []
+        self._written = 0
 
     def begin(self) -> None:
         """Write the fields at the start, or let the results end where the run goes on; collective."""
@@ -137,21 +136,15 @@ class Results(Observer):
         Raises:
             Fe2Error: On all ranks, where a file could not be written on any; the message names it.
         """
-        name = f"step_{len(self._steps):06d}"
-        cells = self._cells.values()
-        with together(self._comm):
-            if self._comm.rank in self._writers:
-                self._write_piece(name, cells)
         if self._places:
             states = gather_states(self._problem.laws, self._places, self._comm)
             with together(self._comm):
                 if self._comm.rank == 0:
-                    write_states(self.folder / FOLDER / f"{name}.h5", time, self._places, states)
-        self._steps.append((time, self._file(name)))
-        # the collection comes last: it lists complete steps only
-        with together(self._comm):
-            if self._comm.rank == 0:
-                self._write_collection(name)
+                    path = self.folder / FOLDER / f"step_{self._written:06d}.h5"
+                    write_states(path, time, self._places, states)
+        for series in self._series:
+            series.write(time)
+        self._written += 1
 
     def accepted(self, record: StepRecord) -> None:
         """Write an accepted step: its fields and states, and its row in the tables; collective.
@@ -192,47 +185,28 @@ class Results(Observer):
             except Fe2Error as error:
                 print(f"fe2: {error}", file=sys.stderr, flush=True)
 
+    def _collections(self) -> Iterator[Series]:
+        """One of the macroscopic mesh, and one for each law on facets; collective."""
+        functions, laws = self._problem.functions, self._problem.laws
+        mesh = functions[0].function_space.mesh
+        yield Series(self.folder, PIECES, NodalFields(functions), CellFields(mesh, laws), self._comm)
+        for number, law in enumerate(law for law in laws if law.flux.function_space.mesh is not mesh):
+            part = law.flux.function_space.mesh
+            name = f"{FACETS}_{number}"
+            cells = CellFields(part, [law], law.numbers())
+            yield Series(self.folder, name, NodalFields([], part), cells, self._comm)
+
     def _go_on(self, start: float, records: Sequence[StepRecord]) -> None:
         """Remove what a run wrote after the checkpoint that it goes on from: it will be written again."""
-        with together(self._comm):
-            files = [self._stored_file(f"step_{k:06d}") for k in range(1 + len(records))]
-        self._steps = list(zip([start, *(record.time for record in records)], files, strict=True))
+        times = [start, *(record.time for record in records)]
+        self._written = len(times)
         with together(self._comm):
             if self._comm.rank == 0:
                 (self.folder / FAILURE).unlink(missing_ok=True)
                 write_history(self.folder, records)
-                self._write_series()
-                _remove_later(self.folder, len(self._steps))
-
-    def _write_piece(self, name: str, cells: dict[str, Array]) -> None:
-        grid = self._nodal.grid
-        path = self.folder / PIECES / self._piece(name, self._comm.rank)
-        write_vtu(path, grid, self._nodal.values(), cells)
-
-    def _write_collection(self, name: str) -> None:
-        if self._comm.size > 1:
-            write_pvtu(
-                self.folder / PIECES / f"{name}.pvtu",
-                [self._piece(name, rank) for rank in self._writers],
-                self._nodal.components,
-                dict.fromkeys(self._cells.names, 1),
-            )
-        self._write_series()
-
-    def _write_series(self) -> None:
-        there = [(time, file) for time, file in self._steps if (self.folder / file).exists()]
-        write_pvd(self.folder / COLLECTION, there)
-
-    def _file(self, name: str) -> str:
-        return f"{PIECES}/{name}.{'vtu' if self._comm.size == 1 else 'pvtu'}"
-
-    def _stored_file(self, name: str) -> str:
-        """File of a step that was perhaps written on another number of ranks."""
-        pieced = f"{PIECES}/{name}.pvtu"
-        return pieced if (self.folder / pieced).exists() else f"{PIECES}/{name}.vtu"
-
-    def _piece(self, name: str, rank: int) -> str:
-        return f"{name}.vtu" if self._comm.size == 1 else f"{name}_{rank}.vtu"
+                remove_later(self.folder / FOLDER, len(times))
+        for series in self._series:
+            series.end_with(times)
 
 
 def earlier_results(folder: Path) -> list[Path]:
@@ -246,22 +220,14 @@ def refuse_links(folder: Path) -> None:
     Raises:
         InputError: There is a symbolic link in it or in one of its folders; the message names it.
     """
-    for inner in (folder, *(folder / name for name in (PIECES, FOLDER, CHECKPOINT, GRADIENTS))):
+    folders = (folder / name for name in (PIECES, FOLDER, CHECKPOINT, GRADIENTS))
+    for inner in (folder, *folders, *folder.glob(f"{FACETS}_*")):
         for path in sorted(inner.iterdir()) if inner.is_dir() else ():
             if path.is_symlink():
                 raise InputError(
                     f"{path} is a symbolic link: results would be written outside of {folder}; remove it, "
                     "or name as output.folder where the results are to be"
                 )
-
-
-def _remove_later(folder: Path, count: int) -> None:
-    """Remove the files of all steps but the first `count`."""
-    for pattern in (f"{PIECES}/step_*", f"{FOLDER}/step_*"):
-        for path in folder.glob(pattern):
-            number = path.name[len("step_") :][:6]
-            if number.isdecimal() and int(number) >= count:
-                path.unlink()
 
 
 def is_unfinished(folder: Path) -> bool:
