@@ -180,7 +180,7 @@ class Pool:
 
     def describe(self) -> str:
         """How the points are spread, for people."""
-        points, groups, ranks = self._starts[-1], self._groups.count, self._groups.size
+        points, groups, ranks = int(self._starts[-1]), self._groups.count, self._groups.size
         choice = self._local.solver
         return (
             f"{points} point{'s' * (points != 1)} on {groups} group{'s' * (groups > 1)} of {ranks} "

@@ -195,6 +195,7 @@ class HomogenizedLaw:
             fluxes = self._at_each(lambda point: self.micro.solve(start, virgin, 0.0, new, point=point).flux)
             self.committed_flux = self._domain.function((m,), "committed_flux")
             self.committed_flux.x.array.reshape(-1, m)[self.rows] = np.reshape(fluxes, (-1, m))
+            self.committed_flux.x.scatter_forward()
         committed = dual(self._domain.in_form(self.committed_flux), name, self.micro)
         return (present - committed) * self._inverse_step
 
