@@ -22,6 +22,8 @@ pytestmark = [
         (2, "test_places.py", ""),
         (3, "test_places.py", ""),
         (4, "test_places.py", "answers and 2"),
+        (2, "test_micro_models.py", ""),
+        (3, "test_micro_models.py", "plastic or turned or formula"),
         (2, "test_distributed_rve.py", ""),
         (3, "test_distributed_rve.py", "periodic or interfaces or failure"),
         (2, "test_several_fields.py", "share"),

@@ -1,5 +1,6 @@
 """Checks for laws and models of one's own: each fails with what is wrong, and with what would be right."""
 
+from fe2.testing.micro_model import check_micro_model
 from fe2.testing.phase_law import check_phase_law
 
-__all__ = ["check_phase_law"]
+__all__ = ["check_micro_model", "check_phase_law"]
