@@ -635,3 +635,23 @@ def test_show_draws_a_run_from_its_folder_alone(fe2: Command, tmp_path: Path) ->
     assert refused.status == 1
     assert "have no field 'stres_xy'" in refused.err
     assert fe2("show", ".").status == 1
+
+
+def test_a_cell_of_several_blocks_has_an_effective_tangent_for_each_pair(
+    fe2: Command, tmp_path: Path
+) -> None:
+    """A laminate that stores nothing: means along the layers and across them, and nothing beside."""
+    phases = {"layer_1": {"conductivity": 1.0}, "layer_2": {"conductivity": 3.0}}
+    cell = {**GENERATOR_CELL["cell"], "physics": "diffusion", "value": True}
+    file = write(tmp_path, {"cell": cell, "phases": phases}, "cell.toml")
+    found = json.loads(fe2("homogenize", file, "--json").out)
+    assert found["components"] == {"value": ["value"], "gradient": ["x", "y"]}
+    effective = found["effective"]
+    assert {dual: list(by) for dual, by in effective.items()} == {
+        "storage": ["value", "gradient"],
+        "flux": ["value", "gradient"],
+    }
+    np.testing.assert_allclose(effective["flux"]["gradient"], np.diag([1.5, 2.0]), atol=1e-12)
+    assert np.shape(effective["storage"]["gradient"]) == (1, 2)
+    np.testing.assert_allclose(effective["flux"]["value"], 0.0, atol=1e-12)
+    assert "effective flux by gradient" in fe2("homogenize", file, "-q").out

@@ -76,6 +76,7 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
         # the stiffness of the undeformed cell, where there is one, between the components of its bounds
         "components": properties.pop("stiffness_components", found.components),
         "effective": properties.pop("stiffness", found.effective),
+        **_by_block(rve.kinematics, found),
         "volume_fractions": cell.volume_fractions,
         "bounds": properties.pop("bounds", {}),
         "unknowns": found.unknowns,
@@ -91,6 +92,15 @@ def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
     }
     plain_result: dict[str, Any] = plain(result)
     return plain_result
+
+
+def _by_block(kinematics: Any, found: Any) -> dict[str, Any]:
+    """Components by block, and the tangent by dual and block, where there are several blocks."""
+    if len(kinematics.blocks) == 1:
+        return {}
+    components = {block.name: block.components for block in kinematics.blocks}
+    effective = kinematics.by_block(found.effective)
+    return {"components": components, "effective": effective, "properties": dict(found.properties)}
 
 
 def _of_image(case: Any, cell: Any) -> dict[str, Any]:
@@ -131,7 +141,14 @@ def show(result: dict[str, Any], name: str) -> None:
 
     out = console()
     units = f"  (units: {result['units']})" if result["units"] else ""
-    out.print(matrix_table(f"effective {name}{units}", result["components"], result["effective"]))
+    components, effective = result["components"], result["effective"]
+    if isinstance(effective, dict):
+        for (dual, by), rows in zip(effective.items(), components.values(), strict=True):
+            for block, matrix in by.items():
+                out.print(f"effective {dual} by {block}{units}".replace("_", " "), style="bold")
+                out.print(matrix_table("", components[block], matrix, rows))
+    else:
+        out.print(matrix_table(f"effective {name}{units}", components, effective, components))
     for bound, value in result["bounds"].items():
         if isinstance(value, list):
             diagonal = [row[k] if isinstance(row, list) else row for k, row in enumerate(value)]

@@ -76,16 +76,16 @@ def number(value: float) -> str:
     return "0" if value == 0.0 else f"{value:.6g}"
 
 
-def matrix_table(title: str, names: Sequence[str], matrix: Any) -> Any:
-    """A square matrix as a table; entries below a millionth of the largest are shown as 0."""
+def matrix_table(title: str, columns: Sequence[str], matrix: Any, rows: Sequence[str]) -> Any:
+    """A matrix as a table; entries below a millionth of the largest are shown as 0."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title or None, title_justify="left", title_style="bold")
     table.add_column("")
-    for name in names:
+    for name in columns:
         table.add_column(name, justify="right")
     largest = float(np.abs(matrix).max()) if np.size(matrix) else 0.0
-    for name, row in zip(names, matrix, strict=True):
+    for name, row in zip(rows, matrix, strict=True):
         shown = [0.0 if abs(entry) < 1e-6 * largest else float(entry) for entry in row]
         table.add_row(name, *map(number, shown))
     return table
