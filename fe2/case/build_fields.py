@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import ufl
@@ -73,15 +73,6 @@ def by_meaning(unknowns: Sequence[Unknown]) -> tuple[dict[str, fem.Function], di
     """The functions and their test functions by the names that the physics has for them."""
     functions = {unknown.field.meaning: unknown.function for unknown in unknowns}
     return functions, {unknown.field.meaning: unknown.test for unknown in unknowns}
-
-
-def gradient_of(kinematics: Kinematics, functions: Mapping[str, Expr]) -> Expr:
-    """The macroscopic gradient of all blocks, a UFL vector."""
-    (first, *others) = kinematics.blocks
-    if not others and first.operator(functions[first.field]).ufl_shape:
-        return first.operator(functions[first.field])
-    parts = [components_of(block.operator(functions[block.field])) for block in kinematics.blocks]
-    return ufl.as_vector([part for own in parts for part in own])
 
 
 def components_of(expression: Expr) -> list[Expr]:

@@ -15,7 +15,7 @@ from mpi4py import MPI
 from ufl.core.expr import Expr
 
 from fe2.case.build_cell import build_rve, located
-from fe2.case.build_fields import Unknown, by_meaning, components_of, gradient_of
+from fe2.case.build_fields import Unknown, by_meaning, components_of
 from fe2.case.build_mesh import group_number
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
@@ -31,6 +31,7 @@ from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import ExpressionLaw, isochoric_phases
+from fe2.physics.physics_table import Physics
 from fe2.quadrature import quadrature_points
 from fe2.volumetric_locking import warn_of_locking
 
@@ -211,9 +212,10 @@ def homogenized_law(
     """The law of a subdomain whose points have a micro model; collective."""
     micro = subdomain.micro
     assert micro is not None
+    functions, _ = by_meaning(unknowns)
     with located(subdomain.law.cell) if subdomain.law.cell is not None else nullcontext():
         law = HomogenizedLaw(
-            gradient_of(micro.kinematics, by_meaning(unknowns)[0]),
+            {block.name: block.operator(functions[block.field]) for block in micro.kinematics.blocks},
             micro,
             quadrature_degree=quadrature_degree,
             subdomains=None if subdomain.group is None else marked.cell_tags,
@@ -226,32 +228,16 @@ def homogenized_law(
     return law
 
 
+def physics_of(law: Law, case: RunCase) -> Physics:
+    """The physics of a law with its keys: that of its cell, or of the run."""
+    return case.physics if law.cell is None else law.cell.physics
+
+
 def homogenized_work(
     subdomain: Subdomain, case: RunCase, law: HomogenizedLaw, unknowns: Sequence[Unknown]
 ) -> list[tuple[str, ufl.Form]]:
     """Terms of the weak form in which a homogenized law stands, by field, as its physics has them."""
-    physics = case.physics if subdomain.law.cell is None else subdomain.law.cell.physics
     functions, tests = by_meaning(unknowns)
-    densities = physics.balances(law.micro.kinematics, Duals(law), functions, tests)
+    physics = physics_of(subdomain.law, case)
+    densities = physics.balances(law.micro.kinematics, law, functions, tests)
     return [(field, density * law.dx) for field, density in densities.items()]
-
-
-class Duals:
-    """What a homogenized law answers, by the names of the duals."""
-
-    def __init__(self, law: HomogenizedLaw) -> None:
-        """The duals of a law."""
-        self._law = law
-
-    def __getitem__(self, dual: str) -> Expr:
-        """A dual: a UFL vector, or a scalar where its block is one."""
-        kinematics, flux = self._law.micro.kinematics, self._law.flux
-        (block,) = [block for block in kinematics.blocks if block.dual == dual]
-        part = kinematics.slices[block.name]
-        if block.kind == "value":
-            return flux[part.start]
-        return (
-            flux
-            if block.size == kinematics.size
-            else ufl.as_vector([flux[k] for k in range(part.start, part.stop)])
-        )

@@ -208,7 +208,9 @@ def build_simulation(
     """
     case, output = model.case, model.case.tables.output
     constants = {name: constant for name, (constant, _) in model.conditions.constants.items()}
-    balance = balance_columns(case, model.storage, model.conditions, problem)
+    balance = balance_columns(
+        case, model.subdomains, model.unknowns, model.storage, model.conditions, problem
+    )
     folder = case.path(output.folder)
     results = Results(
         folder, watch=output.watch, overwrite=overwrite, units=case.tables.units, case=understood(case)

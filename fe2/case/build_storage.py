@@ -9,8 +9,8 @@ from dolfinx import fem
 from ufl.core.expr import Expr
 
 from fe2.case.build_conditions import Conditions
-from fe2.case.build_fields import Unknown
-from fe2.case.build_laws import Subdomain
+from fe2.case.build_fields import Unknown, by_meaning
+from fe2.case.build_laws import Subdomain, physics_of
 from fe2.case.fields import flow_prefix
 from fe2.case.run_case import RunCase
 from fe2.io.gmsh_mesh import MarkedMesh
@@ -75,18 +75,23 @@ def measure(subdomain: Subdomain, marked: MarkedMesh, quadrature_degree: int) ->
 
 
 def balance_columns(
-    case: RunCase, storage: Storage, conditions: Conditions, problem: MacroProblem
+    case: RunCase,
+    subdomains: Sequence[Subdomain],
+    unknowns: Sequence[Unknown],
+    storage: Storage,
+    conditions: Conditions,
+    problem: MacroProblem,
 ) -> Mapping[str, Callable[[], float]]:
     """Columns of the balance of each scalar unknown, where it is wanted; collective."""
     scalars = [field for field in case.fields if not field.vector] if case.tables.output.balance else []
+    models = [sub for sub in subdomains if sub.law.model is not None]
+    stored_by = [
+        (law, physics_of(sub.law, case).stored(law.micro.kinematics, law, by_meaning(unknowns)[0]))
+        for sub, law in zip(models, problem.laws, strict=True)
+    ]
     found: dict[str, Callable[[], float]] = {}
     for field in scalars:
-        by_cells = [
-            law.flux[law.micro.kinematics.slices[block.name].start] * law.dx
-            for law in problem.laws
-            for block in law.micro.kinematics.blocks
-            if block.kind == "value" and block.field == field.meaning
-        ]
+        by_cells = [found[field.meaning] * law.dx for law, found in stored_by if field.meaning in found]
         stored = [*storage.integrals(field.meaning), *by_cells]
         supports = {name: bc for (name, _), bc in conditions.supports_of(field.name).items()}
         whole = sum(stored[1:], stored[0]) if stored else None

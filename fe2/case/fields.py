@@ -35,7 +35,7 @@ def understand_fields(tables: RunFile, physics: Physics, problems: Problems) -> 
 
     An entry of [[fields]] stands for the unknown of its name, or else for the next one of its kind.
     """
-    unknowns, common = physics.unknowns, tables.field
+    unknowns, common, count = physics.unknowns, tables.field, len(problems.lines)
     listed = ", ".join(f"{name} ({kind})" for name, kind in unknowns.items())
     found: dict[str, Field] = {}
     for number, entry in enumerate(tables.fields):
@@ -52,10 +52,12 @@ def understand_fields(tables: RunFile, physics: Physics, problems: Problems) -> 
             problems.add(("fields", number, "initial"), f"the {entry.name} is a vector", entry.initial)
         found[meaning] = Field(entry.name, meaning, vector, entry.degree or common.degree, entry.initial)
     missing = [f"{name} ({kind})" for name, kind in unknowns.items() if name not in found]
-    if tables.fields and missing and not problems.touches("fields"):
+    if tables.fields and missing and len(problems.lines) == count:
         problems.add(("fields",), f"{', '.join(missing)} of {physics.title} is missing")
     if common.initial is not None and (tables.fields or len(unknowns) > 1):
         problems.add(("field", "initial"), "here it stands with each of [[fields]]", common.initial)
+    if len(problems.lines) > count:
+        problems.broken.append(("fields",))  # what names of fields are compared with
     for name, kind in unknowns.items():
         initial = common.initial if kind == "scalar" else None
         found.setdefault(name, Field(name, name, kind == "vector", common.degree, initial))
@@ -71,12 +73,14 @@ def field_of(
         return fields[0]
     if table.field is None:
         problems.add((*key, "field"), f"is missing: this is of one of {', '.join(names)}")
+        problems.broken.append((*key, "field"))
         return None
     if table.field not in names and problems.touches("fields"):
         return None
     if table.field not in names:
         text = f"no unknown has this name; {suggestion(table.field, names)}"
         problems.add((*key, "field"), text, table.field)
+        problems.broken.append((*key, "field"))
         return None
     return fields[names.index(table.field)]
 

@@ -212,7 +212,7 @@ def _check_values(
 def _names_are_known(problems: Problems) -> bool:
     """Whether no boundary is wrong in what it is called after."""
     wrong = [place for place in problems.broken if place[:1] == ("boundary",)]
-    return all(len(place) > 2 and place[2] not in ("name", "on") for place in wrong)
+    return all(len(place) > 2 and place[2] not in ("name", "on", "field") for place in wrong)
 
 
 def _check_output(output: OutputTable, names: list[str], problems: Problems) -> None:

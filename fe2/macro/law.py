@@ -159,6 +159,7 @@ class HomogenizedLaw:
         self._is_evaluated = self._is_trial = False
         self.failure: Failure | None = None
         self.committed_flux: fem.Function | None = None
+        self._flux_before: fem.Function | None = None
         self._inverse_step = fem.Constant(mesh, 0.0)
         self.points = points_of(mesh, self._domain, parameters or {}, micro)
         self.pool = Pool(micro, self.points, mesh.comm, parallel)
@@ -179,8 +180,9 @@ class HomogenizedLaw:
         r"""What a flux changes in a unit of time, :math:`(s - s_n)/\Delta t`, by backward Euler.
 
         So what is stored, an entropy or an enthalpy, needs no history in the cell. A step without length has
-        no rate. Before the first commit :math:`s_n` is the flux of the virgin cell; where the unknown begins
-        elsewhere, :meth:`MacroProblem.initialize` commits that.
+        no rate, and after a commit it is that of the step which was committed. Before the first commit
+        :math:`s_n` is the flux of the virgin cell; where the unknown begins elsewhere,
+        :meth:`MacroProblem.initialize` commits that.
 
         Args:
             name: Name of the flux, e.g. "entropy".
@@ -189,15 +191,16 @@ class HomogenizedLaw:
             InputError: The micro model has no such flux.
         """
         present = self[name]
-        if self.committed_flux is None:
+        if self.committed_flux is None or self._flux_before is None:
             m, virgin = self.micro.kinematics.size, self.micro.initial_state()
             start, new = self.micro.kinematics.origin, virgin.copy()
             fluxes = self._at_each(lambda point: self.micro.solve(start, virgin, 0.0, new, point=point).flux)
             self.committed_flux = self._domain.function((m,), "committed_flux")
             self.committed_flux.x.array.reshape(-1, m)[self.rows] = np.reshape(fluxes, (-1, m))
             self.committed_flux.x.scatter_forward()
-        committed = dual(self._domain.in_form(self.committed_flux), name, self.micro)
-        return (present - committed) * self._inverse_step
+            self._flux_before = self.committed_flux.copy()
+        before = dual(self._domain.in_form(self._flux_before), name, self.micro)
+        return (present - before) * self._inverse_step
 
     @property
     def micro(self) -> MicroModel:
@@ -233,6 +236,8 @@ class HomogenizedLaw:
         m = self.micro.kinematics.size
         gradients = self.gradients()
         self._inverse_step.value = 1.0 / step.dt if step.dt > 0.0 else 0.0
+        if self.committed_flux is not None and self._flux_before is not None:
+            self._flux_before.x.array[:] = self.committed_flux.x.array
         with phase("pool"):
             answers = self.pool.evaluate(gradients, step)
         if (failure := self.pool.failure) is not None:

@@ -61,7 +61,7 @@ class Physics(Table):
         raise NotImplementedError
 
     def balances(
-        self, kinematics: Kinematics, duals: Any, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
+        self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
     ) -> dict[str, Expr]:
         r"""Integrands of the macroscopic weak form by the field in whose equation they stand.
 
@@ -69,15 +69,26 @@ class Physics(Table):
 
         Args:
             kinematics: The blocks.
-            duals: What cells answer, `duals["stress"]`, UFL vectors or scalars.
+            law: The homogenized law: `law["stress"]` is a dual, a UFL vector or a scalar, and
+                `law.rate("entropy")` what it changes in a unit of time.
             fields: The unknowns by name.
             tests: Their test functions.
         """
         found: dict[str, Expr] = {}
         for block in kinematics.blocks:
-            work = ufl.inner(duals[block.dual], block.operator(tests[block.field]))
+            work = ufl.inner(law[block.dual], block.operator(tests[block.field]))
             found[block.field] = found[block.field] + work if block.field in found else work
         return found
+
+    def stored(self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr]) -> dict[str, Expr]:
+        """What cells store of fields in a unit of time, in a unit of volume: by default duals of values.
+
+        Args:
+            kinematics: The blocks.
+            law: As in :meth:`balances`.
+            fields: The unknowns by name.
+        """
+        return {block.field: law[block.dual] for block in kinematics.blocks if block.kind == "value"}
 
     def keywords(self, phases: Collection[str]) -> dict[str, Any]:
         """Keywords of the factory for a cell of these phases: by default the keys themselves.
