@@ -15,7 +15,8 @@ import reduced_cells
 import two_scale
 from mpi4py import MPI
 
-from fe2.errors import MicroSolveError
+from fe2.dispatch.pool import Pool
+from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.error_control import error_controlled
 from fe2.hierarchical.hull import Hull
 from fe2.hierarchical.interpolation import InterpolatedModel
@@ -26,6 +27,7 @@ from fe2.micro.last_good import KeepsLastGood
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.model import MicroModel, Pointwise
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.points import Step
 from fe2.micro.rotated import rotated
 from fe2.micro.state import StateField, StateLayout
 from fe2.micro.thermoelasticity import thermoelasticity
@@ -69,11 +71,46 @@ def thermoelastic_cell() -> MicroModel:
     return thermoelasticity(two_scale.fibre_cell(), {"matrix": metal, "fibre": ceramic}, options=TIGHT)
 
 
+class Recording(Pointwise):
+    """A code with states of its own: the path of a point, as a list that no row could hold."""
+
+    kinematics, dump_size = small_strain_kinematics(2), 8 * 3 * 10
+    state = StateLayout(StateField("key", dtype="int64"))
+
+    def __init__(self) -> None:
+        self.paths: dict[int, list[np.ndarray]] = {0: []}
+        self.next = 1
+
+    def respond(self, gradient, committed, trial, point, step) -> Response:
+        path = self.paths[int(self.state.of(committed, "key"))]
+        key, self.next = self.next, self.next + 1
+        self.paths[key] = [*path, gradient.copy()]
+        self.state.of(trial, "key")[...] = key
+        return Response(STIFFNESS @ gradient + 0.1 * len(path), STIFFNESS)
+
+    def dump(self, states):
+        return [b"".join(g.tobytes() for g in self.paths[int(k)]) for k in self.state.of(states, "key")]
+
+    def load(self, contents):
+        rows = np.tile(self.initial_state(), (len(contents), 1))
+        for row, content in zip(rows, contents, strict=True):
+            self.paths[self.next] = list(np.frombuffer(content).reshape(-1, 3))
+            self.state.of(row, "key")[...] = self.next
+            self.next += 1
+        return rows
+
+    def keep(self, states):
+        used = {0, *self.state.of(states, "key").tolist()}
+        self.paths = {key: path for key, path in self.paths.items() if key in used}
+
+
 PLASTIC = 4e-3
 MODELS: dict[str, tuple[Callable[[], MicroModel], Any, dict[str, Any]]] = {
     "constant tangent": (lambda: LinearModel(small_strain_kinematics(2), STIFFNESS), 1.0, {}),
     "closed formula": (lambda: two_scale.Maxwell(STIFFNESS), 1.0, {}),
     "interpolation": (interpolated, 0.5, {}),
+    "states of its own": (Recording, 1.0, {}),
+    "states of its own, wrapped": (lambda: KeepsLastGood(Recording()), 1.0, {}),
     "linear cell": (two_scale.elastic_rve, 1e-3, {}),
     "plastic cell": (two_scale.plastic_rve, PLASTIC, {}),
     "plastic cell, newton": (lambda: two_scale.plastic_rve("newton"), PLASTIC, {}),
@@ -109,6 +146,34 @@ def test_reduced_cells_keep_the_contract() -> None:
     reduction = reduced_cells.plastic_reduction()
     check_micro_model(reduction.model(), amplitude=2e-3)
     check_micro_model(error_controlled(reduction), amplitude=2e-3)
+
+
+def test_states_that_are_no_rows_go_on_in_another_pool_and_leave_nothing_behind() -> None:
+    own = (3, 1, 2)[WORLD.rank % 3]
+    first, second = Pool(Recording(), own, WORLD), Pool(Recording(), own, WORLD)
+    strains = np.arange(3.0 * own).reshape(own, 3)
+    for scale in (1.0, 2.0):
+        first.evaluate(scale * strains, Step(1.0))
+        first.rollback()
+        first.evaluate(scale * strains, Step(1.0))
+        first.commit()
+    held = len(first.reporting.paths) - 1  # beside the virgin one
+    assert WORLD.allreduce(held) == WORLD.allreduce(own)
+    second.restore(first.stored())
+    found, expected = (pool.evaluate(strains, Step(1.0)).flux for pool in (second, first))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found, strains @ STIFFNESS + 0.2, rtol=1e-14)
+
+
+def test_a_state_of_more_bytes_than_promised_is_refused() -> None:
+    class Long(Recording):
+        dump_size = 8
+
+    pool = Pool(Long(), 1, MPI.COMM_SELF)
+    pool.evaluate(np.ones((1, 3)), Step(1.0))
+    pool.commit()
+    with pytest.raises(InputError, match=r"Long.dump makes 24 bytes of a state, and dump_size is 8"):
+        pool.stored()
 
 
 def test_a_failing_point_and_other_units() -> None:

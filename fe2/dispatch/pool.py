@@ -12,6 +12,7 @@ from mpi4py import MPI
 
 from fe2.dispatch.assignment import best_plan, everything_moved, relieved
 from fe2.dispatch.groups import groups_of
+from fe2.dispatch.opaque import packed, unpacked
 from fe2.dispatch.options import Parallel
 from fe2.dispatch.placement import MoveTimer, Placement
 from fe2.dispatch.rows import Rows
@@ -19,7 +20,7 @@ from fe2.dispatch.traffic import Traffic
 from fe2.errors import Fe2Error
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Points, Step
-from fe2.parallel import describe, on_every_rank
+from fe2.parallel import describe, on_every_rank, together
 from fe2.response import NOT_ASKED, SOLVED, Answers
 from fe2.unchanged import read_only, unchanged
 
@@ -94,7 +95,7 @@ class Pool:
             lanes,
             self._local,
             points,
-            shared=self._parallel.balance == "on",
+            shared=self._parallel.balance == "on" and model.dump_size is None,
         )
         self._placement.committed[:] = self._local.initial_state()
         self._timer = MoveTimer(8 * self._local.state_size)
@@ -137,6 +138,7 @@ class Pool:
         self._counted += Traffic(taken=place.work.taken)
         place.work.taken = 0
         self._start_counting(self._spent)
+        self._keep()
         self._balance()
         self.traffic += self._counted.over_all(self.comm)
         self._counted = Traffic()
@@ -144,6 +146,7 @@ class Pool:
     def rollback(self) -> None:
         """Trial states are forgotten."""
         self._placement.work.rows.rollback()
+        self._keep()
 
     @property
     def reporting(self) -> MicroModel | None:
@@ -172,10 +175,26 @@ class Pool:
         """Seconds that each of this rank's points took in the last load step, shape (n,); collective."""
         return self._placement.routes.backward(self._costs[:, None])[:, 0]
 
+    def stored(self) -> Array:
+        """What has to be stored of this rank's committed states, shape (n, stored_size); collective."""
+        if self.model.dump_size is None:
+            return self.model.state.stored(self.states)
+        place = self._placement
+        with together(self.comm):
+            rows = packed(self._local.dump(place.committed), self.model)
+        return place.routes.backward(rows)
+
     def restore(self, states: Array) -> None:
-        """Let points go on from stored states, shape (n, lasting_size); collective."""
-        self._placement.committed[:] = self._local.initial_state()
-        self._placement.set_states(states, self.model.state.lasting)
+        """Let points go on from what :meth:`stored` gave, shape (n, stored_size); collective."""
+        place = self._placement
+        if self.model.dump_size is None:
+            place.committed[:] = self._local.initial_state()
+            place.set_states(states, self.model.state.lasting)
+        else:
+            rows = np.empty((len(place.committed), states.shape[1]))
+            place.routes.forward(states, rows)
+            with together(self.comm):
+                place.committed[:] = self._local.load(unpacked(rows))
         self.rollback()
 
     def describe(self) -> str:
@@ -254,9 +273,14 @@ class Pool:
         self._costs, self._spent = costs, np.zeros(len(costs))
         self._placement.work.rows.schedule(costs if costs.any() else np.ones(len(costs)))
 
+    def _keep(self) -> None:
+        """Let a model that keeps states itself forget those that are not in use any more."""
+        if self.model.dump_size is not None:
+            self._local.keep(self._placement.committed)
+
     def _balance(self) -> None:
         """Move points to other groups where that pays; collective."""
-        if self._groups.count == 1 or self._parallel.balance == "off":
+        if self._groups.count == 1 or self._parallel.balance == "off" or self.model.dump_size is not None:
             return
         costs, before = self._placement.of_all(self._costs), self._placement
         where = self._wanted(costs)

@@ -121,7 +121,7 @@ class CheckpointFolder:
         with together(self._comm):
             if self._comm.rank == 0:
                 _make_empty(parts)
-        states = [law.pool.states for law in self._laws]
+        states = [law.pool.stored() for law in self._laws]
         with together(self._comm), written_whole(parts / f"{self._comm.rank}.h5") as file:
             self._write_part(file, states)
         with together(self._comm):
@@ -153,8 +153,7 @@ class CheckpointFolder:
         known = all_cell_numbers(self._mesh)
         with together(self._comm):
             states = [
-                self._read_rows(k, "states", law.micro.lasting_size, parts)
-                for k, law in enumerate(self._laws)
+                self._read_rows(k, "states", law.micro.stored_size, parts) for k, law in enumerate(self._laws)
             ]
             fluxes = [
                 self._read_rows(k, "flux", law.micro.kinematics.size, parts)
@@ -183,7 +182,7 @@ class CheckpointFolder:
             put(file, f"functions/{name}", cell_values(function))
         for k, (law, rows) in enumerate(zip(self._laws, states, strict=True)):
             put(file, f"laws/{k}/cells", law.numbers())
-            put(file, f"laws/{k}/states", _by_cell(law.micro.state.stored(rows), law))
+            put(file, f"laws/{k}/states", _by_cell(rows, law))
             if law.committed_flux is not None:
                 put(file, f"laws/{k}/flux", _by_cell(at_points(law, law.committed_flux), law))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
@@ -37,10 +38,14 @@ class MicroModel(ABC):
     Attributes:
         parameters: Names of the parameters of a point without which it cannot be answered.
         batch: Points that are handed over in one call at most; all that a rank has where it is None.
+        dump_size: Most bytes of a state, where states are no rows: then a row holds keys of what the model
+            keeps itself, and :meth:`dump`, :meth:`load`, :meth:`keep` are needed. Such points stay on their
+            ranks.
     """
 
     parameters: tuple[str, ...] = ()
     batch: int | None = None
+    dump_size: int | None = None
 
     kinematics: Kinematics
     """Names and sizes of gradient and flux."""
@@ -82,6 +87,23 @@ class MicroModel(ABC):
     def lasting_size(self) -> int:
         """Words that have to be stored to continue from a state later."""
         return self.state.lasting_size
+
+    @property
+    def stored_size(self) -> int:
+        """Words that a checkpoint stores of a point."""
+        return self.lasting_size if self.dump_size is None else 1 - (-self.dump_size // 8)
+
+    def dump(self, states: Array) -> list[bytes]:
+        """States of shape (n, state_size) as bytes, of each of them at most `dump_size`."""
+        raise NotImplementedError(f"{type(self).__name__}.dump")
+
+    def load(self, contents: Sequence[bytes]) -> Array:
+        """Rows of states that were dumped, shape (n, state_size)."""
+        raise NotImplementedError(f"{type(self).__name__}.load")
+
+    def keep(self, states: Array) -> None:
+        """All states that are still in use, shape (n, state_size): nothing else has to be kept."""
+        raise NotImplementedError(f"{type(self).__name__}.keep")
 
     def initial_state(self) -> Array:
         """State of the virgin material, shape (state_size,)."""
@@ -150,7 +172,8 @@ class MicroModel(ABC):
     def describe(self) -> dict[str, Any]:
         """What the model is, as facts that can be stored and compared."""
         names = {"model": type(self).__name__, "components": list(self.kinematics.components)}
-        return {**names, **self.description, "state": self.state.describe()}
+        opaque = {} if self.dump_size is None else {"bytes": self.dump_size}
+        return {**names, **self.description, "state": self.state.describe() | opaque}
 
     @property
     def adaptive(self) -> bool:

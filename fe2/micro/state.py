@@ -94,7 +94,7 @@ class StateLayout:
         """View of a field in rows of shape (..., size), of shape (..., *shape)."""
         field = self.fields[name]
         values = rows[..., self._parts[name]].view(field.dtype)[..., : math.prod(field.shape)]
-        return values.reshape(*rows.shape[:-1], *field.shape)
+        return values.reshape((*rows.shape[:-1], *field.shape))
 
     def initial(self) -> Array:
         """The virgin row."""

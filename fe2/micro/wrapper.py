@@ -40,6 +40,8 @@ class Wrapper(MicroModel):
         self.model, self.parameters = model, model.parameters
         self.batch = model.batch
         self.state = model.state.with_fields(own)
+        if model.dump_size is not None:
+            self.dump_size = model.dump_size + 8 * self._own_words
 
     @abstractmethod
     def around(self, *models: MicroModel) -> Self:
@@ -53,6 +55,27 @@ class Wrapper(MicroModel):
     def inner(self, states: Array) -> Array:
         """The model's part of states of shape (..., state_size), a view."""
         return states[..., : self.model.state_size]
+
+    @property
+    def _own_words(self) -> int:
+        return self.state_size - self.model.state_size
+
+    def dump(self, states: Array) -> list[bytes]:
+        """The own fields, and what the model makes of its part."""
+        own = np.ascontiguousarray(states[:, self.model.state_size :])
+        return [
+            row.tobytes() + part for row, part in zip(own, self.model.dump(self.inner(states)), strict=True)
+        ]
+
+    def load(self, contents: Sequence[bytes]) -> Array:
+        """Rows of what was dumped."""
+        end = 8 * self._own_words
+        own = np.frombuffer(b"".join(content[:end] for content in contents)).reshape(len(contents), -1)
+        return np.hstack([self.model.load([content[end:] for content in contents]), own])
+
+    def keep(self, states: Array) -> None:
+        """The model's parts that are still in use."""
+        self.model.keep(self.inner(states))
 
     def evaluate(
         self,

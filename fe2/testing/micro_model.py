@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.dispatch.opaque import packed, unpacked
 from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import Pool
 from fe2.errors import Fe2Error, InputError
@@ -166,7 +167,7 @@ class _Check:
         """All that concerns one step."""
         again, states = self._ask(gradients, committed)
         self._alike(again, answers, "when asked again")
-        self._same(states, trial, "the new state, when asked again,")
+        self._same_states(states, trial, "the new state, when asked again,")
         self._in_parts(gradients, committed, trial, answers)
         self._tangent(gradients, committed, answers)
         self._restored(gradients, committed, answers)
@@ -205,10 +206,13 @@ class _Check:
     def on_ranks(self, comm: MPI.Comm) -> None:
         """The path on several ranks, whose points move, with a step that is taken back."""
         own = slice(*(np.array([comm.rank, comm.rank + 1]) * _POINTS // comm.size))
+        expected: list[tuple[Array, Answers, Array]] = []
+        with together(comm):
+            self.along_the_path(
+                lambda g, _, trial, answers: expected.append((g, answers, self._stored(trial)))
+            )
         pool = Pool(self.model, self.points[own], comm, Parallel(balance="always"))
-        committed = self._virgin(self.model)
-        for gradients in self._gradients():
-            answers, trial = self._ask(gradients, committed)
+        for gradients, answers, stored in expected:
             for asked in (self._origin + 0.3 * self._directions, gradients):
                 found = pool.evaluate(asked[own], self.step)
                 with together(comm):
@@ -217,15 +221,12 @@ class _Check:
                 if asked is not gradients:
                     pool.rollback()
             with together(comm):
-                part = Answers(
-                    *(getattr(answers, n)[own] for n in ("flux", "tangent", "status", "iterations", "cost"))
-                )
-                self._alike(found, part, f"on {comm.size} ranks, after a step that was taken back,")
+                what = f"on {comm.size} ranks, after a step that was taken back,"
+                self._alike(found, _some(answers, own), what)
             pool.commit()
-            states = pool.states
+            states = pool.states if self.model.dump_size is None else pool.stored()
             with together(comm):
-                self._same(states, trial[own], "the committed state in a pool")
-            committed = trial
+                self._same(states, stored[own], "the committed state in a pool")
 
     @property
     def _origin(self) -> Array:
@@ -295,12 +296,9 @@ class _Check:
         ):
             for rows in split:
                 found, states = self._ask(gradients[rows], committed[rows], rows)
-                part = Answers(
-                    *(getattr(answers, n)[rows] for n in ("flux", "tangent", "status", "iterations", "cost"))
-                )
                 what = f"with {len(rows)} of {_POINTS} points in one call, in another order,"
-                self._alike(found, part, what)
-                self._same(states, trial[rows], f"the new state, {what}")
+                self._alike(found, _some(answers, rows), what)
+                self._same_states(states, trial[rows], f"the new state, {what}")
 
     def _tangent(self, gradients: Array, committed: Array, answers: Answers) -> None:
         for j, scale in enumerate(self._scale):
@@ -321,8 +319,11 @@ class _Check:
                 )
 
     def _restored(self, gradients: Array, committed: Array, answers: Answers) -> None:
-        state = self.model.state
-        rows = state.restored(state.stored(committed), self.model.initial_state())
+        state, model = self.model.state, self.model
+        if model.dump_size is None:
+            rows = state.restored(state.stored(committed), model.initial_state())
+        else:
+            rows = model.load(unpacked(packed(model.dump(committed), model)))
         found, _ = self._ask(gradients, rows)
         self._alike(found, answers, "from a state restored from a checkpoint", _SOLVED_TWICE)
 
@@ -349,7 +350,7 @@ class _Check:
         found, states = Answers.empty(*gradients.shape), rows.copy()
         wrapper.evaluate(gradients, rows, states, self.points, self.step, found)
         self._alike(found, answers, "under a wrapper")
-        self._same(wrapper.inner(states), trial, "the new state under a wrapper")
+        self._same_states(wrapper.inner(states), trial, "the new state under a wrapper")
         if np.any(wrapper.state.of(states, _OWN) != 7):
             self._fail("the new state of the model reaches into the fields of a wrapper around it")
         for member in ("adaptive", "unknowns", "divisible", "parameters", "batch", "solver"):
@@ -369,5 +370,18 @@ class _Check:
         error = np.nanmax(np.abs(found - expected))
         self._fail(f"{what} differs by {error:.3g}, of {size:.3g}")
 
+    def _stored(self, states: Array) -> Array:
+        """States, or as rows what a model makes of those that are none."""
+        return states if self.model.dump_size is None else packed(self.model.dump(states), self.model)
+
+    def _same_states(self, found: Array, expected: Array, what: str) -> None:
+        self._same(self._stored(found), self._stored(expected), what)
+
     def _fail(self, text: str) -> NoReturn:
         raise AssertionError(f"{self._name}: {text}")
+
+
+def _some(answers: Answers, rows: slice | npt.NDArray[np.int64]) -> Answers:
+    """The answers of some points."""
+    names = ("flux", "tangent", "status", "iterations", "cost")
+    return Answers(*(getattr(answers, name)[rows] for name in names))
