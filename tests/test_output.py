@@ -195,7 +195,7 @@ def test_a_quadratic_field_is_exact_between_the_nodes(tmp_path, shape):
     )
     u = fem.Function(fem.functionspace(mesh, ("Lagrange", 2)), name="u")
     u.interpolate(lambda x: x[0] ** 2 - x[0] * x[1] + 3.0 * x[2] * x[1])
-    nodal = NodalFields(u)
+    nodal = NodalFields([u])
     write_vtu(tmp_path / "field.vtu", nodal.grid, nodal.values(), {})
     points = np.random.default_rng(0).uniform(0.05, 0.95, (40, 3)) * [1, 1, not planar]
     x, y, z = points.T
@@ -209,7 +209,7 @@ def test_a_mixed_unknown_becomes_one_field_for_each_part():
     mixed = fem.Function(fem.functionspace(mesh, basix.ufl.mixed_element(parts)), name="m")
     mixed.sub(0).interpolate(lambda x: (x[0] ** 2, x[1]))
     mixed.sub(1).interpolate(lambda x: 1.0 + x[0])
-    nodal = NodalFields(mixed)
+    nodal = NodalFields([mixed])
     values, x = nodal.values(), nodal.grid.points
     np.testing.assert_allclose(values["m_0"], np.column_stack([x[:, 0] ** 2, x[:, 1]]), atol=1e-14)
     np.testing.assert_allclose(values["m_1"][:, 0], 1.0 + x[:, 0], atol=1e-14)

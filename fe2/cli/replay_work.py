@@ -118,14 +118,14 @@ def _text(result: Replay, picture: Path) -> str:
         f"the run said: {failed.message}",
         f"load step {failed.step}, from time {failed.time:g}, step of length {failed.dt:g}",
         f"macroscopic cell {failed.cell}, quadrature point {failed.point}, at {place(failed.coordinates)}",
-        f"{kinematics.gradient_name} ({', '.join(kinematics.components)}) = "
-        f"{place(failed.gradient * kinematics.scale)}",
+        kinematics.described(failed.gradient),
         "residuals of the cell at every field that was tried:",
         *(f"  {k:3d}  {norm:.6e}" for k, norm in enumerate(result.norms)),
     ]
     if result.response is None:
         lines.append(f"failed again: {result.error}")
     else:
-        flux = ", ".join(number(value) for value in result.response.flux / kinematics.scale)
-        lines.append(f"solved this time: {kinematics.flux_name} = ({flux})")
+        values = dict(zip(kinematics.flux_names, result.response.flux / kinematics.scale, strict=True))
+        flux = ", ".join(f"{name} = {number(value)}" for name, value in values.items())
+        lines.append(f"solved this time: {flux}")
     return "\n".join([*lines, f"picture: {picture}"])

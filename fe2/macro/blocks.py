@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
 import ufl
 from ufl.core.expr import Expr
 
-from fe2.errors import InputError, place
+from fe2.errors import InputError
 from fe2.micro.model import MicroModel
-
-Array = npt.NDArray[np.float64]
 
 type Gradient = Expr | Mapping[str, Expr]
 
@@ -72,18 +68,6 @@ def dual(flux: Expr, name: str, micro: MicroModel) -> Expr:
             return found[0] if block.size == 1 else ufl.as_vector(found)
     names = ", ".join(block.dual for block in kinematics.blocks)
     raise InputError(f"the law has no flux {name!r}, but {names}")
-
-
-def described(gradient: Array, micro: MicroModel) -> str:
-    """A gradient, shape (m,), in words and reported components."""
-    kinematics = micro.kinematics
-    values, parts = gradient * kinematics.scale, kinematics.slices
-    return ", ".join(
-        f"{block.name} = {values[parts[block.name]][0]:.6g}"
-        if block.size == 1
-        else f"{block.name} ({', '.join(block.components)}) = {place(values[parts[block.name]])}"
-        for block in kinematics.blocks
-    )
 
 
 def _components(expression: Expr) -> list[Expr]:

@@ -15,7 +15,7 @@ from ufl.core.expr import Expr
 from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import PointFailure, Pool
 from fe2.errors import Fe2Error, InputError, place
-from fe2.macro.blocks import Gradient, described, dual, gathered
+from fe2.macro.blocks import Gradient, dual, gathered
 from fe2.macro.domain import CellDomain, FacetDomain, Numbers
 from fe2.macro.parameters import Parameter, points_of
 from fe2.macro.resistance import check_closed, check_resistance
@@ -312,7 +312,7 @@ class HomogenizedLaw:
             text = (
                 f"the RVE at macroscopic {self._domain.kind} {number}, quadrature point "
                 f"{point % self.points_per_cell}, coordinates {place(self.coordinates()[point])}, "
-                f"{described(gradients[point], self.micro)}: {failure.message}"
+                f"{self.micro.kinematics.described(gradients[point])}: {failure.message}"
             )
         texts = [text for text in comm.allgather(text) if text]
         located = failure.kind(texts[0])

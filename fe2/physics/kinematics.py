@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
+from fe2.errors import place
 from fe2.singular import named_direction, null_directions
 from fe2.tensors import component_names
 
@@ -314,6 +315,16 @@ class Kinematics:
         size = int(np.prod(self.field_shape))
         parts = [b.modes(x) if b.modes else np.zeros((len(x), size, b.size)) for b in self.blocks]
         return np.concatenate(parts, axis=2)
+
+    def described(self, gradient: Array) -> str:
+        """A gradient, shape (m,), in words and reported components: "strain (xx, yy, xy) = (...), ..."."""
+        values = gradient * self.scale
+        return ", ".join(
+            f"{block.name} = {values[part][0]:.6g}"
+            if block.size == 1
+            else f"{block.name} ({', '.join(block.components)}) = {place(values[part])}"
+            for block, part in zip(self.blocks, self.slices.values(), strict=True)
+        )
 
     def by_block(self, matrix: Array) -> dict[str, dict[str, Array]]:
         """The parts of a tangent (m, m): by the dual of their rows and the block of their columns."""
