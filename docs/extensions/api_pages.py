@@ -66,7 +66,7 @@ def _write(app: Sphinx) -> None:
         text = f"{title}\n{'=' * len(title)}\n\n" + "\n".join(_entry(name) for name in names)
         _replace(folder / f"{unit}.rst", text)
     text = "".join(f".. automodule:: {name}\n   :members:\n\n" for name in CHECKS)
-    _replace(folder / "testing.rst", f"Checks of one's own laws\n{'=' * 24}\n\n{text}")
+    _replace(folder / "testing.rst", f"Checks of laws and models\n{'=' * 25}\n\n{text}")
     intro = "What ``fe2.name`` finds after ``import fe2``."
     listed = "\n".join(f"   {unit}" for unit in [*contents, "testing"])
     _replace(folder / "index.rst", f"API reference\n=============\n\n{intro}\n\n.. toctree::\n\n{listed}\n")

@@ -73,12 +73,12 @@ class CellState(StateLayout):
     """
 
     def __init__(
-        self, gradient: int, fluctuation: int, history: Mapping[str, int], *, linearization: bool = False
+        self, gradient: int, fluctuation: int, history: Mapping[str, Array], *, linearization: bool = False
     ) -> None:
-        """Lay out a state with that many gradient components, fluctuations, and numbers of each variable."""
+        """Lay out a state with that many gradient components and fluctuations, and the virgin history."""
         m, n = gradient, fluctuation
         fields = [StateField("gradient", (m,)), StateField("fluctuation", (n,))]
-        fields += [StateField(name, (size,)) for name, size in history.items()]
+        fields += [StateField(name, values.shape, initial=values) for name, values in history.items()]
         tail = {"flux": m, "tangent": m * m, "sensitivity": n * m, "increment": m}
         tail |= {"dt": 1, "residual": 1, "history due": 1}
         if linearization:

@@ -38,7 +38,6 @@ class _StoredVariable:
         self.variable = variable
         self.rows = point_dofs(variable.value, variable.cells)
         self.components = variable.components
-        self.size = self.rows.size * self.components
         shape = len(variable.value.function_space.dofmap.list), self.components
         points = self.rows.size // max(len(variable.cells), 1)
         initial = np.broadcast_to(variable.initial, shape)[variable.cells]
@@ -171,7 +170,7 @@ class CellProblem:
         self.layout = CellState(
             form.kinematics.size,
             boundary.size,
-            {f"{h.variable.name} of {h.variable.phase}": h.size for h in self._history},
+            {f"{h.variable.name} of {h.variable.phase}": h.initial for h in self._history},
             linearization=linearization and not self.is_linear,
         )
 
@@ -184,13 +183,6 @@ class CellProblem:
     def local_stiffness(self) -> sp.bsr_matrix | sp.csr_matrix:
         """This rank's part of the matrix K_f."""
         return self._matrix.to_scipy()
-
-    def virgin_state(self) -> Array:
-        """A state without gradient and fluctuation, with the initial history."""
-        state = np.zeros(self.layout.size)
-        for stored, part in zip(self._history, self.layout.history, strict=True):
-            state[part] = stored.initial
-        return state
 
     def load(self, state: Array, dt: float) -> None:
         """Copy the history of a state in; the fluctuation is left to :meth:`set_field`."""

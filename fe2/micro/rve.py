@@ -322,7 +322,7 @@ class RVE(Pointwise):
 
     @cached_property
     def _initial_state(self) -> Array:
-        state, origin = self._problem.virgin_state(), self.kinematics.origin
+        state, origin = self._layout.initial(), self.kinematics.origin
         if np.any(origin) or self.adaptive:
             start = state.copy()
             try:

@@ -88,7 +88,7 @@ def voxel_stiffness(problems: Sequence[tuple[Cell, CellForm]]) -> VoxelStiffness
     matrices, at_rest = [], True
     for cell, form in problems:
         problem = CellProblem(cell, form, boundary_map("linear", cell, form))  # no node is free
-        problem.load(problem.virgin_state(), 0.0)
+        problem.load(problem.layout.initial(), 0.0)
         problem.set_field(form.kinematics.origin, np.zeros(0))
         residual = problem.assemble_residual()
         problem.assemble_stiffness()
