@@ -78,7 +78,7 @@ from fe2.physics.ellipticity import smallest_acoustic_determinant, smallest_acou
 from fe2.physics.finite_strain import deformation_gradient, displacement_gradient
 from fe2.physics.holzapfel_gasser_ogden import HolzapfelGasserOgden
 from fe2.physics.hyperelasticity import Hyperelastic, HyperelasticLaw, SplitHyperelasticLaw
-from fe2.physics.kinematics import Block, Kinematics
+from fe2.physics.kinematics import Block, Kinematics, scalar_value
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw, PointResponse
 from fe2.physics.material_field import MaterialField
 from fe2.physics.melting import MeltingConduction
@@ -219,6 +219,7 @@ __all__ = [
     "rotation_from_quaternion",
     "sample",
     "save_reduction",
+    "scalar_value",
     "scales",
     "size_study",
     "small_strain",

@@ -73,8 +73,6 @@ class Block:
             :math:`E^T t` works on the field; so in plane strain, with xx, yy, zz, xy. The identity where it
             is None.
         local_components: Names of the k components that the phase laws see; those above where none are given.
-        storage: Where the dual is what is held and not what is stored in a unit of time: in a macroscopic
-            balance its rate stands, times this, as the absolute temperature times the rate of an entropy.
     """
 
     name: str
@@ -88,7 +86,6 @@ class Block:
     initial: Array = None  # type: ignore[assignment]  # filled in
     embedding: Array = None  # type: ignore[assignment]  # filled in
     local_components: tuple[str, ...] = ()
-    storage: float | None = None
 
     def __post_init__(self) -> None:
         defaults = {
@@ -143,9 +140,7 @@ class Block:
         return _columns(self.dual, self.components)
 
 
-def scalar_value(
-    name: str, dual: str, field: str, initial: float = 0.0, *, storage: float | None = None
-) -> Block:
+def scalar_value(name: str, dual: str, field: str, initial: float = 0.0) -> Block:
     """A block that is the value of a scalar field, e.g. "temperature" with "entropy".
 
     Args:
@@ -153,7 +148,6 @@ def scalar_value(
         dual: What is conjugate to it.
         field: Name of the field.
         initial: Value in a virgin cell.
-        storage: See :class:`Block`.
     """
     return Block(
         name=name,
@@ -163,7 +157,6 @@ def scalar_value(
         operator=lambda value: value,
         kind="value",
         initial=np.array([initial]),
-        storage=storage,
     )
 
 
