@@ -21,7 +21,7 @@ from fe2.case.catalogue import law_model
 from fe2.case.cell_case import read_cell_case
 from fe2.case.cell_tables import GeneratorCell
 from fe2.case.generated_mesh import generated_mesh
-from fe2.case.generators import CELL_GENERATORS, generate, generated_phases, generator_model
+from fe2.case.generators import CELLS, generate, generated_phases, generator_model
 from fe2.case.json_schema import json_schema
 from fe2.case.read import read_case
 from fe2.case.reference import reference
@@ -442,7 +442,7 @@ def test_case_as_it_was_understood_is_the_same_case(table: Table, tmp_path: Path
     assert tables["steps"]["smallest"] == table["steps"].get("smallest", 2.0**-6)
 
 
-@pytest.mark.parametrize("name", CELL_GENERATORS)
+@pytest.mark.parametrize("name", list(CELLS))
 def test_phases_of_a_generator_are_known_without_making_its_mesh(name: str, tmp_path: Path) -> None:
     model = generator_model(name, GeneratorCell)
     table = model.model_validate({"generator": name, "physics": "small_strain", **COARSE[name]})

@@ -187,3 +187,13 @@ def test_effective_stiffness_of_a_cell_of_a_package(fe2: Command, tmp_path: Path
     np.testing.assert_allclose(
         result["effective"], np.diag([3.0, 1.0 / (0.5 / 1.0 + 0.5 / 5.0)]), rtol=1e-8, atol=1e-12
     )
+
+
+def test_generator_of_cells_of_a_package(fe2: Command, tmp_path: Path) -> None:
+    """Layers across the first axis: shear stresses are equal there, strains along it."""
+    phases = {"layer_1": {"shear": 1.0, **SOFTENING}, "layer_2": {"shear": 5.0, **SOFTENING}}
+    cell = {"generator": "halves", "share": 0.25, "physics": "antiplane_shear"}
+    file = write(tmp_path, {"cell": cell, "phases": phases}, "cell.toml")
+    result = json.loads(succeeded(fe2("homogenize", str(file), "--json")))
+    expected = np.diag([1.0 / (0.25 / 1.0 + 0.75 / 5.0), 0.25 * 1.0 + 0.75 * 5.0])
+    np.testing.assert_allclose(result["effective"], expected, rtol=1e-8, atol=1e-12)

@@ -11,6 +11,7 @@ import pytest
 from case_files import GENERATOR_CELL, RUN, changed, write
 from plugins import install
 
+from fe2.case.generators import CELLS
 from fe2.case.json_schema import json_schema
 from fe2.case.read import read_case
 from fe2.case.reference import reference
@@ -42,7 +43,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installer:
 
 def test_own_names_are_registered_as_those_of_any_package() -> None:
     assert "rve" in MODELS
-    for registry in (PHYSICS, LAWS, MODELS):
+    for registry in (PHYSICS, LAWS, MODELS, CELLS):
         assert list(registry) == sorted(registry)
         assert registry.broken() == {}
         assert list(registry.sound()) == list(registry)

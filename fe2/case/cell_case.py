@@ -19,7 +19,7 @@ from fe2.case.cell_tables import (
     MeshCell,
     PhaseTable,
 )
-from fe2.case.generators import CELL_GENERATORS, check_parameters, generated_phases, generator_model
+from fe2.case.generators import CELLS, check_parameters, generated_phases, generator_model
 from fe2.case.image_size import image_size
 from fe2.case.material_table import MaterialTable, read_material_table
 from fe2.case.problems import Key, Problems, parameter_of, unknown_key
@@ -175,8 +175,8 @@ def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> 
     model: Any = SOURCES[given[0]]
     if given[0] == "generator":
         name = table["generator"]
-        if name not in CELL_GENERATORS:
-            problems.add((*key, "generator"), suggestion(str(name), CELL_GENERATORS), name)
+        if name not in CELLS:
+            problems.add((*key, "generator"), CELLS.meant(str(name)), name)
             return None
         model = generator_model(name, GeneratorCell)
     meant = meant_physics(table.get("physics"))
@@ -367,7 +367,8 @@ def _check_generated(
     """Each phase that the generator makes has a table, and no table is without a phase."""
     if any(problems.touches(*key, "cell", name) for name in ("fractions", "grains")) or not phases:
         return
-    made = generated_phases(cell.generator, cell)
+    if not (made := generated_phases(cell.generator, cell)):
+        return
     assert isinstance(table, dict)
     groups: dict[str, tuple[object, ...]] = {}
     for name, content in table.items():

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
-from fe2.case.generators import CELL_GENERATORS
+from fe2.case.generators import CELLS
 from fe2.errors import InputError
 from fe2.msh.file import ENDINGS
 from fe2.physics.physics_table import PHYSICS
@@ -118,7 +118,7 @@ class MeshCell(CellTable):
 class GeneratorCell(CellTable):
     """A cell from a generator, whose parameters stand beside."""
 
-    generator: Literal[CELL_GENERATORS]  # type: ignore[valid-type]  # a tuple of names
+    generator: Annotated[str, WithJsonSchema({"type": "string", "enum": list(CELLS)})]
     """Name of the generator."""
 
 

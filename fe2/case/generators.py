@@ -19,17 +19,32 @@ import fe2_meshes.parameters
 from fe2.case.problems import Key, Problems
 from fe2.case.signatures import parameters, table_model
 from fe2.errors import InputError, MissingDependencyError
+from fe2.registry import Registry
 from fe2.table import Table
 
-CELL_GENERATORS = fe2_meshes.PERIODIC_CELLS
 MESH_GENERATORS = fe2_meshes.MACROSCOPIC_MESHES
 
 _NOT_IN_FILES = ("path", "binary")
 
 
+def _misfit(found: Any) -> str | None:
+    return None if callable(found) else f"a function that writes a mesh is expected, and {found!r} came"
+
+
+CELLS: Registry[Callable[..., Path]] = Registry("fe2.cells", "the generator", _misfit)
+"""Generators of cells by name: (path, parameters) ↦ the mesh, whose physical groups are the phases."""
+
+
+def is_own(name: str) -> bool:
+    """Whether a generator is one of fe2's."""
+    return name in (*fe2_meshes.PERIODIC_CELLS, *MESH_GENERATORS)
+
+
 @cache
 def signature_of(name: str) -> Callable[..., Any]:
-    """A function with signature and docstring of a generator, which does nothing."""
+    """A function with signature and docstring of a generator; one of fe2's does nothing and needs no gmsh."""
+    if not is_own(name):
+        return CELLS[name]
     spec = importlib.util.find_spec(f"fe2_meshes.{name}")
     assert spec is not None
     assert spec.origin is not None
@@ -57,6 +72,8 @@ def generator_parameters(name: str, table: Table) -> dict[str, Any]:
 
 def check_parameters(name: str, table: Table, problems: Problems, place: Key) -> None:
     """Refuse parameters of a generator that no mesh can be made from, without making one."""
+    if not is_own(name):
+        return
     model, keys = type(table).model_fields, parameters(signature_of(name), _NOT_IN_FILES)
     values = {key: getattr(table, key) for key in keys}
     try:
@@ -67,7 +84,9 @@ def check_parameters(name: str, table: Table, problems: Problems, place: Key) ->
 
 
 def generated_phases(name: str, table: Table) -> tuple[str, ...]:
-    """Phases of the cell that a generator makes with the parameters in a table of its model."""
+    """Phases of the cell that a generator makes with the parameters in a table; none where they are unknown."""
+    if not is_own(name):
+        return ()
     if name == "laminate":
         return tuple(f"layer_{k + 1}" for k in range(len(vars(table)["fractions"])))
     if name == "polycrystal":
@@ -83,7 +102,8 @@ def generate(name: str, path: Path, parameters: dict[str, Any]) -> Path:
         MissingDependencyError: gmsh does not load.
     """
     try:
-        function = getattr(importlib.import_module(f"fe2_meshes.{name}"), name)
+        own = importlib.import_module(f"fe2_meshes.{name}") if is_own(name) else None
+        function = CELLS[name] if own is None else getattr(own, name)
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
             f"the generator {name} needs gmsh, which does not load ({error}); on Debian and Ubuntu: "

@@ -16,7 +16,7 @@ from fe2.case.cell_tables import (
     MeshCell,
     PhaseTable,
 )
-from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS, generator_model
+from fe2.case.generators import CELLS, MESH_GENERATORS, generator_model
 from fe2.case.run_case import model_of_law
 from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh, LawPlace, RunFile
 from fe2.micro.model_table import DEFAULT_MODEL, MODELS, CellModel, ModelTable
@@ -67,7 +67,7 @@ def _cells() -> tuple[Any, Any]:
     geometries: list[Any] = [
         ImageCell,
         MeshCell,
-        *(generator_model(name, GeneratorCell) for name in CELL_GENERATORS),
+        *(generator_model(name, GeneratorCell) for name in CELLS.sound()),
     ]
     return _union([_of_any_physics(geometry) for geometry in geometries]), _described(CellFile, "cell")
 

@@ -20,7 +20,7 @@ from fe2.case.cell_tables import (
     MeshCell,
     PhaseTable,
 )
-from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS, generator_model
+from fe2.case.generators import CELLS, MESH_GENERATORS, generator_model
 from fe2.case.petsc_table import MacroSolver
 from fe2.case.reference_text import HEAD, example
 from fe2.case.run_tables import (
@@ -105,7 +105,7 @@ def _run_part() -> list[str]:
 
 def _generator_part() -> list[str]:
     parts = ["## Generators\n"]
-    for names, base in ((CELL_GENERATORS, GeneratorCell), (MESH_GENERATORS, GeneratorMesh)):
+    for names, base in ((CELLS.sound(), GeneratorCell), (MESH_GENERATORS, GeneratorMesh)):
         for name in names:
             model = generator_model(name, base)
             parts.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell
+from fe2.case.generators import is_own
 from fe2.case.run_case import Law, RunCase
 from fe2.case.run_tables import BoxMesh, GeneratorMesh
 from fe2.physics.law import isochoric_phases
@@ -17,7 +18,7 @@ _SPACE = ("simple_cubic", "random_spheres", "tapered_bar")
 def warn_of_locking_in_cell(case: CellCase) -> None:
     """Warn where a generator makes simplices of first order for phases that keep their volume."""
     cell = case.cell
-    if isinstance(cell, GeneratorCell):
+    if isinstance(cell, GeneratorCell) and is_own(cell.generator):
         degree = cell.degree or vars(cell)["order"]
         warn_of_locking(f"{case.file}: the cell", _shape(cell, cell.generator), degree, _isochoric(case))
 

@@ -71,10 +71,11 @@ def _facts() -> dict[str, Any]:
 
 
 def _registries() -> dict[str, Registry[Any]]:
+    from fe2.case.generators import CELLS
     from fe2.micro.model_table import MODELS
     from fe2.physics.physics_table import LAWS, PHYSICS
 
-    return {"physics": PHYSICS, "laws": LAWS, "micro models": MODELS}
+    return {"physics": PHYSICS, "laws": LAWS, "micro models": MODELS, "cells": CELLS}
 
 
 def _broken() -> list[str]:
@@ -130,6 +131,7 @@ def _show(facts: dict[str, Any]) -> None:
         "physics": ", ".join(facts["registered"]["physics"]),
         "laws": str(len(facts["registered"]["laws"])),
         "micro models": ", ".join(facts["registered"]["micro models"]),
+        "generators of cells": ", ".join(facts["registered"]["cells"]),
         **{f"broken ({number})": text for number, text in enumerate(facts["broken"], 1)},
         "compiling forms": works,
         "compiled forms in": compiler["cache"],

@@ -47,9 +47,9 @@ class _Generators(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Generators of cells, then of macroscopic meshes."""
-        from fe2.case.generators import CELL_GENERATORS, MESH_GENERATORS
+        from fe2.case.generators import CELLS, MESH_GENERATORS
 
-        return [*CELL_GENERATORS, *MESH_GENERATORS]
+        return [*CELLS, *MESH_GENERATORS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a generator."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -96,3 +97,17 @@ class Creeping(ModelTable):
         from antiplane_shear.creeping import Springs
 
         return Springs(setting.kinematics, self.stiffness, self.time)
+
+
+def halves(path: Path, *, share: float = 0.5, size: float = 0.25, binary: bool = True) -> Path:
+    """Two layers across the first axis.
+
+    Args:
+        path: File to write.
+        share: Share of the first layer.
+        size: Edge length of the elements.
+        binary: Whether the file is a binary one.
+    """
+    from fe2_meshes.laminate import laminate
+
+    return laminate(path, fractions=(share, 1.0 - share), elements="tensor", size=size, binary=binary)
