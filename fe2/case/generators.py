@@ -84,7 +84,7 @@ def check_parameters(name: str, table: Table, problems: Problems, place: Key) ->
 
 
 def generated_phases(name: str, table: Table) -> tuple[str, ...]:
-    """Phases of the cell that a generator makes with the parameters in a table; none where they are unknown."""
+    """Phases of the cell that a generator makes with the parameters in a table, where they are known."""
     if not is_own(name):
         return ()
     if name == "laminate":
