@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import basix.ufl
 import dolfinx.mesh
@@ -49,10 +50,11 @@ class VoxelStiffness:
     volume: float
     at_rest: bool
 
-    @property
+    @cached_property
     def tangents(self) -> Array:
         """Tangent of each material in macroscopic components, shape (materials, m, m)."""
-        return np.einsum("im,pij,jn->pmn", self.modes, self.stiffness, self.modes) / self.volume
+        tangents: Array = self.modes.T @ self.stiffness @ self.modes / self.volume
+        return tangents
 
     def with_void(self) -> VoxelStiffness:
         """The same with one material more, which has no stiffness."""
