@@ -26,7 +26,7 @@ def subspace(space: fem.FunctionSpace, number: int) -> tuple[fem.FunctionSpace, 
     own = fem.functionspace(space.mesh, within.ufl_element())
     index_map, block = own.dofmap.index_map, own.dofmap.index_map_bs
     nodes = own.dofmap.list.astype(np.int64)
-    places = (nodes[:, :, None] * block + np.arange(block)).reshape(len(nodes), -1)
+    places = (nodes[:, :, None] * block + np.arange(block)).reshape(len(nodes), nodes.shape[1] * block)
     positions = np.empty((index_map.size_local + index_map.num_ghosts) * block, dtype=np.int64)
     positions[places] = within.dofmap.list
     return own, positions
