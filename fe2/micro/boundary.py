@@ -106,7 +106,7 @@ class BoundaryCondition:
                 fixed[field.dofs[at]] = True
             return fe2.Admissible(masters, fixed)
 
-        rve = physics(cell, laws, boundary=fe2.BoundaryCondition("clamped", clamped))
+        rve = fe2.RVE(cell, form, boundary=fe2.BoundaryCondition("clamped", clamped))
 
     It has to satisfy Hill's condition, that the work of the mean stress is the mean of the work: the nodal
     residual at equilibrium does no work on a fluctuation that is admitted.
