@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import ufl
 from mpi4py import MPI
 
 import fe2
@@ -252,3 +253,32 @@ def test_reduced_cell_answers_as_the_whole_one() -> None:
     tangent = reduced.solve(last, start, 1.0, np.empty_like(start)).tangent
     scales = np.sqrt(np.abs(np.diag(tangent)))
     assert np.max(np.abs(tangent - np.transpose(columns)) / np.outer(scales, scales)) < 1e-7
+
+
+def test_description_of_a_cell_does_not_depend_on_where_it_was_asked_last() -> None:
+    """Databases and checkpoints compare it."""
+    rve, fresh = elastic(image(4, 4)), elastic(image(4, 4))
+    state = rve.initial_state()
+    rve.solve(np.array([1e-3, 0.0, 0.0, 350.0, 1.0, 0.0]), state, 1.0, np.empty_like(state))
+    assert rve.description == fresh.description
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e6, 1e-6])
+def test_what_resists_little_beside_something_else_is_not_singular(factor: float) -> None:
+    """Stiffnesses in Pa beside conductivities in kW: no unit is common to both."""
+    laws = {
+        "metal": thermoelastic(70e9 * factor, 0.33, 23e-6, 0.24 / factor, 2.4e6),
+        "ceramic": thermoelastic(380e9 * factor, 0.22, 8e-6, 0.03 / factor, 3.2e6),
+    }
+    assert thermoelasticity(image(4, 4), laws).homogenize().singular == ()
+
+
+def test_conductivity_that_is_not_symmetric_is_solved() -> None:
+    """A Hall effect turns the heat flux; stress and entropy know nothing of it."""
+    turned = fe2.NonlinearConduction(lambda T: ufl.as_matrix([[2.0, 1.0], [-1.0, 2.0]]))
+    law = Thermoelastic(fe2.LinearElastic.isotropic(70e3, 0.33), turned, 23e-6, 2.4)
+    rve = thermoelasticity(image(4, 4), {"metal": law, "ceramic": thermoelastic(**CERAMIC)})
+    other = fe2.diffusion(image(4, 4), {"metal": turned, "ceramic": fe2.LinearConduction(30.0)}, value=True)
+    gradient = rve.kinematics.by_block(rve.homogenize().tangent)["heat_flux"]["temperature_gradient"]
+    expected = other.kinematics.by_block(other.homogenize().tangent)["flux"]["gradient"]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-8)

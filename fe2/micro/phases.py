@@ -282,11 +282,11 @@ class PhaseTerms:
             values = ufl.as_vector(list(conditions.values()))
             self._conditions.append(Condition(phase, self.cell.cells_of(phase), tuple(conditions), values))
 
-    def symbolic(self, phase: str, law: PhaseLaw) -> Any:
+    def symbolic(self, phase: str, law: PhaseLaw, gradient: Expr | None = None) -> Any:
         """The law with constants for its numbers, or functions of the element; its conditions are added."""
         self._laws[phase] = law
         symbolic = self.with_parameters(phase, law)
-        self.demand(phase, symbolic.admissible(self.gradient))
+        self.demand(phase, symbolic.admissible(self.gradient if gradient is None else gradient))
         return symbolic
 
     def with_parameters(self, phase: str, law: PhaseLaw) -> Any:
@@ -305,7 +305,7 @@ class PhaseTerms:
     def _expression_law(
         self, phase: str, law: PhaseLaw, cells: npt.NDArray[np.int32], gradient: Expr
     ) -> tuple[Expr, Expr]:
-        symbolic, initial = self.symbolic(phase, law), self._initial(phase, law)
+        symbolic, initial = self.symbolic(phase, law, gradient), self._initial(phase, law)
         values = {name: self._quadrature_function(size, name) for name, size in self._sizes(law).items()}
         updates = symbolic.update(gradient, values, self.dt)
         for name, value in values.items():

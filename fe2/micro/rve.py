@@ -134,9 +134,8 @@ class RVE(Pointwise):
     def description(self) -> dict[str, Any]:
         """Cell, form, laws and boundary condition as facts that can be stored and compared; collective."""
         form = self.form
-        constants = [
-            facts(constant.value) for constant in form.residual.constants() if constant is not form.dt
-        ]
+        changing = [form.dt, *(value.constant for value in form.values)]
+        constants = [facts(c.value) for c in form.residual.constants() if c not in changing]
         return {
             "kinematics": self.kinematics.name,
             "boundary": self.boundary,

@@ -91,7 +91,7 @@ class StateLayout:
         return self._parts[name]
 
     def of(self, rows: Array, name: str) -> npt.NDArray[Any]:
-        """View of a field in rows of shape (..., size), of shape (..., *shape)."""
+        """View of a field in rows of shape (..., size), whose last axis gives way to those of the field."""
         field = self.fields[name]
         values = rows[..., self._parts[name]].view(field.dtype)[..., : math.prod(field.shape)]
         return values.reshape((*rows.shape[:-1], *field.shape))

@@ -122,6 +122,7 @@ def _form(
     temperature, origin = terms.values[TEMPERATURE], terms.constant(reference)
     for phase in cell.names:
         law = laws[phase]
+        terms.is_symmetric = terms.is_symmetric and law.symmetric
         terms.store(phase, TEMPERATURE, _add_mechanics(terms, phase, law, temperature, origin))
         conduction = terms.with_parameters(phase, law).conduction
         gradient = ufl.variable(ufl.grad(heat))

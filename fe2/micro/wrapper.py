@@ -157,7 +157,7 @@ class Wrapper(MicroModel):
 
     @property
     def share(self) -> npt.NDArray[np.int64]:
-        """Which words of a whole state this rank holds, shape (state_size,): all of its own."""
+        """Which words of a whole state this rank holds, shape (state_size,); its own fields as a whole."""
         whole = self._whole or self
         return np.concatenate([self.model.share, np.arange(whole.model.state_size, whole.state_size)])
 

@@ -279,7 +279,13 @@ class Kinematics:
             Names in reported components, and a mask (d, k) over :attr:`directions`.
         """
         resisted = self.directions
-        null = null_directions(resisted.basis.T @ tangent @ resisted.basis)
+        # of several blocks each is measured by itself: stiffnesses and conductivities have no common unit
+        sizes = np.ones(self.size)
+        if len(self.blocks) > 1:
+            for part in self.slices.values():
+                sizes[part] = np.sqrt(np.abs(np.diag(tangent)[part]).max()) or 1.0
+        own = np.abs(resisted.basis).T @ sizes
+        null = null_directions(resisted.basis.T @ tangent @ resisted.basis / np.outer(own, own)) / own
         return tuple(named_direction(row * resisted.scale, resisted.names) for row in null), null != 0.0
 
     def reported_tangent(self, tangent: Array) -> Array:
