@@ -98,3 +98,8 @@ def test_macroscopic_form_of_the_page_is_in_balance(pages: tuple[Path, ModuleTyp
     answers = names["law"].flux.x.array.reshape(-1, 5)
     expected = np.concatenate([effective[dual]["electric_field"] @ field for dual in effective])
     np.testing.assert_allclose(answers, np.tile(expected, (len(answers), 1)), atol=1e-10)
+
+
+def test_kit_accepts_the_physics_of_the_page(pages: tuple[Path, ModuleType, ModuleType]) -> None:
+    (call,) = re.findall(r"```python\n(from fe2.testing.*?)```", TEXT, re.DOTALL)
+    exec(call, {"LAWS": pages[2].LAWS})
