@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 SOLVED, FAILED, OUTSIDE, NOT_ASKED = range(4)
 """Status of a point: it has an answer, none was found, it was asked outside of its range, or not at all."""
 
-_NOT_FINITE = "the micro model gave a flux or a tangent that is not finite"
+_NOT_FINITE = "the micro model gave a flux or a tangent that is not finite, or left one out"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,10 @@ class Answers:
     @classmethod
     def empty(cls, points: int, components: int) -> Answers:
         """Room for the answers of so many points."""
-        return cls.of(np.zeros((points, row_size(components))), components)
+        answers = cls.of(np.empty((points, row_size(components))), components)
+        answers.begin()
+        answers.cost[:] = 0.0
+        return answers
 
     @classmethod
     def of(cls, table: Array, components: int) -> Answers:
@@ -73,6 +76,11 @@ class Answers:
         status, iterations = table[:, -2:].view(np.int64).T
         tangent = table[:, m : m + m * m].reshape(n, m, m)
         return cls(table[:, :m], tangent, status, iterations, table[:, -3])
+
+    def begin(self) -> None:
+        """Nothing is answered yet: what is left as it is now is not finite."""
+        self.flux[:], self.tangent[:] = np.nan, np.nan
+        self.status[:], self.iterations[:] = SOLVED, 0
 
     def put(self, point: int | slice, response: Response) -> None:
         """The answer of one point, or of several alike."""

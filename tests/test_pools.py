@@ -174,6 +174,24 @@ def test_failure_names_its_point_and_a_mistake_in_the_program_is_none_of_a_point
     assert answers.status[1:].tolist() == [SOLVED if kind == "exception" else FAILED, NOT_ASKED]
 
 
+def test_tangent_that_is_left_out_is_the_failure_of_its_point():
+    """Neither zeros nor what was answered before stand in its place."""
+
+    class Forgetful(two_scale.MicroModel):
+        kinematics = two_scale.small_strain_kinematics(2)
+
+        def evaluate(self, gradients, committed, trial, points, step, answers):
+            answers.flux[:] = gradients
+            answers.tangent[gradients[:, 0] < 1.0] = np.eye(3)
+
+    pool = Pool(Forgetful(), 3, MPI.COMM_SELF)
+    pool.evaluate(np.zeros((3, 3)), STEP)
+    assert pool.failure is None
+    pool.evaluate(np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), STEP)
+    assert (pool.failure.point, pool.failure.kind) == (1, MicroSolveError)
+    assert "left one out" in pool.failure.message
+
+
 @pytest.mark.parametrize("kind", FAILURES)
 def test_failure_on_one_rank_is_one_on_all(kind):
     pool = Pool(two_scale.Locking(limit=1.0, failure=kind), 2, WORLD)

@@ -236,7 +236,7 @@ class Pool:
         """Answer points where they lie in their tables; the errors of those that have no answer."""
         start = time.perf_counter()
         answers = Answers.of(rows.answers[part], rows.shape.gradient)
-        answers.status[:], answers.iterations[:] = SOLVED, 0
+        answers.begin()
         points, trial = self._placement.points(rows, part), rows.begin(part)
         solved = np.zeros(len(points), dtype=bool)
         try:
