@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import two_scale
 from mpi4py import MPI
+from petsc4py import PETSc
 
 from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import Pool
@@ -157,7 +158,8 @@ def test_pool_without_points_answers_nothing(make_pool, model):
 
 FAILURES = {
     "error": (MicroSolveError, "locked"),
-    "exception": (Fe2Error, "ZeroDivisionError: division"),
+    "exception": (MicroSolveError, "ZeroDivisionError: division"),
+    "mistake": (Fe2Error, "TypeError: no such"),
     "not a number": (MicroSolveError, "not finite"),
 }
 
@@ -171,7 +173,28 @@ def test_failure_names_its_point_and_a_mistake_in_the_program_is_none_of_a_point
     assert pool.failure.point == 1
     assert pool.failure.kind is found
     assert words in pool.failure.message
-    assert answers.status[1:].tolist() == [SOLVED if kind == "exception" else FAILED, NOT_ASKED]
+    assert answers.status[1:].tolist() == [SOLVED if kind == "mistake" else FAILED, NOT_ASKED]
+
+
+@pytest.mark.parametrize(
+    "error", [OverflowError("e"), np.linalg.LinAlgError("e"), MemoryError("e"), PETSc.Error(76)]
+)
+@pytest.mark.parametrize("kind", [two_scale.Pointwise, two_scale.MicroModel])
+def test_numbers_that_break_down_are_the_failure_of_a_point(kind, error):
+    class Breaking(kind):
+        kinematics = two_scale.small_strain_kinematics(2)
+
+        def respond(self, *_):
+            raise error
+
+        if kind is two_scale.MicroModel:
+            evaluate = respond
+
+    pool = Pool(Breaking(), 3, MPI.COMM_SELF)
+    pool.evaluate(np.zeros((3, 3)), STEP)
+    assert (pool.failure.point, pool.failure.kind) == (0, MicroSolveError)
+    name = "PETSc.Error" if isinstance(error, PETSc.Error) else type(error).__name__
+    assert pool.failure.message.startswith(f"{name}: ")
 
 
 def test_tangent_that_is_left_out_is_the_failure_of_its_point():

@@ -125,6 +125,8 @@ class Locking(Pointwise):
                 raise MicroSolveError("the material is locked")
             if self.failure == "exception":
                 raise ZeroDivisionError("division by what is left")
+            if self.failure == "mistake":
+                raise TypeError("no such argument")
             return Response(np.full(3, np.nan), np.eye(3), 1)
         flux = self.young * gradient / left
         slope = 2.0 / self.limit**2 / left * np.outer(flux, gradient)

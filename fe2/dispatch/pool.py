@@ -18,6 +18,7 @@ from fe2.dispatch.placement import MoveTimer, Placement
 from fe2.dispatch.rows import Rows
 from fe2.dispatch.traffic import Traffic
 from fe2.errors import Fe2Error
+from fe2.micro.breakdown import breakdowns
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Points, Step
 from fe2.parallel import describe, on_every_rank, together
@@ -219,9 +220,9 @@ class Pool:
         while (found := work.take()) is not None:
             rows, part = found
             try:
-                with self._groups.agreed():
+                with self._groups.agreed(), breakdowns():
                     errors = self._solve(rows, part, step)
-            except Exception as error:  # a mistake in the program; the point is named
+            except Exception as error:  # of all these points; the first is named
                 errors = {0: error}
             if errors:
                 work.stop()

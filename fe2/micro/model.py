@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from fe2.errors import InputError, MicroSolveError, place
+from fe2.micro.breakdown import breakdowns
 from fe2.micro.points import NOWHERE, Point, Points, Step, only
 from fe2.micro.state import StateLayout
 from fe2.parallel import together
@@ -65,8 +66,9 @@ class MicroModel(ABC):
     ) -> None:
         """Fluxes, tangents and states of n points at the end of a time step.
 
-        A point without an answer is told to `answers.fail`, and keeps no other point from its own. Whatever
-        is raised is a mistake in the program and ends the run.
+        A point without an answer is told to `answers.fail`, and keeps no other point from its own. Numbers
+        that break down, see :class:`Pointwise`, are the failure of the first point; whatever else is raised
+        is a mistake in the program and ends the run.
 
         Args:
             gradients: Macroscopic gradients at the end of the step, shape (n, m); not modified.
@@ -244,7 +246,8 @@ class MicroModel(ABC):
 class Pointwise(MicroModel):
     """A micro model that answers one point at a time: a cell, an ordinary differential equation, a lattice.
 
-    A subclass writes :meth:`respond`. Only a MicroSolveError is the failure of a point.
+    A subclass writes :meth:`respond`. The failure of a point is a MicroSolveError, or numbers that it breaks
+    down on: an ArithmeticError such as ZeroDivisionError, numpy's LinAlgError, a MemoryError, PETSc.Error.
 
     Attributes:
         ranks: The ranks that solve a point together.
@@ -282,7 +285,7 @@ class Pointwise(MicroModel):
         """One point after the other."""
         for k in range(len(gradients)):
             try:
-                with self._agreed():
+                with self._agreed(), breakdowns():
                     point = points.point(k)
                     answers.put(k, self.respond(gradients[k], committed[k], trial[k], point, step))
             except MicroSolveError as error:

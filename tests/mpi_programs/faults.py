@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import two_scale
 from mpi4py import MPI
+from petsc4py import PETSc
 
 from fe2.errors import MicroSolveError, RunInterruptedError
 from fe2.io import checkpoint
@@ -25,7 +26,7 @@ from fe2.simulation import Simulation
 from fe2.stepping import LoadSteps, ramp
 
 WORLD = MPI.COMM_WORLD
-SOFT = ("micro error", "not a number")
+SOFT = ("micro error", "exception", "petsc error", "memory", "not a number")
 HARD = ("SIGKILL", "SIGUSR1", "killed while writing", "SIGTERM", "SIGINT", "sys.exit", "started twice")
 """What ends an attempt, on one rank alone; before the last, a second start at the same time is refused."""
 HARD_FAULTS = int(os.environ.get("FE2_FAULTS", "400")) // 16
@@ -82,6 +83,12 @@ class Faulty(two_scale.Guarded):
         self.note(kind)
         if kind == "micro error":
             raise MicroSolveError("injected")
+        if kind == "exception":
+            raise ZeroDivisionError("injected")
+        if kind == "petsc error":
+            raise PETSc.Error(76)
+        if kind == "memory":
+            np.empty(2**55)
         return Response(np.full(3, np.nan), np.eye(3), 1, 0.0)
 
 
