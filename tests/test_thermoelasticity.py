@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from mpi4py import MPI
 
 import fe2
 from fe2.errors import InputError
-from fe2.hierarchical.paths import Path
+from fe2.hierarchical.interpolation import InterpolatedModel
+from fe2.hierarchical.paths import Path, monotonic
 from fe2.hierarchical.reduction import reduce
+from fe2.hierarchical.sampling import sample
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
 from fe2.micro.thermoelasticity import thermoelasticity
@@ -282,3 +285,11 @@ def test_conductivity_that_is_not_symmetric_is_solved() -> None:
     gradient = rve.kinematics.by_block(rve.homogenize().tangent)["heat_flux"]["temperature_gradient"]
     expected = other.kinematics.by_block(other.homogenize().tangent)["flux"]["gradient"]
     np.testing.assert_allclose(gradient, expected, rtol=1e-8)
+
+
+def test_interpolation_of_a_potential_is_refused(tmp_path: pathlib.Path) -> None:
+    """The entropy is -∂ψ/∂T and the stress +∂ψ/∂ε: no potential has both as its gradient."""
+    rve = elastic(image(3, 3))
+    database = sample(rve, monotonic(rve.kinematics, 1e-3, count=1, steps=1), tmp_path / "cell.h5")
+    with pytest.raises(InputError, match=r"thermoelasticity of this cell receives values \(temperature\)"):
+        InterpolatedModel.of(database, rve)

@@ -94,7 +94,8 @@ class InterpolatedModel(MicroModel):
             rve: The cell.
 
         Raises:
-            InputError: The database is of another cell, or the cell has a memory or no potential.
+            InputError: The database is of another cell, or the cell has a memory or no potential, as one
+                that receives macroscopic values.
         """
         database.check(rve)
         _check_without_memory(rve)
@@ -156,6 +157,13 @@ def _check_without_memory(rve: RVE) -> None:
         raise InputError(
             f"the cell has a memory ({', '.join(names)}): its flux is no function of the gradient that could "
             "be interpolated"
+        )
+    if form.values:
+        values = ", ".join(form.kinematics.gradient_names[value.component] for value in form.values)
+        raise InputError(
+            f"the {form.kinematics.name} of this cell receives values ({values}): fluxes and what is "
+            "conjugate to values have no common potential that could be interpolated; use the "
+            "linearized cell or a reduced one"
         )
     if not form.symmetric:
         raise InputError(
