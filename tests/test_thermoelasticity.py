@@ -17,6 +17,8 @@ from fe2.hierarchical.interpolation import InterpolatedModel
 from fe2.hierarchical.paths import Path, monotonic
 from fe2.hierarchical.reduction import reduce
 from fe2.hierarchical.sampling import sample
+from fe2.hierarchical.solved_path import solve_path
+from fe2.hierarchical.trained_range import trained_range
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
 from fe2.micro.thermoelasticity import thermoelasticity
@@ -293,3 +295,24 @@ def test_interpolation_of_a_potential_is_refused(tmp_path: pathlib.Path) -> None
     database = sample(rve, monotonic(rve.kinematics, 1e-3, count=1, steps=1), tmp_path / "cell.h5")
     with pytest.raises(InputError, match=r"thermoelasticity of this cell receives values \(temperature\)"):
         InterpolatedModel.of(database, rve)
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1.0, 1e6])
+def test_trained_range_compares_strains_with_strains_alone(temperature: float) -> None:
+    """Changes of 100 units of temperature say nothing of strains, nor of temperature gradients."""
+    rve = elastic(image(3, 3))
+    units = np.array([1.0, 1.0, 1.0, 1.0, temperature, temperature])
+    changes = np.array([[1e-3, 0.0, 0.0, 100.0, 0.0, 0.0], [0.0, 0.0, 0.0, 100.0, 3.0, 0.0]]) * units
+    origin = rve.kinematics.origin
+    paths = [solve_path(rve, Path(np.array([1.0]), origin + change[None])) for change in changes]
+    everything, strains = (trained_range(rve.form, part) for part in (paths, paths[:1]))
+
+    def inside(trained: Any, *change: float) -> bool:
+        found: bool = trained.contains(origin + units * change, 1.0)
+        return found
+
+    assert inside(everything, 5e-4, 0.0, 0.0, 50.0, 1.0, 0.0)
+    assert not inside(everything, 5e-2, 0.0, 0.0, 0.0, 0.0, 0.0)
+    assert not inside(everything, 0.0, 1e-8, 0.0, 0.0, 0.0, 0.0)
+    assert not inside(everything, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-5)
+    assert not inside(strains, 0.0, 0.0, 0.0, 0.0, 1e-9, 0.0)

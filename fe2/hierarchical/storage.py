@@ -28,7 +28,7 @@ from fe2.micro.rve import RVE
 
 Array = npt.NDArray[np.float64]
 
-FORMAT = 2
+FORMAT = 3
 _SUFFIXES = (".h5", ".hdf5")
 
 
@@ -163,6 +163,7 @@ def _trained(file: h5py.File, size: int) -> TrainedRange:
     return TrainedRange(
         _numbers(file, "trained/origin", size),
         _numbers(file, "trained/scale", size),
+        _numbers(file, "trained/block_scale", size),
         number(file, "trained/radius"),
         number(file, "trained/longest_step"),
     )

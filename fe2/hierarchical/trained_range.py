@@ -17,6 +17,9 @@ Array = npt.NDArray[np.float64]
 _MARGIN = 1e-6
 """Part of the range by which a gradient may exceed it: round-off is no extrapolation."""
 
+_ROUND_OFF = 1e-12
+"""Part of its virgin value by which a component that was not trained may change."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedRange:
@@ -27,22 +30,26 @@ class TrainedRange:
     Attributes:
         origin: Gradient :math:`g^0` of the virgin cell, shape (m,).
         scale: Largest change :math:`a_i` of each component in the training, shape (m,).
+        block_scale: The largest of them in the component's block, shape (m,): components of other blocks have
+            other units.
         radius: Largest norm ρ of a trained gradient.
         longest_step: Longest time step of the training; infinite where time does not matter to the laws.
     """
 
     origin: Array
     scale: Array
+    block_scale: Array
     radius: float
     longest_step: float
 
     def distance(self, gradient: Array) -> float:
         """Norm of a gradient relative to the radius: at most one inside."""
         change = np.abs(gradient - self.origin)
-        untrained = self.scale <= _MARGIN * self.scale.max()
-        if not np.all(np.isfinite(change)) or np.any(change[untrained] > _MARGIN * self.scale.max()):
+        margin = _MARGIN * self.block_scale
+        trained = self.scale > margin
+        left = change > np.maximum(margin, _ROUND_OFF * np.abs(self.origin))
+        if not np.all(np.isfinite(change)) or np.any(left & ~trained):
             return float("inf")
-        trained = ~untrained
         return float(np.linalg.norm(change[trained] / self.scale[trained]) / self.radius)
 
     def contains(self, gradient: Array, dt: float) -> bool:
@@ -70,13 +77,14 @@ class TrainedRange:
 
 def trained_range(form: CellForm, training: Sequence[SolvedPath]) -> TrainedRange:
     """The range of a training."""
-    origin = form.kinematics.origin
+    origin, blocks = form.kinematics.origin, form.kinematics.slices.values()
     changes = np.vstack([path.gradients for path in training]) - origin
     scale = np.abs(changes).max(axis=0)
+    block_scale = np.concatenate([np.full_like(scale[block], scale[block].max()) for block in blocks])
     seen = scale > 0.0
     radius = float(np.linalg.norm(changes[:, seen] / scale[seen], axis=1).max()) if seen.any() else 0.0
     longest = max(float(path.steps.max()) for path in training)
-    return TrainedRange(origin, scale, radius, longest if _time_matters(form) else float("inf"))
+    return TrainedRange(origin, scale, block_scale, radius, longest if _time_matters(form) else float("inf"))
 
 
 def _time_matters(form: CellForm) -> bool:
