@@ -119,6 +119,20 @@ def test_rate_begins_with_the_virgin_cell_or_with_the_initial_state():
     assert integral(rate, law) == pytest.approx(0.0, abs=1e-12)
 
 
+def test_rate_that_is_asked_for_after_a_commit_is_refused():
+    """The flux that was committed is gone; that of the virgin cell would be another."""
+    mesh = two_scale.rectangle(WORLD, (2, 1))
+    T = fem.Function(fem.functionspace(mesh, ("Lagrange", 1)), name="T")
+    law = HomogenizedLaw(ufl.grad(T), LinearModel(diffusion_kinematics(2), np.eye(2)))
+    law.evaluate(Step(1.0))
+    law.rollback()
+    law.commit()  # of nothing
+    law.evaluate(Step(1.0))
+    law.commit()
+    with pytest.raises(InputError, match="rate of flux .* before the first step"):
+        law.rate("flux")
+
+
 @pytest.mark.mpi
 def test_resumed_run_with_rates_is_the_uninterrupted_one_on_any_number_of_ranks(tmp_path):
     """What was stored at the last commit is a part of checkpoints, or the first rate would be wrong."""

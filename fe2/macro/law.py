@@ -156,7 +156,7 @@ class HomogenizedLaw:
         self.entity_maps = self._domain.entity_maps
         self.rows = self._domain.rows
         self._evaluate_gradient = self._domain.evaluator(self.gradient)
-        self._is_evaluated = self._is_trial = False
+        self._is_evaluated = self._is_trial = self._is_committed = False
         self.failure: Failure | None = None
         self.committed_flux: fem.Function | None = None
         self._flux_before: fem.Function | None = None
@@ -188,10 +188,17 @@ class HomogenizedLaw:
             name: Name of the flux, e.g. "entropy".
 
         Raises:
-            InputError: The micro model has no such flux.
+            InputError: The micro model has no such flux, or a step was committed before any rate was asked for,
+                whose flux nobody kept.
+            MicroSolveError: On all ranks, where a virgin cell has no flux.
         """
         present = self[name]
         if self.committed_flux is None or self._flux_before is None:
+            if self._is_committed:
+                raise InputError(
+                    f"the rate of {name} is asked for after a step was committed, whose {name} was not kept: "
+                    "ask for rates before the first step"
+                )
             m, virgin = self.micro.kinematics.size, self.micro.initial_state()
             start, new = self.micro.kinematics.origin, virgin.copy()
             fluxes = self._at_each(lambda point: self.micro.solve(start, virgin, 0.0, new, point=point).flux)
@@ -258,6 +265,7 @@ class HomogenizedLaw:
         self.pool.commit()
         if self.committed_flux is not None and self._is_trial:
             self.committed_flux.x.array[:] = self.flux.x.array
+        self._is_committed |= self._is_trial
         self._is_trial = False
 
     def rollback(self) -> None:
