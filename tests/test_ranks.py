@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import two_scale
+import ufl
 from dolfinx import fem
 from mpi4py import MPI
 
 import fe2.jit
 from fe2.errors import Fe2Error, InputError, MicroSolveError, MissingDependencyError, StepSizeError
 from fe2.macro.law import HomogenizedLaw
+from fe2.micro.model import MicroModel
 from fe2.parallel import raise_together
+from fe2.physics.diffusion import diffusion_kinematics
 from fe2.physics.small_strain import mandel_strain
 
 WORLD = MPI.COMM_WORLD
@@ -95,3 +98,23 @@ def test_counts_and_reactions_are_sums_over_all_ranks():
     force = 0.5e-4 * strip.law.micro.linearized().tangent[0, 0]
     np.testing.assert_allclose(strip.problem.reaction(strip.right), [force, 0.0], atol=1e-9 * force)
     assert strip.problem.take_counts().points == 0
+
+
+def test_virgin_cell_that_fails_on_one_rank_is_named_on_all() -> None:
+    """A rate begins with the flux of virgin cells, which have parameters of their own at each point."""
+
+    class Fragile(MicroModel):
+        kinematics, parameters = diffusion_kinematics(2), ("strength",)
+
+        def evaluate(self, gradients, committed, trial, points, step, answers) -> None:
+            answers.flux[:], answers.tangent[:] = gradients, np.eye(2)
+            answers.fail(points.parameters["strength"] < 0.0, MicroSolveError("too weak"))
+
+    mesh = two_scale.rectangle(WORLD, (4, 4), (1.0, 1.0))
+    T = fem.Function(fem.functionspace(mesh, ("Lagrange", 1)))
+    x = ufl.SpatialCoordinate(mesh)  # only the cells in one corner have a negative strength
+    law = HomogenizedLaw(ufl.grad(T), Fragile(), parameters={"strength": 1.7 - x[0] - x[1]})
+    place = r"macroscopic cell \d+, quadrature point \d, coordinates \(0\.[89]\d*, 0\.[89]\d*\): too weak"
+    with pytest.raises(MicroSolveError, match=place) as caught:
+        law.rate("flux")
+    assert len(set(WORLD.allgather(str(caught.value)))) == 1

@@ -14,7 +14,7 @@ from ufl.core.expr import Expr
 
 from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import PointFailure, Pool
-from fe2.errors import Fe2Error, InputError, place
+from fe2.errors import Fe2Error, InputError, MicroSolveError, place
 from fe2.macro.blocks import Gradient, dual, gathered
 from fe2.macro.domain import CellDomain, FacetDomain, Numbers
 from fe2.macro.parameters import Parameter, points_of
@@ -127,7 +127,8 @@ class HomogenizedLaw:
                 None by default.
             parameters: Parameters of the points by name, where the micro model takes any, such as the
                 ``angle`` of :func:`fe2.rotated`: an expression or a function on the mesh, a number, or an
-                array with a row for each of this rank's points, cell by cell.
+                array with a row for each of this rank's points, cell by cell. Functions and expressions are
+                evaluated here, once.
 
         Raises:
             InputError: The gradient does not fit the micro model, the virgin cell does not resist some
@@ -188,8 +189,8 @@ class HomogenizedLaw:
             name: Name of the flux, e.g. "entropy".
 
         Raises:
-            InputError: The micro model has no such flux, or a step was committed before any rate was asked for,
-                whose flux nobody kept.
+            InputError: The micro model has no such flux, or a step was committed before any rate was asked
+                for: nobody kept its flux.
             MicroSolveError: On all ranks, where a virgin cell has no flux.
         """
         present = self[name]
@@ -301,27 +302,44 @@ class HomogenizedLaw:
         return self.micro.kinematics.indicators(tangents)
 
     def _at_each[T](self, virgin: Callable[[Point], T]) -> list[T]:
-        """What virgin micro models have at this rank's points: the same where they take no parameters."""
-        if self.micro.parameters:
-            return [virgin(point) for point in self.points]
-        return [virgin(NOWHERE)] * len(self.points)
+        """What virgin micro models have at this rank's points; collective.
+
+        It is the same at all where they take no parameters.
+
+        Raises:
+            MicroSolveError: On all ranks, where one has nothing; the message names the first such point.
+        """
+        found: list[T] = []
+        with together(self._domain.mesh.comm):
+            if not self.micro.parameters:
+                return [virgin(NOWHERE)] * len(self.points)
+            for k, point in enumerate(self.points):
+                try:
+                    found.append(virgin(point))
+                except MicroSolveError as error:
+                    raise type(error)(f"{self._place(k)}: {error}") from error
+        return found
 
     def tangents(self) -> Array:
         """Tangents of the last evaluation at this rank's points, shape (n, m, m), cell by cell."""
         m = self.micro.kinematics.size
         return self.tangent.x.array.reshape(-1, m, m)[self.rows]
 
+    def _place(self, point: int) -> str:
+        """Where one of this rank's points is, in words."""
+        number = int(self.numbers()[point // self.points_per_cell])
+        return (
+            f"the RVE at macroscopic {self._domain.kind} {number}, quadrature point "
+            f"{point % self.points_per_cell}, coordinates {place(self.coordinates()[point])}"
+        )
+
     def _located(self, failure: PointFailure, gradients: Array) -> Fe2Error:
         """The error of the point that failed, with its place, on all ranks."""
         comm = self._domain.mesh.comm
         point, text = failure.point, ""
         if point >= 0:
-            number = int(self.numbers()[point // self.points_per_cell])
-            text = (
-                f"the RVE at macroscopic {self._domain.kind} {number}, quadrature point "
-                f"{point % self.points_per_cell}, coordinates {place(self.coordinates()[point])}, "
-                f"{self.micro.kinematics.described(gradients[point])}: {failure.message}"
-            )
+            described = self.micro.kinematics.described(gradients[point])
+            text = f"{self._place(point)}, {described}: {failure.message}"
         texts = [text for text in comm.allgather(text) if text]
         located = failure.kind(texts[0])
         located.collective = True
