@@ -31,7 +31,8 @@ def points_of(
     Args:
         mesh: The macroscopic mesh.
         domain: Where the law holds.
-        parameters: Parameters of the points by name.
+        parameters: Parameters of the points by name; functions and expressions are evaluated now, once:
+            later changes of them are not seen.
         micro: The micro model.
 
     Raises:
