@@ -193,6 +193,18 @@ def test_step_is_committed_at_its_end_and_rolled_back_by_an_exception():
         strip.problem.solve(1.0)
 
 
+def test_step_within_a_step_is_refused_and_both_are_given_up():
+    strip = two_scale.uniaxial_strain(two_scale.rectangle(WORLD), two_scale.Maxwell(np.eye(3), 2.0))
+    problem = strip.problem
+    with pytest.raises(InputError, match=r"length 0.5 within one of the length 1.0"), problem.step(1.0):  # noqa: SIM117
+        with problem.step(0.5):
+            pass
+    assert problem.time == 0.0
+    with problem.step(0.5):
+        problem.solve()
+    assert problem.time == 0.5
+
+
 def test_rates_keep_to_the_beginning_of_a_step_in_which_is_solved_twice():
     mesh = two_scale.rectangle(WORLD, (2, 1))
     space = fem.functionspace(mesh, ("Lagrange", 1))

@@ -137,13 +137,20 @@ class MacroProblem:
             with problem.step(0.1):
                 problem.solve()
 
-        An exception that leaves it finds the unknowns and the states of the micro models as they were before.
-        Inside, :meth:`solve` may be called more than once, as staggered schemes do: rates keep to the
-        beginning of the step.
+        An exception that leaves it finds the unknowns and the states of the micro models as they were before;
+        fluxes and tangents of the laws stay those of the last evaluation until the next. Inside,
+        :meth:`solve` may be called more than once, as staggered schemes do: rates keep to the beginning of the step.
 
         Args:
             dt: Length of the step, handed to the micro models.
+
+        Raises:
+            InputError: It is within another step.
         """
+        if self._is_within_step:
+            raise InputError(
+                f"a step of the length {dt} within one of the length {self.dt}: end that one before"
+            )
         before = self._values()
         self._begin_step(dt)
         self._is_within_step = True
