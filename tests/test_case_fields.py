@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from case_files import Table, changed, write
 from mpi import mpiexec, succeeded
 
+from fe2.case.build_fields import initial_value, starts_elsewhere
 from fe2.case.build_run import build_model, build_problem, build_simulation
 from fe2.case.problems import CaseFileError
 from fe2.case.read import read_case
@@ -93,6 +95,19 @@ def test_walls_press_as_the_heated_bar_between_them_would_expand(tmp_path: Path)
     np.testing.assert_allclose(history["left_u_x"], pressure, rtol=1e-6)
     np.testing.assert_allclose(history["right_u_x"], -pressure, rtol=1e-6)
     np.testing.assert_allclose(history["right_T_prescribed"], START + 40.0 * np.array([1.0, 2.0]))
+
+
+def test_unknown_starts_as_the_virgin_cell_or_as_the_physics_where_the_model_has_no_cell(
+    tmp_path: Path,
+) -> None:
+    case = read_run_case(write(tmp_path, BAR))
+    (law,) = case.laws.values()
+    without = replace(case, laws={"alloy": replace(law, cell=None)})
+    temperature = case.fields[1]
+    assert initial_value(case, temperature) == START
+    assert initial_value(without, temperature) == case.physics.values["temperature"] == 293.15
+    assert not starts_elsewhere(case)
+    assert not starts_elsewhere(without)
 
 
 def test_heat_that_comes_in_is_what_is_stored_whatever_the_temperature(tmp_path: Path) -> None:

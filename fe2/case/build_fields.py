@@ -55,8 +55,9 @@ def initial_value(case: RunCase, field: Field) -> float:
 
 
 def initial_values_of_cells(case: RunCase, field: Field) -> list[float]:
-    """Values in the virgin cells that receive the value of an unknown."""
-    values = [law.cell.physics.values for law in case.laws.values() if law.cell is not None]
+    """Values in the virgin micro models that receive the value of an unknown."""
+    models = [law for law in case.laws.values() if law.model is not None]
+    values = [(law.cell or case).physics.values for law in models]
     return [found[field.meaning] for found in values if field.meaning in found]
 
 
