@@ -129,7 +129,7 @@ def test_rate_that_is_asked_for_after_a_commit_is_refused():
     law.commit()  # of nothing
     law.evaluate(Step(1.0))
     law.commit()
-    with pytest.raises(InputError, match="rate of flux .* before the first step"):
+    with pytest.raises(InputError, match=r"rate of flux .* before the first step"):
         law.rate("flux")
 
 

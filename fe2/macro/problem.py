@@ -139,7 +139,8 @@ class MacroProblem:
 
         An exception that leaves it finds the unknowns and the states of the micro models as they were before;
         fluxes and tangents of the laws stay those of the last evaluation until the next. Inside,
-        :meth:`solve` may be called more than once, as staggered schemes do: rates keep to the beginning of the step.
+        :meth:`solve` may be called more than once, as staggered schemes do: rates keep to the
+        beginning of the step.
 
         Args:
             dt: Length of the step, handed to the micro models.
