@@ -78,6 +78,25 @@ def mesh_facts(mesh: dmesh.Mesh, tags: dmesh.MeshTags | None = None) -> dict[str
     return result
 
 
+def point_facts(comm: MPI.Comm, numbers: npt.NDArray[np.int64], values: Array) -> dict[str, float]:
+    """Weighted sums of what points have, the same on any number of ranks; collective.
+
+    Args:
+        comm: Communicator of all ranks that have points.
+        numbers: Numbers of this rank's points that no partition changes, shape (n,).
+        values: Their values, shape (n, ...).
+
+    Returns:
+        Sums of the values' sizes, and of the positive ones alone: in neither does anything cancel.
+    """
+    rows = values.reshape(len(numbers), int(np.prod(values.shape[1:])))
+    weights = np.outer(_weights(numbers.astype(np.float64)), _weights(np.arange(float(rows.shape[1]))))
+    sums = np.array([np.sum(weights * np.abs(rows)), np.sum(weights * np.maximum(rows, 0.0))])
+    return dict(
+        zip(("sum of sizes", "sum of positives"), _reduced(comm, sums, MPI.SUM).tolist(), strict=True)
+    )
+
+
 def _cell_numbers(mesh: dmesh.Mesh, owned: int) -> Array:
     """Numbers of this rank's cells that no partition changes."""
     try:

@@ -11,8 +11,11 @@ from mpi4py import MPI
 
 import fe2.jit
 from fe2.errors import Fe2Error, InputError, MicroSolveError, MissingDependencyError, StepSizeError
+from fe2.identity import difference, point_facts
 from fe2.macro.law import HomogenizedLaw
+from fe2.micro.linear_model import LinearModel
 from fe2.micro.model import MicroModel
+from fe2.micro.rotated import rotated
 from fe2.parallel import raise_together
 from fe2.physics.diffusion import diffusion_kinematics
 from fe2.physics.small_strain import mandel_strain
@@ -118,3 +121,19 @@ def test_virgin_cell_that_fails_on_one_rank_is_named_on_all() -> None:
     with pytest.raises(MicroSolveError, match=place) as caught:
         law.rate("flux")
     assert len(set(WORLD.allgather(str(caught.value)))) == 1
+
+
+def test_facts_of_points_depend_on_who_has_which_value_and_not_on_the_ranks() -> None:
+    def facts_on(comm: MPI.Comm, row: int = 0) -> dict[str, float]:
+        mesh = two_scale.rectangle(comm, (4, 4), (1.0, 1.0))
+        T = fem.Function(fem.functionspace(mesh, ("Lagrange", 1)))
+        x = ufl.SpatialCoordinate(mesh)
+        angle = {"angle": ufl.sin(7.0 * x[row] + 3.0 * x[1 - row])}
+        law = HomogenizedLaw(
+            ufl.grad(T), rotated(LinearModel(diffusion_kinematics(2), np.eye(2))), parameters=angle
+        )
+        return point_facts(comm, law.points.number, law.points.parameters["angle"])
+
+    alone = facts_on(MPI.COMM_SELF)
+    assert difference(alone, facts_on(WORLD)) == ""
+    assert difference(alone, facts_on(WORLD, 1)) != ""  # the same values at other points

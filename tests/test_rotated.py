@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 from fe2.errors import InputError, MicroSolveError
+from fe2.io.checkpoint import CheckpointFolder
 from fe2.macro.law import HomogenizedLaw
 from fe2.macro.problem import MacroProblem
 from fe2.micro.last_good import KeepsLastGood
@@ -214,3 +216,18 @@ def test_points_of_a_vectorized_model_that_fail_are_named() -> None:
     u.interpolate(lambda x: (2e-3 * x[0] ** 2, 0.0 * x[0]))
     with pytest.raises(MicroSolveError, match=r"macroscopic cell \d, quadrature point \d.*it broke"):
         found.evaluate(Step(1.0))
+
+
+def test_checkpoint_of_other_parameters_is_refused(tmp_path: Path) -> None:
+    def checkpoint(angle: float) -> CheckpointFolder:
+        found, u = law(angle, rotated(LinearModel(small_strain_kinematics(2), np.eye(3))))
+        v = ufl.TestFunction(u.function_space)
+        problem = MacroProblem(ufl.inner(found.flux, mandel_strain(v)) * found.dx, u, found)
+        return CheckpointFolder(tmp_path, problem, {}, {})
+
+    control = {"times": [0.0, 1.0], "done": 0.0, "part": 1.0, "rejected": 0}
+    position = {"control": control, "records": [], "seconds": 0.0, "models": {}}
+    checkpoint(0.3).write(position)
+    assert checkpoint(0.3).look() == position
+    with pytest.raises(InputError, match=r"checkpoint of another run: laws\[0\].parameters.angle"):
+        checkpoint(1.2).look()

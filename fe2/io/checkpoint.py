@@ -26,7 +26,7 @@ import numpy.typing as npt
 from dolfinx import fem
 
 from fe2.errors import InputError
-from fe2.identity import difference, mesh_facts
+from fe2.identity import difference, mesh_facts, point_facts
 from fe2.io.cell_values import (
     all_cell_numbers,
     cell_numbers,
@@ -95,6 +95,10 @@ class CheckpointFolder:
                 {
                     "points": law.points_per_cell,
                     **law.micro.describe(),
+                    "parameters": {
+                        name: point_facts(self._comm, law.points.number, values)
+                        for name, values in law.points.parameters.items()
+                    },
                     "rates": law.committed_flux is not None,
                 }
                 for law in self._laws
