@@ -224,6 +224,29 @@ def test_failure_on_one_rank_is_one_on_all(kind):
     assert WORLD.allgather(pool.failure.point) == [-1] * (WORLD.size - 1) + [1]
 
 
+def test_point_that_fails_on_one_rank_of_its_group_fails_on_all():
+    """The others would go on to the next point, and wait there for ever."""
+
+    class Divided(two_scale.MicroModel):
+        kinematics, batch, divisible = two_scale.small_strain_kinematics(2), 1, True
+        rank = 0
+
+        def distributed(self, comm):
+            part = Divided()
+            part.rank = comm.rank
+            return part
+
+        def evaluate(self, gradients, committed, trial, points, step, answers):
+            answers.flux[:], answers.tangent[:] = gradients, np.eye(3)
+            if self.rank == WORLD.size - 1:
+                answers.fail(gradients[:, 0] > 1.0, MicroSolveError("on one rank"))
+
+    pool = Pool(Divided(), 2, WORLD, Parallel(ranks_per_rve=WORLD.size))
+    pool.evaluate(np.array([[0.0, 0.0, 0.0], [2.0 * (WORLD.rank == 0), 0.0, 0.0]]), STEP)
+    assert (pool.failure.kind, pool.failure.message) == (MicroSolveError, "on one rank")
+    assert pool.failure.point == (1 if WORLD.rank == 0 else -1)
+
+
 def test_pool_goes_on_after_a_failure(make_pool, model):
     limit = 2.0 * WORLD.allreduce(np.max(np.abs(gradients()), initial=0.0), op=MPI.MAX)
     pool = make_pool(two_scale.Guarded(model, largest_strain=limit), POINTS)

@@ -224,6 +224,8 @@ class Pool:
                     errors = self._solve(rows, part, step)
             except Exception as error:  # of all these points; the first is named
                 errors = {0: error}
+            if self._groups.size > 1:
+                errors = self._of_group(errors)
             if errors:
                 work.stop()
                 first = min(errors)
@@ -253,6 +255,16 @@ class Pool:
         answers.cost[:] = (time.perf_counter() - start) / len(points)
         return dict(answers.errors)
 
+    def _of_group(self, errors: dict[int, Exception]) -> dict[int, Exception]:
+        """The first error of all ranks of this group, so that all go on or none; collective in the group."""
+        first = min(errors, default=-1)
+        own = (first, _kind(errors[first]), describe(errors[first])) if errors else None
+        found = [entry for entry in self._groups.members.allgather(own) if entry is not None]
+        if not found:
+            return {}
+        number, kind, message = min(found, key=lambda entry: entry[0])
+        return {number: errors.get(number, kind(message))}
+
     def _first(self, failed: tuple[int, Exception] | None) -> PointFailure | None:
         """The lowest point that failed on any rank, the same on all; collective."""
         number, error = failed or (int(self._starts[-1]), None)
@@ -260,8 +272,7 @@ class Pool:
         point, rank = divmod(lowest, self.comm.size)
         if point == self._starts[-1]:
             return None
-        kind = type(error) if isinstance(error, Fe2Error) else Fe2Error
-        kind, text = self.comm.bcast((kind, describe(error)), root=rank)
+        kind, text = self.comm.bcast((_kind(error), describe(error)), root=rank)
         first, end = self._starts[self.comm.rank : self.comm.rank + 2]
         return PointFailure(int(point - first) if first <= point < end else -1, kind, text, error)
 
@@ -309,3 +320,8 @@ class Pool:
         chosen = plan.groups if plan else np.empty_like(where)
         self.comm.Bcast(chosen)
         return chosen
+
+
+def _kind(error: Exception | None) -> type[Fe2Error]:
+    """Class of an error on the other ranks: one of fe2's own."""
+    return type(error) if isinstance(error, Fe2Error) else Fe2Error
