@@ -13,9 +13,10 @@ from mpi4py import MPI
 
 import fe2
 from fe2.errors import InputError
+from fe2.hierarchical.indicator import along
 from fe2.hierarchical.interpolation import InterpolatedModel
 from fe2.hierarchical.paths import Path, monotonic
-from fe2.hierarchical.reduction import reduce
+from fe2.hierarchical.reduction import Reduction, reduce
 from fe2.hierarchical.sampling import sample
 from fe2.hierarchical.solved_path import solve_path
 from fe2.hierarchical.trained_range import trained_range
@@ -316,3 +317,57 @@ def test_trained_range_compares_strains_with_strains_alone(temperature: float) -
     assert not inside(everything, 0.0, 1e-8, 0.0, 0.0, 0.0, 0.0)
     assert not inside(everything, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-5)
     assert not inside(strains, 0.0, 0.0, 0.0, 0.0, 1e-9, 0.0)
+
+
+def thermoplastic_reduction(stress: float, temperature: float, heat: float) -> Reduction:
+    """A cell in units of stress, temperature and heat: strains, heating and heat flows, last all together."""
+    s, t, k = stress, temperature, heat
+    laws = {
+        "metal": thermoelastic(70e3 * s, 0.33, 23e-6 / t, 237.0 * k / t, 2.4 * s / t),
+        "ceramic": thermoplastic(
+            200e3 * s, 0.3, 300.0 * s, 12e-6 / t, 50.0 * k / t, 3.6 * s / t, hardening=1e3 * s
+        ),
+    }
+    options = NewtonOptions(tolerance=1e-11)
+    rve = thermoelasticity(image(4, 4), laws, reference_temperature=T0 * t, options=options)
+    goals = np.diag([4e-3, -4e-3, 3e-3, 60.0 * t, 3.0 * t, -2.0 * t])
+    ways = [*goals, goals.sum(axis=0)]
+    # there and back to the virgin gradient
+    paths = [
+        Path(np.arange(1.0, 4.0), rve.kinematics.origin + np.outer([0.5, 1.0, 0.0], way)) for way in ways
+    ]
+    return reduce(rve, paths[:-1], tolerance=0.02, held_out=paths[-1:])
+
+
+@pytest.mark.parametrize(
+    ("stress", "temperature", "heat"), [(1e6, 1.0, 1.0), (1.0, 1.0, 1e-9), (1e-3, 1e3, 1e6)]
+)
+def test_reduction_does_not_depend_on_units(stress: float, temperature: float, heat: float) -> None:
+    """The same modes, mesh cells and errors; those of a heat flux in megawatts are no smaller."""
+    expected, found = (
+        thermoplastic_reduction(1.0, 1.0, 1.0),
+        thermoplastic_reduction(stress, temperature, heat),
+    )
+    for name in ("modes", "cells", "all_cells"):
+        assert getattr(found.report, name) == getattr(expected.report, name)
+    for name in ("training_error", "held_out_error"):
+        assert getattr(found.report, name) == pytest.approx(getattr(expected.report, name), rel=1e-4)
+    assert found.fine.basis.left_out == pytest.approx(expected.fine.basis.left_out, rel=1e-6)
+    assert found.indicator is not None
+    assert expected.indicator is not None
+    assert found.indicator.factor == pytest.approx(expected.indicator.factor, rel=1e-4)
+    factors = np.array([stress, stress / temperature, heat])
+    np.testing.assert_allclose(found.flux_scale, factors * expected.flux_scale, rtol=1e-8)
+
+
+def test_each_block_of_a_reduced_flux_is_as_right_as_the_report_says() -> None:
+    reduction = thermoplastic_reduction(1.0, 1.0, 1e-9)
+    model, rve = reduction.model(), reduction.rve
+    for taken in reduction.paths[:-1]:
+        exact = solve_path(rve, taken)
+        errors = along(model, exact) - exact.fluxes
+        for size, block in zip(reduction.flux_scale, rve.kinematics.slices.values(), strict=True):
+            error = np.linalg.norm(errors[:, block], axis=1).max() / size
+            assert error <= reduction.report.training_error * (1.0 + 1e-6)
+    assert reduction.report.training_error < 0.1
+    assert reduction.fine.basis.left_out <= 0.02

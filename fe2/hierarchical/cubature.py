@@ -6,6 +6,8 @@ Sought are weights :math:`w_e \ge 0`, most of them zero, with
 
 for the mesh cells' shares :math:`f_e` of the reduced residual, of the flux and of the history variables in
 all snapshots, and for the volume of each phase. The shares are divided by the roots of the cells' volumes;
+those of one
+group of fields, of a value and of a history variable each have the same norm;
 their left singular vectors, up to a tolerance, are the conditions (Hernández, Caicedo & Ferrer, Comput.
 Methods Appl. Mech. Engrg. 313 (2017), sec. 3), and non-negative least squares (Lawson & Hanson 1974) find a
 solution with as many mesh cells as there are conditions, at most.
@@ -82,16 +84,15 @@ def empirical_cubature(
     cell = problem.cell
     count = cell.mesh.topology.index_map(cell.dim).size_local
     shares = _Shares(problem, basis, virgin)
-    sketches = [_Sketch(count, number) for number in range(1 + len(problem.form.history))]
+    sketches = [_Sketch(count, number) for number in range(len(shares.parts) + len(problem.form.history))]
     for columns in (block for path in training for block in shares.along(path)):
         for sketch, values in zip(sketches, columns, strict=True):
             sketch.add(values)
     volumes = np.bincount(
         np.repeat(np.arange(count), shares.points_per_cell), shares.volumes, minlength=count
     )
-    forces = sketches[0].norm
     # sums of sketches with random factors of their own are the sketch of all columns side by side
-    combined = np.sum([s.values * (forces / s.norm) for s in sketches if s.norm > 0.0], axis=0)
+    combined = np.sum([s.values / s.norm for s in sketches if s.norm > 0.0], axis=0)
     phases = [cell.phases.values[:count] == number for number in range(len(cell.names))]
     return _chosen(combined, volumes, np.array(phases), tolerance)
 
@@ -144,6 +145,7 @@ class _Shares:
     def __init__(self, problem: CellProblem, basis: Basis, virgin: Virgin) -> None:
         form, mesh = problem.form, problem.cell.mesh
         self._problem, self._basis = problem, basis
+        self.parts = _parts(virgin, basis)
         scale = np.sqrt(np.abs(np.diag(virgin.macroscopic)))
         directions = np.hstack([form.modes / np.where(scale > 0.0, scale, 1.0), problem.prolong(basis.modes)])
         space = fem.functionspace(mesh, broken(form.unknown.function_space.ufl_element()))
@@ -159,14 +161,15 @@ class _Shares:
         self.points_per_cell = len(self.volumes) // len(cells)
 
     def along(self, path: SolvedPath) -> Iterator[list[Array]]:
-        """For each step the shares in forces, and in each history variable, as columns."""
+        """For each step the shares in each part of the forces and in each history variable, as columns."""
         layout = self._problem.layout
         for number, (dt, gradient) in enumerate(zip(path.steps, path.gradients, strict=True)):
             before, after = path.states[number], path.states[number + 1]
             self._problem.load(before, float(dt))
             projected = self._basis.modes @ (self._basis.dual.T @ after[layout.fluctuation])
             self._evaluate(gradient, projected, after[layout.fluctuation])
-            yield [self._forces(), *self._history(after)]
+            forces = self._forces()
+            yield [*(forces[:, part] for part in self.parts), *self._history(after)]
 
     def _evaluate(self, gradient: Array, projected: Array, exact: Array) -> None:
         """Set the field of the reduced cell, or the exact one where the projection has no meaning."""
@@ -203,6 +206,17 @@ class _Shares:
             local = values[0].reshape(len(variable.cells), -1, variable.components)
             columns[variable.cells] = np.einsum("eq,eqc->ec", weights[variable.cells], local)
             yield columns
+
+
+def _parts(virgin: Virgin, basis: Basis) -> list[npt.NDArray[np.int64]]:
+    """Columns of the forces, of components and modes, that have the same units; each value by itself."""
+    m = len(virgin.macroscopic)
+    parts = [
+        np.append(group.components, m + np.flatnonzero(np.any(basis.modes[group.rows] != 0.0, axis=0)))
+        for group in virgin.groups
+    ]
+    values = np.setdiff1d(np.arange(m), np.concatenate(parts))
+    return [*parts, *values[:, None]]
 
 
 def _by_element(form: ufl.Form, space: fem.FunctionSpace) -> ufl.Form:

@@ -222,11 +222,11 @@ class ErrorControlledRVE(Pointwise):
         return self._full, self.full_state(state), gradient
 
     def estimates(self, states: Array) -> Array:
-        """Estimated errors of the last committed evaluations, in the flux's units, shape (n,).
+        """Estimated errors of the last committed evaluations, in the units of the first flux, shape (n,).
 
         Infinite where there was no estimate, zero before the first step.
         """
-        values: Array = states[:, self._layout.estimate] * self.reduction.flux_scale
+        values: Array = states[:, self._layout.estimate] * self.reduction.flux_scale[0]
         return values
 
     def granted(self, states: Array, points: npt.NDArray[np.int64]) -> Array:
@@ -281,7 +281,7 @@ class ErrorControlledRVE(Pointwise):
             coarse = self._coarse.solve(gradient, state[layout.coarse], dt, row[layout.coarse])
         except MicroSolveError:
             return None
-        estimate = self._indicator.estimate(fine.flux, coarse.flux) / self.reduction.flux_scale
+        estimate = self._indicator.estimate(fine.flux, coarse.flux)
         row[layout.estimate] = estimate
         self.counts.largest_estimate = max(self.counts.largest_estimate, estimate)
         return fine

@@ -4,7 +4,9 @@ Two reduced cells follow every point, each with its own history: a fine one, who
 coarse one, with fewer modes and mesh cells. As in embedded Runge–Kutta methods their difference says how far
 the fine one may be off:
 
-.. math:: \eta = c\,(\|s_f - s_c\| + \delta).
+.. math:: \eta = c\,(\|s_f - s_c\| + \delta),
+
+in a norm that is relative to the fluxes of the training, see :class:`~fe2.hierarchical.flux_scale.FluxScale`.
 
 The factor c is calibrated on n paths that were solved in full and kept out of the training: it is the
 largest ratio of the true error to :math:`\|s_f - s_c\| + \delta` along them. By the argument of split
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fe2.hierarchical.flux_scale import FluxScale
 from fe2.hierarchical.solved_path import SolvedPath
 from fe2.micro.model import MicroModel
 
@@ -37,26 +40,29 @@ class Indicator:
 
     Attributes:
         factor: The factor c.
-        floor: The summand δ, in the flux's units.
+        floor: The summand δ.
+        scale: What fluxes are relative to.
     """
 
     factor: float
     floor: float
+    scale: FluxScale
 
     def estimate(self, fine: Array, coarse: Array) -> float:
-        """Estimated error of the flux `fine`."""
-        return self.factor * (float(np.linalg.norm(fine - coarse)) + self.floor)
+        """Estimated error of the flux `fine`, relative."""
+        return self.factor * (float(self.scale.norms((fine - coarse)[None])[0]) + self.floor)
 
 
-def calibrated(fine: MicroModel, coarse: MicroModel, held_out: Sequence[SolvedPath]) -> Indicator:
+def calibrated(
+    fine: MicroModel, coarse: MicroModel, held_out: Sequence[SolvedPath], scale: FluxScale
+) -> Indicator:
     """The indicator of two reduced cells, from paths that neither was trained on."""
     fluxes = [(along(fine, path), along(coarse, path), path.fluxes) for path in held_out]
-    differences = np.concatenate([np.linalg.norm(f - c, axis=1) for f, c, _ in fluxes])
-    errors = np.concatenate([np.linalg.norm(f - s, axis=1) for f, _, s in fluxes])
-    floor = _FLOOR * float(np.sqrt(np.mean(differences**2)))
+    differences = np.concatenate([scale.norms(f - c) for f, c, _ in fluxes])
+    errors = np.concatenate([scale.norms(f - s) for f, _, s in fluxes])
     # a cell that the modes span exactly has no difference, and no error but round-off
-    floor = max(floor, 1e-12 * max(float(np.abs(path.fluxes).max()) for path in held_out))
-    return Indicator(float(np.max(errors / (differences + floor))), floor)
+    floor = max(_FLOOR * float(np.sqrt(np.mean(differences**2))), 1e-12)
+    return Indicator(float(np.max(errors / (differences + floor))), floor, scale)
 
 
 def along(model: MicroModel, path: SolvedPath) -> Array:

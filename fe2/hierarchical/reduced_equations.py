@@ -25,12 +25,15 @@ import scipy.sparse as sp
 
 from fe2.errors import MicroSolveError
 from fe2.micro.boundary import BoundaryMap
+from fe2.micro.form import CellForm
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.problem import CellProblem
 
 Array = npt.NDArray[np.float64]
 
 _LINE_SEARCH_TRIALS = 8
+_NOTHING = 1e-100
+"""Forces that are none in any units: round-off of a field that has gone back to zero has no scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,7 @@ class ReducedEquations:
         self._macroscopic = problem.form.modes.shape[1]
         self._fields = np.hstack([problem.form.modes, modes])
         self._sizes = np.abs(modes)
+        self._groups = _groups(problem.form, modes)
         cells = problem.cell.mesh.topology.index_map(problem.cell.dim).size_local
         self._projection = _Projection(problem.stiffness, self._fields, cells)
 
@@ -89,11 +93,11 @@ class ReducedEquations:
 
     def _equilibrate(self, gradient: Array, start: Array) -> _Point:
         point = self._at(gradient, start, 0)
-        while not point.norm <= self._options.tolerance * point.scale:
-            if point.iterations >= self._options.max_iterations or not np.isfinite(point.norm):
+        while not (error := self._error(point, point.scale)) <= self._options.tolerance:
+            if point.iterations >= self._options.max_iterations or not np.isfinite(error):
                 raise MicroSolveError(
-                    f"the reduced cell did not converge in {point.iterations} iterations: residual "
-                    f"{point.norm:.2e}, forces {point.scale:.2e}"
+                    f"the reduced cell did not converge in {point.iterations} iterations: the residual is "
+                    f"{error:.2e} of the forces"
                 )
             m = self._macroscopic
             matrix = self._matrix()
@@ -102,17 +106,17 @@ class ReducedEquations:
 
     def _line_search(self, gradient: Array, start: _Point, direction: Array) -> _Point:
         """Secant search for the zero of direction · residual; a full step that helps is taken."""
-        m, length = self._macroscopic, 1.0
-        slope = float(direction @ start.forces[m:])
+        length, error, relative = 1.0, self._error(start, start.scale), direction / start.scale
+        slope = float(relative @ self._residual(start, start.scale))
         failure: MicroSolveError | None = None
         for _ in range(_LINE_SEARCH_TRIALS):
             try:
                 trial = self._at(gradient, start.coordinates + length * direction, start.iterations + 1)
-            except MicroSolveError as error:
-                failure, length = error, 0.5 * length
+            except MicroSolveError as found:
+                failure, length = found, 0.5 * length
                 continue
-            new_slope = float(direction @ trial.forces[m:])
-            if trial.norm <= start.norm or abs(new_slope) <= 0.8 * abs(slope):
+            new_slope = float(relative @ self._residual(trial, start.scale))
+            if self._error(trial, start.scale) <= error or abs(new_slope) <= 0.8 * abs(slope):
                 return trial
             secant = slope / (slope - new_slope) if np.isfinite(new_slope) and new_slope != slope else 0.5
             length *= float(np.clip(secant, 0.1, 0.7))
@@ -120,7 +124,7 @@ class ReducedEquations:
 
     def _at(self, gradient: Array, coordinates: Array, iterations: int) -> _Point:
         """Forces of the reduced cell for a gradient and a fluctuation."""
-        m, problem = self._macroscopic, self._problem
+        problem = self._problem
         if problem.values is not None:
             problem.values.set(gradient)
         problem.form.unknown.x.array[:] = self._fields @ np.concatenate([gradient, coordinates])
@@ -129,8 +133,18 @@ class ReducedEquations:
         if problem.values is not None:
             forces[problem.values.components] = problem.values.fluxes() * problem.cell.volume
         # what the forces of single nodes would add up to if they did not cancel
-        scale = float(np.linalg.norm(self._sizes.T @ np.abs(nodal)))
-        return _Point(coordinates, forces, float(np.linalg.norm(forces[m:])), scale, iterations)
+        summands, scale = self._sizes.T @ np.abs(nodal), np.zeros(len(coordinates))
+        for group in self._groups:
+            scale[group] = max(float(np.linalg.norm(summands[group])), _NOTHING)
+        return _Point(coordinates, forces, scale, iterations)
+
+    def _error(self, point: _Point, scale: Array) -> float:
+        """The largest norm of a group's residual, relative to its scale."""
+        residual = self._residual(point, scale)
+        return float(np.max([np.linalg.norm(residual[group]) for group in self._groups]))
+
+    def _residual(self, point: _Point, scale: Array) -> Array:
+        return point.forces[self._macroscopic :] / scale
 
     def _matrix(self) -> Array:
         """BᵀKB at the field of the last residual, with what values and their fluxes add to it."""
@@ -170,9 +184,15 @@ class _Projection:
 class _Point:
     coordinates: Array
     forces: Array
-    norm: float
-    scale: float
+    scale: Array
     iterations: int
+
+
+def _groups(form: CellForm, modes: Array) -> list[npt.NDArray[np.int64]]:
+    """Numbers of the modes that move the same fields: those have comparable works."""
+    moved = np.array([np.any(modes[dofs] != 0.0, axis=0) for _, dofs in form.fields()])
+    _, group = np.unique(moved, axis=1, return_inverse=True)
+    return [np.flatnonzero(group == number) for number in np.unique(group)]
 
 
 def _solved(matrix: Array, right: Array) -> Array:

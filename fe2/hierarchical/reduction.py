@@ -13,6 +13,7 @@ from mpi4py import MPI
 from fe2.errors import InputError
 from fe2.hierarchical.basis import Basis, Virgin, proper_orthogonal_decomposition, virgin_stiffness
 from fe2.hierarchical.cubature import Cubature, all_cells, empirical_cubature
+from fe2.hierarchical.flux_scale import FluxScale
 from fe2.hierarchical.indicator import Indicator, along, calibrated
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.reduced_rve import ReducedRVE
@@ -33,7 +34,7 @@ class ReductionOptions:
     """How much of a cell is kept.
 
     Attributes:
-        tolerance: Part of the fluctuations, in the energy norm, that the modes may leave out.
+        tolerance: Part of the fluctuations, in the energy norm, that the modes may leave out; of each field.
         cubature_tolerance: Part of the mesh cells' forces that the cubature may leave out; zero takes
             every mesh cell.
         modes: Largest number of modes.
@@ -66,12 +67,12 @@ class ReductionReport:
     """What a reduction is worth.
 
     Attributes:
-        singular_values: Of all snapshots in the energy norm, falling.
+        singular_values: Of all snapshots in the energy norm, falling; see `Basis`.
         modes: Modes that were kept.
         cells: Mesh cells of the cubature.
         all_cells: Mesh cells of the whole cell.
         training_error: Largest error of the flux along the paths of the training, relative to the
-            largest flux of all paths.
+            largest flux of all paths; the largest over the blocks of the flux.
         held_out_error: The same along the paths that were not trained on; not a number without such.
         solves: Full solves of training and held-out paths.
     """
@@ -104,7 +105,7 @@ class Reduction:
         coarse: Fewer of both, for the estimate of the error; None without held-out paths.
         trained: Range of the training.
         indicator: The calibrated estimate; None without held-out paths.
-        flux_scale: Largest norm of a flux in the training, to which tolerances are relative.
+        flux_scale: Largest norm of each block of the flux in the training, to which tolerances are relative.
         paths: Paths that were solved, those that were held out last.
         held_out: Number of paths that were held out.
         report: What it is worth.
@@ -116,7 +117,7 @@ class Reduction:
     coarse: Level | None
     trained: TrainedRange
     indicator: Indicator | None
-    flux_scale: float
+    flux_scale: Array
     paths: tuple[Path, ...]
     held_out: int
     report: ReductionReport
@@ -203,13 +204,13 @@ def _reduction(
     everything = [*training, *held_out]
     trained = trained_range(rve.form, everything)
     virgin = virgin_stiffness(rve.problem, rve.initial_state())
+    scale = FluxScale.of(rve.kinematics, np.vstack([path.fluxes for path in everything]))
     fine = _level(rve, virgin, training, options)
     model = _model(rve, fine, trained)
     coarse, indicator = None, None
     if held_out:
         coarse = _level(rve, virgin, training, options.coarser())
-        indicator = calibrated(model, _model(rve, coarse, trained), held_out)
-    scale = max(float(np.linalg.norm(path.fluxes, axis=1).max()) for path in everything)
+        indicator = calibrated(model, _model(rve, coarse, trained), held_out, scale)
     return Reduction(
         rve=rve,
         options=options,
@@ -217,7 +218,7 @@ def _reduction(
         coarse=coarse,
         trained=trained,
         indicator=indicator,
-        flux_scale=scale,
+        flux_scale=scale.sizes,
         paths=tuple(path.taken for path in everything),
         held_out=len(held_out),
         report=ReductionReport(
@@ -225,8 +226,8 @@ def _reduction(
             modes=fine.basis.size,
             cells=len(fine.cubature.cells),
             all_cells=_mesh_cells(rve),
-            training_error=_largest_error(model, training) / scale,
-            held_out_error=_largest_error(model, held_out) / scale,
+            training_error=_largest_error(model, training, scale),
+            held_out_error=_largest_error(model, held_out, scale),
             solves=sum(len(path.steps) for path in everything),
         ),
     )
@@ -236,10 +237,8 @@ def _level(rve: RVE, virgin: Virgin, training: Sequence[SolvedPath], options: Re
     problem = rve.problem
     columns = np.hstack([path.states[1:, problem.layout.fluctuation].T for path in training])
     gradients = np.vstack([path.gradients for path in training])
-    energies = np.einsum("ki,ij,kj->k", gradients, virgin.macroscopic, gradients)
-    scale = float(np.sqrt(np.abs(energies).sum()))
     basis = proper_orthogonal_decomposition(
-        columns, virgin.stiffness, tolerance=options.tolerance, limit=options.modes, scale=scale
+        columns, virgin, tolerance=options.tolerance, limit=options.modes, gradients=gradients
     )
     if options.cubature_tolerance == 0.0:
         return Level(basis, all_cells(_mesh_cells(rve)))
@@ -256,6 +255,6 @@ def _mesh_cells(rve: RVE) -> int:
     return int(rve.cell.mesh.topology.index_map(rve.cell.dim).size_local)
 
 
-def _largest_error(model: ReducedRVE, paths: Sequence[SolvedPath]) -> float:
-    errors = [np.linalg.norm(along(model, path) - path.fluxes, axis=1).max() for path in paths]
+def _largest_error(model: ReducedRVE, paths: Sequence[SolvedPath], scale: FluxScale) -> float:
+    errors = [scale.norms(along(model, path) - path.fluxes).max() for path in paths]
     return float(max(errors)) if errors else float("nan")

@@ -17,6 +17,7 @@ from fe2.errors import InputError
 from fe2.hierarchical.basis import Basis
 from fe2.hierarchical.cubature import Cubature
 from fe2.hierarchical.database import identity_of
+from fe2.hierarchical.flux_scale import FluxScale
 from fe2.hierarchical.indicator import Indicator
 from fe2.hierarchical.paths import Path as GradientPath
 from fe2.hierarchical.reduction import Level, Reduction, ReductionOptions, ReductionReport
@@ -70,7 +71,7 @@ def _write(reduction: Reduction, file: h5py.File) -> None:
     file.attrs["format"], file.attrs["fe2"] = FORMAT, __version__
     file.attrs["identity"] = json.dumps(identity(reduction.rve))
     file.attrs["components"] = list(reduction.rve.kinematics.components)
-    file.attrs["flux_scale"], file.attrs["held_out"] = reduction.flux_scale, reduction.held_out
+    file["flux_scale"], file.attrs["held_out"] = reduction.flux_scale, reduction.held_out
     for name, value in asdict(reduction.options).items():
         file.attrs[name] = -1 if value is None else value
     for name, level in (("fine", reduction.fine), ("coarse", reduction.coarse)):
@@ -122,9 +123,11 @@ def _check(file: h5py.File, path: Path, rve: RVE) -> None:
 def _read(file: h5py.File, rve: RVE) -> Reduction:
     attributes = file.attrs
     modes = int(attributes["modes"])
+    blocks = tuple(rve.kinematics.slices.values())
+    scale = FluxScale(blocks, _numbers(file, "flux_scale", len(blocks)))
     indicator = None
     if "indicator" in file:
-        indicator = Indicator(number(file, "indicator/factor"), number(file, "indicator/floor"))
+        indicator = Indicator(number(file, "indicator/factor"), number(file, "indicator/floor"), scale)
     return Reduction(
         rve=rve,
         options=ReductionOptions(
@@ -136,7 +139,7 @@ def _read(file: h5py.File, rve: RVE) -> Reduction:
         coarse=_level(file, "coarse", rve) if "coarse" in file else None,
         trained=_trained(file, rve.kinematics.size),
         indicator=indicator,
-        flux_scale=float(attributes["flux_scale"]),
+        flux_scale=scale.sizes,
         paths=tuple(_path(file, f"paths/{name}", rve.kinematics.size) for name in members(file, "paths")),
         held_out=int(attributes["held_out"]),
         report=_report(file),
