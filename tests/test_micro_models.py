@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from fe2.hierarchical.error_control import error_controlled
 from fe2.hierarchical.hull import Hull
 from fe2.hierarchical.interpolation import InterpolatedModel
 from fe2.hierarchical.ranged_model import RangedModel
+from fe2.io.failure_file import read_failure, write_failure
 from fe2.micro.diffusion import diffusion
 from fe2.micro.finite_strain import finite_strain
 from fe2.micro.last_good import KeepsLastGood
@@ -146,6 +148,28 @@ def test_reduced_cells_keep_the_contract() -> None:
     reduction = reduced_cells.plastic_reduction()
     check_micro_model(reduction.model(), amplitude=2e-3)
     check_micro_model(error_controlled(reduction), amplitude=2e-3)
+
+
+def test_state_that_is_no_row_stands_in_the_file_of_a_failure(tmp_path: Path) -> None:
+    class Breaking(Recording):
+        def respond(self, gradient, *others) -> Response:
+            if gradient[0] > 1.0:
+                raise MicroSolveError("it broke")
+            return super().respond(gradient, *others)
+
+    strip = two_scale.uniaxial_strain(two_scale.rectangle(MPI.COMM_SELF), Breaking())
+    law, u = strip.law, strip.unknown
+    u.interpolate(lambda x: (0.5 * x[0], 0.0 * x[0]))
+    law.evaluate(Step(1.0))
+    law.commit()
+    u.interpolate(lambda x: (2.0 * x[0], 0.0 * x[0]))
+    with pytest.raises(MicroSolveError, match="it broke") as caught:
+        law.evaluate(Step(1.0))
+    write_failure(tmp_path / "failure.h5", strip.problem, str(caught.value), 1, 0.0, None)
+    fresh = Breaking()
+    state = read_failure(tmp_path / "failure.h5").state_of(fresh)
+    (gradient,) = fresh.paths[int(fresh.state.of(state, "key"))]
+    np.testing.assert_allclose(gradient, [0.5, 0.0, 0.0], atol=1e-14)
 
 
 def test_states_that_are_no_rows_go_on_in_another_pool_and_leave_nothing_behind() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ConfigDict, TypeAdapter, with_config
 
+from fe2.dispatch.opaque import unpacked
 from fe2.errors import InputError
 from fe2.identity import difference
 from fe2.io.hdf5_file import opened, put, written_whole
@@ -40,7 +41,7 @@ class FailedPoint:
         point: Number of the quadrature point in the cell.
         coordinates: Its coordinates.
         gradient: Macroscopic gradient that was not reached, internal components, shape (m,).
-        state: Lasting part of the committed state, from which the step started.
+        state: What has to be stored of the committed state, from which the step started.
         micro: What the micro model is, as facts.
         case: The tables of the case file as they were understood, or None.
         number: Number of the point, as the micro model was told it.
@@ -76,11 +77,14 @@ class FailedPoint:
         """
         if text := difference(self.micro, json.loads(json.dumps(model.describe()))):
             raise InputError(f"this is not the micro model that failed: {text}")
-        if len(self.gradient) != model.kinematics.size or len(self.state) != model.lasting_size:
+        if len(self.gradient) != model.kinematics.size or len(self.state) != model.stored_size:
             raise InputError(
                 f"the file of the failure has {len(self.gradient)} components and {len(self.state)} numbers "
-                f"of state; the micro model has {model.kinematics.size} and {model.lasting_size}"
+                f"of state; the micro model has {model.kinematics.size} and {model.stored_size}"
             )
+        if model.dump_size is not None:
+            row: Array = model.load(unpacked(self.state[None]))[0]
+            return row
         return model.state.restored(self.state[None], model.initial_state())[0]
 
 
@@ -121,7 +125,11 @@ def write_failure(
         return None
     number, law, failure = found[0]
     mine = failure.point >= 0
-    states = law.pool.fetch(np.array([failure.point] if mine else [], dtype=np.int64))
+    chosen = np.array([failure.point] if mine else [], dtype=np.int64)
+    if law.micro.dump_size is None:
+        states = law.micro.state.stored(law.pool.fetch(chosen))
+    else:
+        states = law.pool.stored()[chosen]
     micro, coordinates = law.micro.describe(), law.coordinates()
     with together(problem.comm):
         if mine:
@@ -134,7 +142,7 @@ def write_failure(
                 put(file, "content", np.frombuffer(json.dumps(content).encode(), dtype=np.uint8))
                 put(file, "coordinates", coordinates[failure.point])
                 put(file, "gradient", failure.gradient)
-                put(file, "state", law.micro.state.stored(states)[0])
+                put(file, "state", states[0])
     return law.micro
 
 
