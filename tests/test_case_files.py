@@ -433,7 +433,11 @@ def test_examples_of_the_reference_are_right(tmp_path: Path) -> None:
         read_case(file)
 
 
-@pytest.mark.parametrize("table", [RUN, TENSION], ids=["cells", "formula"])
+AT_TIMES = {**changed(RUN, steps__end=None, steps__increments=None)}
+AT_TIMES["steps"] = {k: v for k, v in AT_TIMES["steps"].items() if v is not None} | {"times": [0.0, 0.5, 2.0]}
+
+
+@pytest.mark.parametrize("table", [RUN, TENSION, AT_TIMES], ids=["cells", "formula", "times"])
 def test_case_as_it_was_understood_is_the_same_case(table: Table, tmp_path: Path) -> None:
     tables = understood(read_run_case(write(tmp_path, table)))
     again = tmp_path / "elsewhere.json"

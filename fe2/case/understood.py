@@ -25,6 +25,8 @@ def understood(case: RunCase, path: Callable[[Path], str] | None = None) -> dict
     """
     written = path or _absolute
     tables = case.tables.model_dump(mode="json", exclude_none=True)
+    if "times" in tables["steps"]:  # beside which the defaults of equal steps cannot stand
+        tables["steps"] = {k: v for k, v in tables["steps"].items() if k not in ("start", "increments")}
     mesh = case.mesh.model_dump(mode="json", exclude_none=True)
     if "file" in mesh:
         mesh["file"] = written(case.path(mesh["file"]))

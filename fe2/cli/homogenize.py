@@ -145,7 +145,11 @@ def show(result: dict[str, Any], name: str) -> None:
     if isinstance(effective, dict):
         for (dual, by), rows in zip(effective.items(), components.values(), strict=True):
             for block, matrix in by.items():
-                out.print(f"effective {dual} by {block}{units}".replace("_", " "), style="bold")
+                title = f"effective {dual} by {block}".replace("_", " ")
+                if not any(map(any, matrix)):
+                    out.print(f"{title}: zero", style="bold")
+                    continue
+                out.print(title + units, style="bold")
                 out.print(matrix_table("", components[block], matrix, rows))
     else:
         out.print(matrix_table(f"effective {name}{units}", components, effective, components))
@@ -159,6 +163,12 @@ def show(result: dict[str, Any], name: str) -> None:
     table = Table.grid(padding=(0, 2))
     for key in [key for key, value in result.items() if isinstance(value, float) and key != "seconds"]:
         table.add_row(key.replace("_", " ") + ":", number(result[key]))
+    for key, value in result.get("properties", {}).items():
+        if isinstance(value, list):
+            table.add_row(key.replace("_", " ") + ":", "  ".join(map(number, value)))
+        for name, part in value.items() if isinstance(value, dict) else ():
+            if isinstance(part, float):
+                table.add_row(f"{key} {name}:".replace("_", " "), number(part))
     before = result.get("volume_fractions_before_coarsening", {})
     for phase, fraction in result["volume_fractions"].items():
         changed = before.get(phase, fraction) != fraction

@@ -35,9 +35,9 @@ class MaterialPath:
 
     Attributes:
         times: Times of the points of the path, increasing; the first is the start of the test, the
-            virgin cell, at which all prescribed values are zero.
+            virgin cell, at which all prescribed values are zero, or the values of a virgin cell.
         gradient: Prescribed gradient components by name, e.g. {"xx": ...}, each of shape (len(times),).
-        flux: Prescribed flux components by name, likewise.
+        flux: Prescribed flux components by name, likewise; by their names in results, "stress_xx", too.
         increments: Equal increments between two points of the path.
     """
 
@@ -123,15 +123,16 @@ def _tabulated(path: MaterialPath, kinematics: Kinematics) -> list[tuple[Array, 
     columns = {"gradient": path.gradient, "flux": path.flux}
     virgin = {"gradient": kinematics.origin * kinematics.scale, "flux": np.zeros(len(components))}
     values = {kind: np.full((len(times), len(components)), np.nan) for kind in columns}
+    reported = {"gradient": kinematics.gradient_names, "flux": kinematics.flux_names}
     for kind, named in columns.items():
         for name, column in named.items():
-            if name not in components:
+            if name not in (*components, *reported[kind]):
                 raise InputError(
                     f"the path prescribes {name!r}, but the components are {', '.join(components)}"
                 )
             if np.shape(column) != times.shape:
                 raise InputError(f"{kind} {name!r} has {np.size(column)} values for {len(times)} times")
-            number = components.index(name)
+            number = (components if name in components else reported[kind]).index(name)
             values[kind][:, number] = column
             if np.isfinite(column[0]) and column[0] != virgin[kind][number]:
                 raise InputError(
