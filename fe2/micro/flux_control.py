@@ -43,13 +43,16 @@ class FluxControl:
         self._components = kinematics.components
         self._elastic = np.abs(virgin.tangent)
         stiffness = np.diag(self._elastic)
-        largest = float(stiffness.max()) or 1.0
+        largest = np.ones(kinematics.size)
+        for part in kinematics.slices.values():  # of one block: no unit is common to several
+            largest[part] = float(stiffness[part].max()) or 1.0
         self.unheld: Mask = stiffness <= _UNHELD * largest
         self._size = np.sqrt(np.where(self.unheld, largest, stiffness))
         self._weights = np.where(self.unheld, 0.0, 1.0 / self._size)
         self._coupling = np.maximum(self._elastic, _ROUND_OFF * np.outer(self._size, self._size))
-        self._coupling[self.unheld] = np.sqrt(largest) * self._size
+        self._coupling[self.unheld] = np.outer(np.sqrt(largest), self._size)[self.unheld]
         self._coupling /= self._size**2
+        self._origin = kinematics.origin
         self._at_rest = kinematics.origin_size + np.abs(kinematics.origin)
         self._largest = np.abs(virgin.flux)
 
@@ -78,8 +81,9 @@ class FluxControl:
             return float(np.max(size[counts] / against[counts], initial=0.0))
 
     def is_negligible(self, change: Array, gradient: Array, tolerance: float) -> bool:
-        """Whether a change of the gradient is, in the energy of the virgin cell."""
-        sizes = np.linalg.norm(self._size * change), np.linalg.norm(self._size * gradient)
+        """Whether a change of the gradient is, beside what differs from a virgin cell, in its energy."""
+        load = gradient - self._origin
+        sizes = np.linalg.norm(self._size * change), np.linalg.norm(self._size * load)
         return bool(sizes[0] <= tolerance * sizes[1])
 
     def correction(self, tangent: Array, residual: Array, free: Mask) -> Array:
