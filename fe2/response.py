@@ -35,11 +35,6 @@ class Response:
     iterations: int = 0
     cost: float = 0.0
 
-    @property
-    def is_finite(self) -> bool:
-        """Whether flux and tangent are numbers."""
-        return bool(np.isfinite(self.flux).all() and np.isfinite(self.tangent).all())
-
 
 @dataclass
 class Answers:

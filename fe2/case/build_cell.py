@@ -9,7 +9,6 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from fe2.case.catalogue import resolve
 from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell, ImageCell, MeshCell
 from fe2.case.generated_mesh import generated_mesh
@@ -47,13 +46,8 @@ def build_cell_and_rve(case: CellCase, options: NewtonOptions | None = None) -> 
     with located(case):
         cell = build_cell(case)
         laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
-        rve: RVE = resolve(type(case.physics).factory)(
-            cell,
-            laws,
-            boundary=case.cell.boundary,
-            degree=case.cell.degree,
-            options=options,
-            **case.physics.keywords(cell.names),
+        rve: RVE = case.physics.rve(
+            cell, laws, boundary=case.cell.boundary, degree=case.cell.degree, options=options
         )
     return cell, rve
 

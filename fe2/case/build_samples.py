@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.case.build_cell import build_rve, located
-from fe2.case.catalogue import resolve
 from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell, ImageCell
 from fe2.errors import InputError
@@ -89,12 +88,11 @@ def _windows(case: CellCase, table: ImageCell, sizes: list[int], samples: int, s
         present = {name: label for name, label in labels.items() if np.isin(image, label).any()}
         edges = np.asarray(table.voxel_size, dtype=np.float64) * table.coarsen
         with located(case):
-            rve: RVE = resolve(type(case.physics).factory)(
+            rve: RVE = case.physics.rve(
                 image_cell(image, present, voxel_size=edges.tolist()),
                 {name: laws[name] for name in present},
                 boundary=table.boundary,
                 degree=table.degree,
-                **case.physics.keywords(present),
             )
         return rve
 

@@ -7,8 +7,6 @@ of its callable, with types, defaults and descriptions from signature and docstr
 from __future__ import annotations
 
 import difflib
-import importlib
-from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal
 
@@ -35,18 +33,6 @@ def meant_name(name: object, registry: Registry[Any]) -> str | None:
 def meant_physics(name: object) -> str | None:
     """The physics of a name, or the nearest one."""
     return meant_name(name, PHYSICS)
-
-
-@cache
-def resolve(path: str | Callable[..., Any]) -> Callable[..., Any]:
-    """What a path such as ``package.module:Class.method`` names; anything else is what it is."""
-    if not isinstance(path, str):
-        return path
-    module, _, names = path.partition(":")
-    found: Any = importlib.import_module(module)
-    for name in names.split("."):
-        found = getattr(found, name)
-    return found
 
 
 @cache

@@ -25,7 +25,6 @@ import numpy as np
 import numpy.typing as npt
 import ufl
 from dolfinx import fem
-from ufl.core.expr import Expr
 
 from fe2.errors import InputError
 from fe2.micro.boundary import BoundaryCondition
@@ -45,7 +44,14 @@ from fe2.micro.phases import (
     element_degree,
 )
 from fe2.micro.rve import RVE
-from fe2.micro.subcell import Subcell, flowing_part, in_one_part, pieces_of, shares
+from fe2.micro.subcell import (
+    Subcell,
+    flowing_part,
+    in_one_part,
+    node_of_each_part,
+    pieces_of,
+    shares,
+)
 from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
 from fe2.physics.checks import FINITE, checked
 from fe2.physics.conduction import DiffusionLaw
@@ -328,7 +334,8 @@ class _Builder:
                 copies[dofs[used]] = positions[0][self.copies.masters[number][used]]
                 fixed[dofs[~used]] = True
         if part is not None:
-            fixed[positions[0][_pins(self.cell, field, part)]] = True
+            pins = node_of_each_part(self.cell, field, part.part_of_cell, part.parts)
+            fixed[positions[0][pins]] = True
         return modes, fixed if fixed.any() else None, copies
 
 
@@ -343,22 +350,6 @@ def _add_with_value(terms: PhaseTerms, phase: str, law: PhaseLaw) -> None:
     terms.is_symmetric = terms.is_symmetric and law.symmetric
     if _says(law, "stores"):
         before = terms.remember(phase, "enthalpy", symbolic.stored(value))
-        terms.store(phase, VALUE, (symbolic.stored(value) - before) * _inverse(terms.dt))
+        terms.store(phase, VALUE, symbolic.stored_rate(value, before, terms.dt))
     for name, observed in symbolic.observed(value).items():
         terms.remember(phase, name, observed)
-
-
-def _inverse(dt: Expr) -> Expr:
-    """1/Δt, and 0 for a step without length; nothing is divided by zero on the way."""
-    passes = ufl.gt(dt, 0.0)
-    return ufl.conditional(passes, 1.0, 0.0) / ufl.conditional(passes, dt, 1.0)
-
-
-def _pins(cell: Cell, field: fem.FunctionSpace, part: Subcell) -> npt.NDArray[np.int64]:
-    """A node of each part: the one nearest to the lower corner, as the boundary conditions choose it."""
-    distance = np.linalg.norm(field.tabulate_dof_coordinates()[:, : cell.dim] + cell.period / 2, axis=1)
-    pins = []
-    for number in range(part.parts):
-        nodes = np.unique(field.dofmap.list[part.part_of_cell == number])
-        pins.append(int(nodes[np.argmin(distance[nodes])]))
-    return np.array(pins, dtype=np.int64)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from dolfinx import fem
 from dolfinx import mesh as dmesh
 from scipy.sparse.csgraph import connected_components
 
@@ -181,6 +182,23 @@ def pieces_of(cell: Cell, cells: npt.NDArray[np.int32], *, periodic: bool = True
     across = ~within & periodic
     part, loops, offset = joined_parts(np.column_stack([piece[ends[across]], pairs.shift[across]]), count)
     return Pieces(len(loops), part[piece], piece, offset[piece], loops)
+
+
+def node_of_each_part(cell: Cell, space: fem.FunctionSpace, part_of_cell: Ints, parts: int) -> Ints:
+    """A node of each part: the one nearest to the lower corner, as boundary conditions choose it.
+
+    Args:
+        cell: The cell.
+        space: Space whose nodes are meant.
+        part_of_cell: Part of each mesh cell, shape (mesh cells,).
+        parts: Number of parts.
+    """
+    distance = np.linalg.norm(space.tabulate_dof_coordinates()[:, : cell.dim] + cell.period / 2, axis=1)
+    found = []
+    for number in range(parts):
+        nodes = np.unique(space.dofmap.list[part_of_cell == number])
+        found.append(int(nodes[np.argmin(distance[nodes])]))
+    return np.array(found, dtype=np.int64)
 
 
 def joined_parts(joints: Ints, count: int) -> tuple[Ints, npt.NDArray[np.bool_], Ints]:

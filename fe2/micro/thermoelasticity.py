@@ -25,7 +25,7 @@ from fe2.micro.newton import NewtonOptions
 from fe2.micro.phase_rve import mechanical_rve
 from fe2.micro.phases import PhaseTerms, check_phases, default_quadrature_degree, element_degree
 from fe2.micro.rve import RVE
-from fe2.micro.subcell import pieces_of
+from fe2.micro.subcell import node_of_each_part, pieces_of
 from fe2.physics.checks import POSITIVE, checked
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw, PointLaw
@@ -206,6 +206,4 @@ def _one_of_each_part(
     )
     if pieces.count == 1 or boundary == "linear":
         return np.zeros(0, dtype=np.int64)
-    nodes = temperatures.dofmap.list
-    first = [np.argmax(pieces.part_of_cell == part) for part in range(pieces.count)]
-    return nodes[first, 0].astype(np.int64)
+    return node_of_each_part(cell, temperatures, pieces.part_of_cell, pieces.count)

@@ -48,6 +48,18 @@ class DiffusionLaw(ExpressionLaw):
         """Enthalpy: what a unit of volume holds, h(T)."""
         return ufl.as_ufl(0.0)
 
+    def stored_rate(self, value: Expr, before: Expr, dt: Expr) -> Expr:
+        r"""What is stored in a unit of time, :math:`(h(T) - h_n)/\Delta t`; nothing in a step without length.
+
+        Args:
+            value: The value T at the end of the step.
+            before: Enthalpy at its beginning.
+            dt: Length of the step; nothing is divided by zero where it has none.
+        """
+        passes = ufl.gt(dt, 0.0)
+        inverse = ufl.conditional(passes, 1.0, 0.0) / ufl.conditional(passes, dt, 1.0)
+        return (self.stored(value) - before) * inverse
+
     def admissible_value(self, value: Expr) -> dict[str, Expr]:
         """What has to be positive, by name; see `ExpressionLaw.admissible`."""
         return {}
@@ -215,7 +227,7 @@ class WithValue(ExpressionLaw):
         value, slope = _split(gradient)
         flux, stored = self.law.conducted(value, slope), ufl.as_ufl(0.0)
         if self.stores:
-            stored = (self.law.stored(value) - history["enthalpy"]) * _inverse(dt)
+            stored = self.law.stored_rate(value, history["enthalpy"], dt)
         return ufl.as_vector([stored, *(flux[i] for i in range(flux.ufl_shape[0]))])
 
     def update(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> dict[str, Expr]:
@@ -238,12 +250,6 @@ def with_value(law: PhaseLaw) -> PhaseLaw:
 
 def _split(gradient: Expr) -> tuple[Expr, Expr]:
     return gradient[0], ufl.as_vector([gradient[i] for i in range(1, gradient.ufl_shape[0])])
-
-
-def _inverse(dt: Expr) -> Expr:
-    """1/Δt, and 0 for a step without length; nothing is divided by zero on the way."""
-    passes = ufl.gt(dt, 0.0)
-    return ufl.conditional(passes, 1.0, 0.0) / ufl.conditional(passes, dt, 1.0)
 
 
 def _checked_conductivity(law: LinearConduction) -> float | Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import fe2.lazy_ufl as ufl
@@ -89,6 +90,18 @@ class Physics(Table):
             fields: The unknowns by name.
         """
         return {block.field: law[block.dual] for block in kinematics.blocks if block.kind == "value"}
+
+    def rve(self, cell: Any, laws: Mapping[str, Any], **options: Any) -> Any:
+        """What the factory makes of a cell and a law for each of its phases.
+
+        Args:
+            cell: The geometry.
+            laws: The laws by phase.
+            options: `boundary`, `degree`, `options`.
+        """
+        factory = type(self).factory
+        make = resolve_name(factory) if isinstance(factory, str) else factory
+        return make(cell, laws, **options, **self.keywords(cell.names))
 
     def keywords(self, phases: Collection[str]) -> dict[str, Any]:
         """Keywords of the factory for a cell of these phases: by default the keys themselves.

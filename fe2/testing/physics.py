@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pkgutil import resolve_name
 from typing import Any, NoReturn
 
 import numpy as np
@@ -152,16 +151,9 @@ class _Check:
 
     def rve(self, cell: Cell, laws: Sequence[PhaseLaw], boundary: str) -> RVE:
         """The cell of the physics."""
-        factory = type(self._table).factory
-        make = resolve_name(factory) if isinstance(factory, str) else factory
-        made: RVE = make(
-            cell,
-            dict(zip(cell.names, laws, strict=False)),
-            boundary=boundary,
-            degree=None,
-            options=NewtonOptions(tolerance=1e-11),
-            **self._table.keywords(cell.names),
-        )
+        by_phase = dict(zip(cell.names, laws, strict=False))
+        options = NewtonOptions(tolerance=1e-11)
+        made: RVE = self._table.rve(cell, by_phase, boundary=boundary, degree=None, options=options)
         return made
 
     def _operator_of_modes(self, block: Block) -> Array:
