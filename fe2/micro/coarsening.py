@@ -15,7 +15,6 @@ from fe2.micro.image_grid import check_coarsening
 Labels = npt.NDArray[np.integer[Any]]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 _CHANGED = 0.01
 """Relative change of a phase's fraction from which on it is worth a warning."""
@@ -45,16 +44,19 @@ def coarsen_image(labels: Labels, factor: int) -> Labels:
     if factor == 1:
         return labels
     check_coarsening(factor, labels.shape)
-    blocks = _blocks(labels, factor)
-    values = _in_order_of_appearance(labels)
-    most, winner, tied = _majority(blocks, values)
-    places = np.flatnonzero(tied)
-    if len(places):
-        candidates = np.array([_votes(blocks[places], value) == most[places] for value in values]).T
-        sure = np.array([np.count_nonzero(winner[~tied] == value) for value in values])
-        wanted = np.array([np.count_nonzero(labels == value) for value in values]) / blocks.shape[1]
-        winner[places] = values[_turns(candidates, wanted - sure)]
-    return winner.reshape([n // factor for n in labels.shape])
+    values, numbers = _in_order_of_appearance(labels)
+    blocks = _blocks(numbers, factor)
+    block, label = _most_frequent(blocks)
+    winner = np.zeros(len(blocks), dtype=np.int64)
+    winner[block] = label
+    tied = np.bincount(block, minlength=len(blocks)) > 1
+    if tied.any():
+        sure = np.bincount(winner[~tied], minlength=len(values))
+        wanted = np.bincount(numbers.reshape(-1)) / blocks.shape[1]
+        among = tied[block]
+        winner[tied] = _turns(_table(block[among], label[among]), wanted - sure)
+    coarse: Labels = values[winner].reshape([n // factor for n in labels.shape])
+    return coarse
 
 
 def fractions_of_labels(labels: Labels, phases: Mapping[str, int | list[int]]) -> dict[str, float]:
@@ -78,7 +80,7 @@ def warn_of_changed_fractions(before: Mapping[str, float], after: Mapping[str, f
         )
 
 
-def _blocks(labels: Labels, factor: int) -> Labels:
+def _blocks(labels: Ints, factor: int) -> Ints:
     """Labels of the voxels of each block, shape (blocks, voxels of a block)."""
     dim = labels.ndim
     split = labels.reshape([n for length in labels.shape for n in (length // factor, factor)])
@@ -86,34 +88,39 @@ def _blocks(labels: Labels, factor: int) -> Labels:
     return split.transpose(*outer, *inner).reshape(-1, factor**dim)
 
 
-def _in_order_of_appearance(labels: Labels) -> Labels:
-    """The labels in an order that does not depend on their numbers."""
-    values, first = np.unique(labels, return_index=True)
-    ordered: Labels = values[np.argsort(first)]
-    return ordered
+def _in_order_of_appearance(labels: Labels) -> tuple[Labels, Ints]:
+    """The labels in an order that does not depend on their numbers, and the place of each voxel's in it."""
+    values, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return values[order], np.argsort(order)[inverse].reshape(labels.shape)
 
 
-def _majority(blocks: Labels, values: Labels) -> tuple[Ints, Labels, Mask]:
-    """For each block the votes of its most frequent label, that label, and whether another has as many."""
-    most = np.zeros(len(blocks), dtype=np.int64)
-    winner, tied = np.zeros(len(blocks), dtype=blocks.dtype), np.zeros(len(blocks), dtype=bool)
-    for value in values:
-        votes = _votes(blocks, value)
-        tied = np.where(votes > most, False, tied | (votes == most))
-        winner[votes > most] = value
-        most = np.maximum(votes, most)
-    return most, winner, tied
+def _most_frequent(blocks: Ints) -> tuple[Ints, Ints]:
+    """The most frequent labels of all blocks: pairs of a block and a label, in order; several where tied."""
+    ordered = np.sort(blocks, axis=1)
+    begins = np.ones(ordered.shape, dtype=bool)
+    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    start = np.flatnonzero(begins)
+    votes, block = np.diff(start, append=ordered.size), start // ordered.shape[1]
+    most = np.maximum.reduceat(votes, np.flatnonzero(np.diff(block, prepend=-1)))
+    chosen = votes == most[block]
+    return block[chosen], ordered.reshape(-1)[start[chosen]]
 
 
-def _votes(blocks: Labels, value: np.integer[Any]) -> Ints:
-    return np.count_nonzero(blocks == value, axis=1)
+def _table(block: Ints, label: Ints) -> Ints:
+    """The labels of each block in a row, filled up with -1, from pairs in order."""
+    _, row, counts = np.unique(block, return_inverse=True, return_counts=True)
+    column = np.arange(len(block)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table = np.full((len(counts), counts.max()), -1, dtype=np.int64)
+    table[row, column] = label
+    return table
 
 
-def _turns(candidates: Mask, missing: Floats) -> Ints:
+def _turns(candidates: Ints, missing: Floats) -> Ints:
     """One candidate for each tied block, so that label k gets as near to missing[k] blocks as it can.
 
     Args:
-        candidates: Whether a label is among the most frequent ones of a block, shape (blocks, labels).
+        candidates: The most frequent labels of each block in a row, filled up with -1.
         missing: Blocks that each label still lacks of its share, of any sign, shape (labels,).
     """
     kinds, kind, counts = np.unique(candidates, axis=0, return_inverse=True, return_counts=True)
@@ -122,34 +129,35 @@ def _turns(candidates: Mask, missing: Floats) -> Ints:
     shuffled = np.random.RandomState(0).permutation(len(candidates))  # the same in all versions
     order = shuffled[np.argsort(kind.reshape(-1)[shuffled], kind="stable")]
     owed = np.zeros(len(missing))  # what rounding has kept from each label so far
-    for share, places in zip(shares, np.split(order, np.cumsum(counts)[:-1]), strict=True):
-        owed += share
-        numbers = _rounded(owed, share > 0.0, len(places))
-        owed -= numbers
-        chosen[places] = np.repeat(np.arange(len(numbers)), numbers)
+    for row, share, places in zip(kinds, shares, np.split(order, np.cumsum(counts)[:-1]), strict=True):
+        own = row[row >= 0]
+        owed[own] += share[row >= 0]
+        numbers = _rounded(owed[own], len(places))
+        owed[own] -= numbers
+        chosen[places] = np.repeat(own, numbers)
     return chosen
 
 
-def _fitted_shares(kinds: Mask, counts: Ints, missing: Floats) -> Floats:
-    """Blocks of each kind of tie for each label, shape (kinds, labels), by iterative proportional fitting."""
+def _fitted_shares(kinds: Ints, counts: Ints, missing: Floats) -> Floats:
+    """Blocks of each kind of tie for each of its labels, by iterative proportional fitting."""
     wanted = np.maximum(missing, 1e-9 * counts.sum())
-    weights = np.ones(len(missing))
+    weights, real = np.ones(len(missing)), kinds >= 0
     for _ in range(_SWEEPS):
-        shares = kinds * weights
-        shares = shares * (counts / shares.sum(axis=1))[:, None]
-        given = shares.sum(axis=0)
+        shares = np.where(real, weights[kinds], 0.0)
+        shares *= (counts / shares.sum(axis=1))[:, None]
+        given = np.bincount(kinds[real], shares[real], minlength=len(missing))
         weights = np.where(given > 0.0, weights * wanted / np.where(given > 0.0, given, 1.0), weights)
         weights = np.maximum(weights / weights.max(), _SMALLEST)
     return shares
 
 
-def _rounded(wanted: Floats, possible: Mask, total: int) -> Ints:
-    """Whole numbers, not negative and `total` in sum, near to what is wanted, zero where impossible."""
-    numbers: Ints = np.where(possible, np.maximum(np.floor(wanted), 0.0), 0.0).astype(np.int64)
+def _rounded(wanted: Floats, total: int) -> Ints:
+    """Whole numbers, not negative and `total` in sum, near to what is wanted."""
+    numbers: Ints = np.maximum(np.floor(wanted), 0.0).astype(np.int64)
     while (excess := int(numbers.sum()) - total) != 0:
         rest = wanted - numbers
         if excess < 0:
-            numbers[np.argmax(np.where(possible, rest, -np.inf))] += 1
+            numbers[np.argmax(rest)] += 1
         else:
             numbers[np.argmin(np.where(numbers > 0, rest, np.inf))] -= 1
     return numbers
