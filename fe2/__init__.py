@@ -55,10 +55,10 @@ def __getattr__(name: str) -> Any:
     """Load all public names at the first use of one: the command line's help does without DOLFINx."""
     if name.startswith("_") and name != "__all__":
         raise AttributeError(f"module 'fe2' has no attribute {name!r}")
-    public = importlib.import_module("fe2.public")
-    names = {"__all__": public.__all__, **{name: getattr(public, name) for name in public.__all__}}
+    public = vars(importlib.import_module("fe2.public"))
+    names = sorted(found for found in public if not found.startswith("_"))
     everything = vars(sys.modules[__name__])
-    everything.update(names)
+    everything |= {"__all__": names, **{found: public[found] for found in names}}
     if name not in everything:
         raise AttributeError(f"module 'fe2' has no attribute {name!r}; see dir(fe2)")
     return everything[name]

@@ -1,235 +1,143 @@
-"""The public names of fe2: what `fe2.name` finds. They are loaded at the first use of any of them."""
+"""The public names of fe2: what `fe2.name` finds. They are loaded at the first use of any of them.
+
+What is imported under its own name again, "as", is public: a line here is all that a new name needs.
+"""
 
 from fe2 import _dependencies as _dependencies  # isort: skip  # first: orders HDF5, MPI and DOLFINx
 
-from fe2.dispatch.options import Parallel
-from fe2.errors import (
-    Fe2Error,
-    Fe2Warning,
-    InputError,
-    LocalSolveError,
-    MacroSolveError,
-    MicroSolveError,
-    MissingDependencyError,
-    OutsideRangeError,
-    PictureError,
-    RunInterruptedError,
-    StepSizeError,
-)
-from fe2.hierarchical import paths
-from fe2.hierarchical.database import Database, read_database
-from fe2.hierarchical.error_control import error_controlled
-from fe2.hierarchical.hull import Hull
-from fe2.hierarchical.interpolation import InterpolatedModel
-from fe2.hierarchical.linear_range import LinearRange, linear_range
-from fe2.hierarchical.ranged_model import RangedModel
-from fe2.hierarchical.recorded import GradientRecorder, recorded_paths
-from fe2.hierarchical.reduction import reduce
-from fe2.hierarchical.sampling import sample
-from fe2.hierarchical.scales import Relaxation, Scales, gradient_length, relaxation, scales
-from fe2.hierarchical.size_study import SizeStudy, mean_tangent, size_study
-from fe2.hierarchical.solved_path import SolvedPath, solve_path
-from fe2.hierarchical.storage import load as load_reduction
-from fe2.hierarchical.storage import save as save_reduction
-from fe2.hierarchical.windows import Windows
-from fe2.io.checkpoint_schedule import Checkpoints
-from fe2.io.costs import CostRecorder
-from fe2.io.gmsh_mesh import MarkedMesh, read_mesh
-from fe2.io.history import read_history
-from fe2.io.images import ImageFacts, image_facts, read_image
-from fe2.io.local_fields import write_local_fields
-from fe2.io.observer import Observer
-from fe2.io.pictures import draw_run
-from fe2.io.progress import Progress
-from fe2.io.replay import Replay, replay_failure
-from fe2.io.results import Results
-from fe2.io.watched import read_watched
-from fe2.macro.balance import Balance
-from fe2.macro.law import HomogenizedLaw
-from fe2.macro.problem import MacroProblem
-from fe2.macro.rate import Rate
-from fe2.micro.boundary import Admissible, BoundaryCondition, CellField
-from fe2.micro.cell import Cell
-from fe2.micro.coarsening import coarsen_image
-from fe2.micro.diffusion import diffusion
-from fe2.micro.effective import EffectiveProperties
-from fe2.micro.finite_strain import finite_strain
-from fe2.micro.form import CellForm
-from fe2.micro.image_cell import image_cell
-from fe2.micro.last_good import KeepsLastGood
-from fe2.micro.linear_model import LinearModel
-from fe2.micro.material_test import MaterialPath, MaterialTest, MaterialTestError
-from fe2.micro.mesh_cell import read_cell
-from fe2.micro.model import MicroModel, Pointwise
-from fe2.micro.newton import NewtonOptions
-from fe2.micro.points import Point, Points, Step
-from fe2.micro.pore_flow import pore_flow
-from fe2.micro.rotated import Rotated, rotated
-from fe2.micro.rve import RVE
-from fe2.micro.small_strain import small_strain
-from fe2.micro.state import StateField, StateLayout
-from fe2.micro.thermoelasticity import thermoelasticity
-from fe2.micro.wrapper import Wrapper
-from fe2.msh.partition import cells_on_first_ranks
-from fe2.physics.conduction import DiffusionLaw, LinearConduction, NonlinearConduction
-from fe2.physics.diffusion import gradient, value_and_gradient
-from fe2.physics.elasticity import LinearElastic
-from fe2.physics.ellipticity import smallest_acoustic_determinant, smallest_acoustic_eigenvalue
-from fe2.physics.finite_strain import deformation_gradient, displacement_gradient
-from fe2.physics.holzapfel_gasser_ogden import HolzapfelGasserOgden
-from fe2.physics.hyperelasticity import Hyperelastic, HyperelasticLaw, SplitHyperelasticLaw
-from fe2.physics.kinematics import Block, Kinematics, scalar_value
-from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw, PointResponse
-from fe2.physics.material_field import MaterialField
-from fe2.physics.melting import MeltingConduction
-from fe2.physics.mooney_rivlin import MooneyRivlin
-from fe2.physics.neo_hookean import NeoHookean
-from fe2.physics.plasticity import J2Plasticity
-from fe2.physics.pore_flow import NewtonianFluid, Solid
-from fe2.physics.small_strain import mandel_strain as strain
-from fe2.physics.thermoelasticity import Thermoelastic, thermoelastic, thermoplastic
-from fe2.physics.viscoplasticity import NortonPerzyna
-from fe2.physics.voce import VocePlasticity
-from fe2.physics.void import Void
-from fe2.records import StepRecord, Summary
-from fe2.response import Answers, Response
-from fe2.simulation import Simulation
-from fe2.stepping import LoadSteps, ramp
-from fe2.tensors import rotation_from_bunge, rotation_from_quaternion
+from fe2.dispatch.options import Parallel as Parallel
+from fe2.errors import Fe2Error as Fe2Error
+from fe2.errors import Fe2Warning as Fe2Warning
+from fe2.errors import InputError as InputError
+from fe2.errors import LocalSolveError as LocalSolveError
+from fe2.errors import MacroSolveError as MacroSolveError
+from fe2.errors import MicroSolveError as MicroSolveError
+from fe2.errors import MissingDependencyError as MissingDependencyError
+from fe2.errors import OutsideRangeError as OutsideRangeError
+from fe2.errors import PictureError as PictureError
+from fe2.errors import RunInterruptedError as RunInterruptedError
+from fe2.errors import StepSizeError as StepSizeError
+from fe2.hierarchical import paths as paths
+from fe2.hierarchical import storage as _storage
+from fe2.hierarchical.database import Database as Database
+from fe2.hierarchical.database import read_database as read_database
+from fe2.hierarchical.error_control import error_controlled as error_controlled
+from fe2.hierarchical.hull import Hull as Hull
+from fe2.hierarchical.interpolation import InterpolatedModel as InterpolatedModel
+from fe2.hierarchical.linear_range import LinearRange as LinearRange
+from fe2.hierarchical.linear_range import linear_range as linear_range
+from fe2.hierarchical.ranged_model import RangedModel as RangedModel
+from fe2.hierarchical.recorded import GradientRecorder as GradientRecorder
+from fe2.hierarchical.recorded import recorded_paths as recorded_paths
+from fe2.hierarchical.reduction import reduce as reduce
+from fe2.hierarchical.sampling import sample as sample
+from fe2.hierarchical.scales import Relaxation as Relaxation
+from fe2.hierarchical.scales import Scales as Scales
+from fe2.hierarchical.scales import gradient_length as gradient_length
+from fe2.hierarchical.scales import relaxation as relaxation
+from fe2.hierarchical.scales import scales as scales
+from fe2.hierarchical.size_study import SizeStudy as SizeStudy
+from fe2.hierarchical.size_study import mean_tangent as mean_tangent
+from fe2.hierarchical.size_study import size_study as size_study
+from fe2.hierarchical.solved_path import SolvedPath as SolvedPath
+from fe2.hierarchical.solved_path import solve_path as solve_path
+from fe2.hierarchical.windows import Windows as Windows
+from fe2.io.checkpoint_schedule import Checkpoints as Checkpoints
+from fe2.io.costs import CostRecorder as CostRecorder
+from fe2.io.gmsh_mesh import MarkedMesh as MarkedMesh
+from fe2.io.gmsh_mesh import read_mesh as read_mesh
+from fe2.io.history import read_history as read_history
+from fe2.io.images import ImageFacts as ImageFacts
+from fe2.io.images import image_facts as image_facts
+from fe2.io.images import read_image as read_image
+from fe2.io.local_fields import write_local_fields as write_local_fields
+from fe2.io.observer import Observer as Observer
+from fe2.io.pictures import draw_run as draw_run
+from fe2.io.progress import Progress as Progress
+from fe2.io.replay import Replay as Replay
+from fe2.io.replay import replay_failure as replay_failure
+from fe2.io.results import Results as Results
+from fe2.io.watched import read_watched as read_watched
+from fe2.macro.balance import Balance as Balance
+from fe2.macro.law import HomogenizedLaw as HomogenizedLaw
+from fe2.macro.problem import MacroProblem as MacroProblem
+from fe2.macro.rate import Rate as Rate
+from fe2.micro.boundary import Admissible as Admissible
+from fe2.micro.boundary import BoundaryCondition as BoundaryCondition
+from fe2.micro.boundary import CellField as CellField
+from fe2.micro.cell import Cell as Cell
+from fe2.micro.coarsening import coarsen_image as coarsen_image
+from fe2.micro.diffusion import diffusion as diffusion
+from fe2.micro.effective import EffectiveProperties as EffectiveProperties
+from fe2.micro.finite_strain import finite_strain as finite_strain
+from fe2.micro.form import CellForm as CellForm
+from fe2.micro.image_cell import image_cell as image_cell
+from fe2.micro.last_good import KeepsLastGood as KeepsLastGood
+from fe2.micro.linear_model import LinearModel as LinearModel
+from fe2.micro.material_test import MaterialPath as MaterialPath
+from fe2.micro.material_test import MaterialTest as MaterialTest
+from fe2.micro.material_test import MaterialTestError as MaterialTestError
+from fe2.micro.mesh_cell import read_cell as read_cell
+from fe2.micro.model import MicroModel as MicroModel
+from fe2.micro.model import Pointwise as Pointwise
+from fe2.micro.newton import NewtonOptions as NewtonOptions
+from fe2.micro.points import Point as Point
+from fe2.micro.points import Points as Points
+from fe2.micro.points import Step as Step
+from fe2.micro.pore_flow import pore_flow as pore_flow
+from fe2.micro.rotated import Rotated as Rotated
+from fe2.micro.rotated import rotated as rotated
+from fe2.micro.rve import RVE as RVE
+from fe2.micro.small_strain import small_strain as small_strain
+from fe2.micro.state import StateField as StateField
+from fe2.micro.state import StateLayout as StateLayout
+from fe2.micro.thermoelasticity import thermoelasticity as thermoelasticity
+from fe2.micro.wrapper import Wrapper as Wrapper
+from fe2.msh.partition import cells_on_first_ranks as cells_on_first_ranks
+from fe2.physics import small_strain as _small_strain
+from fe2.physics.conduction import DiffusionLaw as DiffusionLaw
+from fe2.physics.conduction import LinearConduction as LinearConduction
+from fe2.physics.conduction import NonlinearConduction as NonlinearConduction
+from fe2.physics.diffusion import gradient as gradient
+from fe2.physics.diffusion import value_and_gradient as value_and_gradient
+from fe2.physics.elasticity import LinearElastic as LinearElastic
+from fe2.physics.ellipticity import smallest_acoustic_determinant as smallest_acoustic_determinant
+from fe2.physics.ellipticity import smallest_acoustic_eigenvalue as smallest_acoustic_eigenvalue
+from fe2.physics.finite_strain import deformation_gradient as deformation_gradient
+from fe2.physics.finite_strain import displacement_gradient as displacement_gradient
+from fe2.physics.holzapfel_gasser_ogden import HolzapfelGasserOgden as HolzapfelGasserOgden
+from fe2.physics.hyperelasticity import Hyperelastic as Hyperelastic
+from fe2.physics.hyperelasticity import HyperelasticLaw as HyperelasticLaw
+from fe2.physics.hyperelasticity import SplitHyperelasticLaw as SplitHyperelasticLaw
+from fe2.physics.kinematics import Block as Block
+from fe2.physics.kinematics import Kinematics as Kinematics
+from fe2.physics.kinematics import scalar_value as scalar_value
+from fe2.physics.law import ExpressionLaw as ExpressionLaw
+from fe2.physics.law import PhaseLaw as PhaseLaw
+from fe2.physics.law import PointLaw as PointLaw
+from fe2.physics.law import PointResponse as PointResponse
+from fe2.physics.material_field import MaterialField as MaterialField
+from fe2.physics.melting import MeltingConduction as MeltingConduction
+from fe2.physics.mooney_rivlin import MooneyRivlin as MooneyRivlin
+from fe2.physics.neo_hookean import NeoHookean as NeoHookean
+from fe2.physics.plasticity import J2Plasticity as J2Plasticity
+from fe2.physics.pore_flow import NewtonianFluid as NewtonianFluid
+from fe2.physics.pore_flow import Solid as Solid
+from fe2.physics.thermoelasticity import Thermoelastic as Thermoelastic
+from fe2.physics.thermoelasticity import thermoelastic as thermoelastic
+from fe2.physics.thermoelasticity import thermoplastic as thermoplastic
+from fe2.physics.viscoplasticity import NortonPerzyna as NortonPerzyna
+from fe2.physics.voce import VocePlasticity as VocePlasticity
+from fe2.physics.void import Void as Void
+from fe2.records import StepRecord as StepRecord
+from fe2.records import Summary as Summary
+from fe2.response import Answers as Answers
+from fe2.response import Response as Response
+from fe2.simulation import Simulation as Simulation
+from fe2.stepping import LoadSteps as LoadSteps
+from fe2.stepping import ramp as ramp
+from fe2.tensors import rotation_from_bunge as rotation_from_bunge
+from fe2.tensors import rotation_from_quaternion as rotation_from_quaternion
 
-__all__ = [
-    "RVE",
-    "Admissible",
-    "Answers",
-    "Balance",
-    "Block",
-    "BoundaryCondition",
-    "Cell",
-    "CellField",
-    "CellForm",
-    "Checkpoints",
-    "CostRecorder",
-    "Database",
-    "DiffusionLaw",
-    "EffectiveProperties",
-    "ExpressionLaw",
-    "Fe2Error",
-    "Fe2Warning",
-    "GradientRecorder",
-    "HolzapfelGasserOgden",
-    "HomogenizedLaw",
-    "Hull",
-    "Hyperelastic",
-    "HyperelasticLaw",
-    "ImageFacts",
-    "InputError",
-    "InterpolatedModel",
-    "J2Plasticity",
-    "KeepsLastGood",
-    "Kinematics",
-    "LinearConduction",
-    "LinearElastic",
-    "LinearModel",
-    "LinearRange",
-    "LoadSteps",
-    "LocalSolveError",
-    "MacroProblem",
-    "MacroSolveError",
-    "MarkedMesh",
-    "MaterialField",
-    "MaterialPath",
-    "MaterialTest",
-    "MaterialTestError",
-    "MeltingConduction",
-    "MicroModel",
-    "MicroSolveError",
-    "MissingDependencyError",
-    "MooneyRivlin",
-    "NeoHookean",
-    "NewtonOptions",
-    "NewtonianFluid",
-    "NonlinearConduction",
-    "NortonPerzyna",
-    "Observer",
-    "OutsideRangeError",
-    "Parallel",
-    "PhaseLaw",
-    "PictureError",
-    "Point",
-    "PointLaw",
-    "PointResponse",
-    "Points",
-    "Pointwise",
-    "Progress",
-    "RangedModel",
-    "Rate",
-    "Relaxation",
-    "Replay",
-    "Response",
-    "Results",
-    "Rotated",
-    "RunInterruptedError",
-    "Scales",
-    "Simulation",
-    "SizeStudy",
-    "Solid",
-    "SolvedPath",
-    "SplitHyperelasticLaw",
-    "StateField",
-    "StateLayout",
-    "Step",
-    "StepRecord",
-    "StepSizeError",
-    "Summary",
-    "Thermoelastic",
-    "VocePlasticity",
-    "Void",
-    "Windows",
-    "Wrapper",
-    "cells_on_first_ranks",
-    "coarsen_image",
-    "deformation_gradient",
-    "diffusion",
-    "displacement_gradient",
-    "draw_run",
-    "error_controlled",
-    "finite_strain",
-    "gradient",
-    "gradient_length",
-    "image_cell",
-    "image_facts",
-    "linear_range",
-    "load_reduction",
-    "mean_tangent",
-    "paths",
-    "pore_flow",
-    "ramp",
-    "read_cell",
-    "read_database",
-    "read_history",
-    "read_image",
-    "read_mesh",
-    "read_watched",
-    "recorded_paths",
-    "reduce",
-    "relaxation",
-    "replay_failure",
-    "rotated",
-    "rotation_from_bunge",
-    "rotation_from_quaternion",
-    "sample",
-    "save_reduction",
-    "scalar_value",
-    "scales",
-    "size_study",
-    "small_strain",
-    "smallest_acoustic_determinant",
-    "smallest_acoustic_eigenvalue",
-    "solve_path",
-    "strain",
-    "thermoelastic",
-    "thermoelasticity",
-    "thermoplastic",
-    "value_and_gradient",
-    "write_local_fields",
-]
+load_reduction, save_reduction = _storage.load, _storage.save
+strain = _small_strain.mandel_strain

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections import defaultdict
 from pathlib import Path
 
 from sphinx.application import Sphinx
+
+import fe2
 
 TITLES = {
     "physics": "Kinematics and phase laws",
@@ -27,10 +28,9 @@ CHECKS = ("fe2.testing", "fe2.testing.material_point")
 
 def pages() -> dict[str, list[str]]:
     """Public names by the folder or module of fe2 that holds them."""
-    public = importlib.import_module("fe2.public")
     found: dict[str, list[str]] = defaultdict(list)
-    for name in public.__all__:
-        thing = getattr(public, name)
+    for name in fe2.__all__:
+        thing = getattr(fe2, name)
         found[_page(thing.__name__ if inspect.ismodule(thing) else thing.__module__)].append(name)
     order = list(TITLES)
     return dict(sorted(found.items(), key=lambda item: (_place(item[0], order), item[0])))
@@ -46,7 +46,7 @@ def _place(name: str, order: list[str]) -> int:
 
 
 def _entry(name: str) -> str:
-    thing = getattr(importlib.import_module("fe2.public"), name)
+    thing = getattr(fe2, name)
     if inspect.ismodule(thing):
         return f".. automodule:: {thing.__name__}\n   :members:\n"
     path = f"{thing.__module__}.{thing.__qualname__}"
