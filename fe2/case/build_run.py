@@ -179,6 +179,7 @@ def build_problem(model: Model) -> MacroProblem:
         laws,
         bcs=list(model.conditions.supports.values()),
         rate=model.storage.rate,
+        scheme=case.tables.steps.scheme,
         petsc_options=case.tables.solver.macro.options(),
     )
     if starts_elsewhere(case):

@@ -224,6 +224,8 @@ class StepsTable(Table):
     """Start and end of each increment, instead of start, end and increments."""
     smallest: float = Field(2.0**-6, gt=0.0, le=1.0)
     """Smallest part of an increment that is tried before the run ends."""
+    scheme: Literal["backward_euler", "bdf2"] = "backward_euler"
+    """How what is stored follows in time: by backward Euler, of first order, or by BDF2, of second order."""
 
 
 class PictureTable(Table):

@@ -78,6 +78,7 @@ class CheckpointFolder:
         """
         self.folder = folder
         self._comm, self._laws = problem.comm, problem.laws
+        remembered = {**remembered, **problem.remembered}
         self._mesh = problem.functions[0].function_space.mesh
         functions = {name: f for name, f in remembered.items() if isinstance(f, fem.Function)}
         self._constants = {name: c for name, c in remembered.items() if isinstance(c, fem.Constant)}
@@ -90,6 +91,7 @@ class CheckpointFolder:
                 raise InputError(f"{name} cannot be stored in a checkpoint: it lives on a mesh of its own")
         self._identity = {
             **identity,
+            "scheme": problem.scheme,
             "mesh": mesh_facts(self._mesh),
             "laws": [
                 {
@@ -99,7 +101,7 @@ class CheckpointFolder:
                         name: point_facts(self._comm, law.points.number, values)
                         for name, values in law.points.parameters.items()
                     },
-                    "rates": law.committed_flux is not None,
+                    "rates": bool(law.stored),
                 }
                 for law in self._laws
             ],
@@ -160,10 +162,9 @@ class CheckpointFolder:
                 self._read_rows(k, "states", law.micro.stored_size, parts) for k, law in enumerate(self._laws)
             ]
             fluxes = [
-                self._read_rows(k, "flux", law.micro.kinematics.size, parts)
-                if law.committed_flux is not None
-                else None
+                (law, function, self._read_rows(k, name, law.micro.kinematics.size, parts))
                 for k, law in enumerate(self._laws)
+                for name, function in law.stored.items()
             ]
             values = {
                 name: parts.read(f"functions/{name}", "cells", known, cell_width(function))
@@ -172,9 +173,8 @@ class CheckpointFolder:
             constants = {name: self._constant(name, parts.content) for name in self._constants}
         for law, rows in zip(self._laws, states, strict=True):
             law.pool.restore(rows)
-        for law, flux in zip(self._laws, fluxes, strict=True):
-            if law.committed_flux is not None and flux is not None:
-                set_at_points(law, law.committed_flux, flux)
+        for law, function, rows in fluxes:
+            set_at_points(law, function, rows)
         for name, function in self._functions.items():
             set_cell_values(function, values[name])
         for name, constant in self._constants.items():
@@ -187,8 +187,8 @@ class CheckpointFolder:
         for k, (law, rows) in enumerate(zip(self._laws, states, strict=True)):
             put(file, f"laws/{k}/cells", law.numbers())
             put(file, f"laws/{k}/states", _by_cell(rows, law))
-            if law.committed_flux is not None:
-                put(file, f"laws/{k}/flux", _by_cell(at_points(law, law.committed_flux), law))
+            for name, function in law.stored.items():
+                put(file, f"laws/{k}/{name}", _by_cell(at_points(law, function), law))
 
     def _write_index(
         self, number: int, position: Mapping[str, Any], cells: Sequence[Integers], seals: Sequence[str]

@@ -7,7 +7,7 @@ Micro models answer at quadrature points; what is drawn is the mean over each ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,7 +55,9 @@ class Law(Protocol):
     points: Points
     pool: Pool
 
-    committed_flux: fem.Function[Any] | None
+    @property
+    def stored(self) -> Mapping[str, fem.Function[Any]]:
+        """What the next rates need, by name."""
 
     @property
     def failure(self) -> Failure | None:
@@ -86,6 +88,14 @@ class Problem(Protocol):
 
     functions: tuple[fem.Function[Any], ...]
     comm: MPI.Comm
+
+    @property
+    def scheme(self) -> str:
+        """How rates follow from values."""
+
+    @property
+    def remembered(self) -> Mapping[str, fem.Function[Any] | fem.Constant]:
+        """What the next step needs of earlier ones beside the unknowns and the states, by name."""
 
     @property
     def laws(self) -> Sequence[Law]:

@@ -18,6 +18,7 @@ from fe2.errors import Fe2Error, InputError, MicroSolveError, place
 from fe2.macro.blocks import Gradient, dual, gathered
 from fe2.macro.domain import CellDomain, FacetDomain, Numbers
 from fe2.macro.parameters import Parameter, points_of
+from fe2.macro.rate import Rate, Scheme
 from fe2.macro.resistance import check_closed, check_resistance
 from fe2.micro.model import MicroModel
 from fe2.micro.points import NOWHERE, Point, Step
@@ -90,7 +91,7 @@ class HomogenizedLaw:
         cells: This rank's mesh cells in which the law holds; on facets, cells of the mesh of the facets.
         points_per_cell: Number of quadrature points in each mesh cell.
         rows: Where this rank's points stand in quadrature functions, cell by cell.
-        committed_flux: The flux at the last commit, where a rate needs it, or None.
+        scheme: How rates follow from the fluxes; the problem sets it.
         failure: Where an evaluation failed last, or None where none has.
     """
 
@@ -159,9 +160,8 @@ class HomogenizedLaw:
         self._evaluate_gradient = self._domain.evaluator(self.gradient)
         self._is_evaluated = self._is_trial = self._is_committed = False
         self.failure: Failure | None = None
-        self.committed_flux: fem.Function | None = None
-        self._flux_before: fem.Function | None = None
-        self._inverse_step = fem.Constant(mesh, 0.0)
+        self.scheme: Scheme = "backward_euler"
+        self._storage: tuple[Rate, fem.Function] | None = None  # and the flux at the last commit
         self.points = points_of(mesh, self._domain, parameters or {}, micro)
         self.pool = Pool(micro, self.points, mesh.comm, parallel)
         first = self.points.point(0) if len(self.points) else NOWHERE
@@ -178,7 +178,7 @@ class HomogenizedLaw:
         return dual(self._domain.in_form(self.flux), name, self.micro)
 
     def rate(self, name: str) -> Expr:
-        r"""What a flux changes in a unit of time, :math:`(s - s_n)/\Delta t`, by backward Euler.
+        r"""What a flux changes in a unit of time, by backward Euler or BDF2, see :class:`fe2.Rate`.
 
         So what is stored, an entropy or an enthalpy, needs no history in the cell. A step without length has
         no rate, and after a commit it is that of the step which was committed. Before the first commit
@@ -194,7 +194,7 @@ class HomogenizedLaw:
             MicroSolveError: On all ranks, where a virgin cell has no flux.
         """
         present = self[name]
-        if self.committed_flux is None or self._flux_before is None:
+        if self._storage is None:
             if self._is_committed:
                 raise InputError(
                     f"the rate of {name} is asked for after a step was committed, whose {name} was not kept: "
@@ -203,12 +203,24 @@ class HomogenizedLaw:
             m, virgin = self.micro.kinematics.size, self.micro.initial_state()
             start, new = self.micro.kinematics.origin, virgin.copy()
             fluxes = self._at_each(lambda point: self.micro.solve(start, virgin, 0.0, new, point=point).flux)
-            self.committed_flux = self._domain.function((m,), "committed_flux")
-            self.committed_flux.x.array.reshape(-1, m)[self.rows] = np.reshape(fluxes, (-1, m))
-            self.committed_flux.x.scatter_forward()
-            self._flux_before = self.committed_flux.copy()
-        before = dual(self._domain.in_form(self._flux_before), name, self.micro)
-        return (present - before) * self._inverse_step
+            committed = self._domain.function((m,), "committed_flux")
+            committed.x.array.reshape(-1, m)[self.rows] = np.reshape(fluxes, (-1, m))
+            committed.x.scatter_forward()
+            self._storage = Rate(self.flux, _mesh_of(self.gradient)), committed
+        return self._storage[0](present)
+
+    @property
+    def rates(self) -> Rate | None:
+        """The rates of the fluxes, where any was asked for."""
+        return None if self._storage is None else self._storage[0]
+
+    @property
+    def stored(self) -> dict[str, fem.Function]:
+        """What the next rates need, by name: fluxes at the last commit, for BDF2 also at the one before."""
+        if self._storage is None:
+            return {}
+        rate, committed = self._storage
+        return {"flux": committed, **({"past flux": rate.past} if self.scheme != "backward_euler" else {})}
 
     @property
     def micro(self) -> MicroModel:
@@ -243,9 +255,9 @@ class HomogenizedLaw:
         """
         m = self.micro.kinematics.size
         gradients = self.gradients()
-        self._inverse_step.value = 1.0 / step.dt if step.dt > 0.0 else 0.0
-        if self.committed_flux is not None and self._flux_before is not None:
-            self._flux_before.x.array[:] = self.committed_flux.x.array
+        if self._storage is not None:
+            rate, committed = self._storage
+            rate.begin(step.dt, self.scheme, committed.x.array)
         with phase("pool"):
             answers = self.pool.evaluate(gradients, step)
         if (failure := self.pool.failure) is not None:
@@ -264,8 +276,10 @@ class HomogenizedLaw:
     def commit(self) -> None:
         """Trial states become the committed ones."""
         self.pool.commit()
-        if self.committed_flux is not None and self._is_trial:
-            self.committed_flux.x.array[:] = self.flux.x.array
+        if self._storage is not None and self._is_trial:
+            rate, committed = self._storage
+            rate.commit()
+            committed.x.array[:] = self.flux.x.array
         self._is_committed |= self._is_trial
         self._is_trial = False
 

@@ -20,7 +20,7 @@ from fe2.macro.law import Evaluation, HomogenizedLaw
 from fe2.macro.line_search import TYPE as LINE_SEARCH
 from fe2.macro.line_search import LineSearch
 from fe2.macro.linear_check import LinearCheck
-from fe2.macro.rate import Rate
+from fe2.macro.rate import Rate, Scheme, check_scheme
 from fe2.macro.snes import OPTIONS_PREFIX, SolverOptions, set_domain_error, weakly
 from fe2.macro.system import Jacobian, Residual, System, Unknown
 from fe2.micro.points import Step
@@ -60,6 +60,7 @@ class MacroProblem:
         dt: Length of the present step.
         time: Its start: the sum of all committed steps, or what it is set to.
         snes: PETSc's nonlinear solver.
+        scheme: How rates follow from the values at the ends of steps.
         fields: The fields of the unknown, with their names.
         norms: Norms of the residual in the last solve; for an unknown of several fields, whose residuals have
             different units, relative to the forces of the field that is worst.
@@ -77,6 +78,7 @@ class MacroProblem:
         J: Jacobian | None = None,
         P: Jacobian | None = None,
         rate: Rate | Sequence[Rate] | None = None,
+        scheme: Scheme = "backward_euler",
         petsc_options: dict[str, Any] | None = None,
         petsc_options_prefix: str = OPTIONS_PREFIX,
         entity_maps: Sequence[dmesh.EntityMap] | None = None,
@@ -97,6 +99,9 @@ class MacroProblem:
             P: The form of the matrix from which preconditioners are made, as J. Nothing is added to it:
                 ``law.derivative(F, u, du)`` is what a law contributes.
             rate: The rate of an unknown that stands in F, or several.
+            scheme: How these rates, and those of the laws' fluxes, follow from the values at the ends of
+                steps: "backward_euler", or "bdf2" of second order, see :class:`fe2.Rate`. What cells
+                integrate by themselves, as plastic flow, is not concerned.
             petsc_options: PETSc options without their prefix. Options that are set in PETSc's
                 database under the prefix come last and win.
             petsc_options_prefix: Prefix of this problem's options; problems whose options differ in the
@@ -104,11 +109,15 @@ class MacroProblem:
             entity_maps: For forms with functions on several meshes.
 
         Raises:
-            InputError: F, J or P do not have a form for each unknown, or PETSc refuses an option.
+            InputError: F, J or P do not have a form for each unknown, the scheme is unknown, or PETSc refuses
+                an option.
         """
-        self.unknown, self.bcs = unknown, list(bcs)
+        check_scheme(scheme)
+        self.unknown, self.bcs, self.scheme = unknown, list(bcs), scheme
         self.laws = [laws] if isinstance(laws, HomogenizedLaw) else list(laws)
         self._rates = [rate] if isinstance(rate, Rate) else list(rate or ())
+        for law in self.laws:
+            law.scheme = scheme
         self._system = System(F, unknown, self.laws, self.bcs, J, P, entity_maps)
         self.functions = self._system.functions
         self.comm = self.functions[0].function_space.mesh.comm
@@ -219,6 +228,7 @@ class MacroProblem:
         Raises:
             MicroSolveError: A micro model failed.
         """
+        self._begin_step(0.0)
         for law in self.laws:
             law.evaluate(Step(0.0, self.time))
         self.commit()
@@ -228,12 +238,28 @@ class MacroProblem:
         self.time, self.dt = self.time + self.dt, 0.0
         for law in self.laws:
             law.commit()
+        for rate in self._rates:
+            rate.commit()
 
     def rollback(self) -> None:
         """Give the step up: trial states of all laws are forgotten."""
         self.dt = 0.0
         for law in self.laws:
             law.rollback()
+        for rate in self._rates:
+            rate.rollback()
+
+    @property
+    def remembered(self) -> dict[str, fem.Function | fem.Constant]:
+        """What the next step needs of earlier ones beside the unknowns and the states, by name."""
+        if self.scheme == "backward_euler":
+            return {}
+        own = {rate.unknown.name: rate for rate in self._rates}
+        of_laws = {f"law {k}": law.rates for k, law in enumerate(self.laws) if law.rates is not None}
+        return {
+            **{f"past {name}": rate.past for name, rate in own.items()},
+            **{f"past step of {name}": rate.past_step for name, rate in {**own, **of_laws}.items()},
+        }
 
     def exchange(self) -> dict[str, float]:
         """What all ranks exchanged for the micro models up to the last commit, by name."""
@@ -296,7 +322,7 @@ class MacroProblem:
     def _begin_step(self, dt: float) -> None:
         self.dt = dt
         for rate in self._rates:
-            rate.begin(dt)
+            rate.begin(dt, self.scheme)
 
     def _begin_iteration(self) -> None:
         self.norms, self._failure = [], None

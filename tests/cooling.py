@@ -1,0 +1,83 @@
+"""A body that cools uniformly: the solution is known at every time, and for every time integration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import two_scale
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
+
+from fe2.io.checkpoint_schedule import Checkpoints
+from fe2.macro.law import HomogenizedLaw
+from fe2.macro.problem import MacroProblem
+from fe2.macro.rate import Rate
+from fe2.micro.linear_model import LinearModel
+from fe2.physics.diffusion import value_and_gradient, value_diffusion_kinematics
+from fe2.simulation import Simulation
+from fe2.stepping import LoadSteps
+
+CAPACITIES, EXCHANGE, START = (0.75, 0.5), 2.0, 3.0
+"""What cells and what the body besides stores where it becomes warmer by one; heat lost; initial value."""
+
+SPEED = EXCHANGE / sum(CAPACITIES)
+PLAN = (0.0, 0.1, 0.3, 0.4, 0.6, 0.7)
+"""Steps that grow and shrink."""
+
+
+def exact(time: float) -> float:
+    return START * float(np.exp(-SPEED * time))
+
+
+def integrated(times: Sequence[float], order: int) -> list[float]:
+    """The values by backward differences: the polynomial through the last ones has the slope of the body."""
+    found = [START]
+    for number in range(1, len(times)):
+        count = min(order, number)
+        nodes = np.array(times[number - count : number + 1])
+        x = nodes - nodes[-1]
+        slopes = [np.polyfit(x, unit, count)[-2] for unit in np.eye(count + 1)]
+        found.append(float(-np.dot(slopes[:-1], found[-count:]) / (slopes[-1] + SPEED)))
+    return found
+
+
+@dataclass
+class Body:
+    problem: MacroProblem
+    law: HomogenizedLaw
+    T: fem.Function
+
+
+def body(comm: MPI.Comm, scheme: str) -> Body:
+    mesh = two_scale.distorted(comm, (3, 2), (2.0, 1.0))
+    space = fem.functionspace(mesh, ("Lagrange", 1))
+    T, q = fem.Function(space, name="T"), ufl.TestFunction(space)
+    kinematics = value_diffusion_kinematics(2)
+    value, gradient = kinematics.blocks
+    law = HomogenizedLaw(value_and_gradient(T), LinearModel(kinematics, np.diag([CAPACITIES[0], 5.0, 5.0])))
+    rate = Rate(T)
+    stored = law.rate(value.dual) + CAPACITIES[1] * rate(T)
+    F = ((stored + EXCHANGE * T) * q + ufl.dot(law[gradient.dual], ufl.grad(q))) * law.dx
+    problem = MacroProblem(F, T, law, rate=rate, scheme=scheme)
+    T.x.array[:] = START
+    problem.initialize()
+    return Body(problem, law, T)
+
+
+def run(comm: MPI.Comm, scheme: str, folder: Path, steps: int) -> Body:
+    """Let it cool for so many steps in all, from where a folder has it."""
+    found, plan = body(comm, scheme), LoadSteps(PLAN[: steps + 1], lambda time: None)
+    checkpoints = Checkpoints(every=1)
+    Simulation(found.problem, plan, output=folder, checkpoint=checkpoints, resume=True, quiet=True).run()
+    return found
+
+
+if __name__ == "__main__":
+    steps = int(sys.argv[2])
+    found = run(MPI.COMM_WORLD, "bdf2", Path(sys.argv[1]), steps)
+    np.testing.assert_allclose(found.T.x.array, integrated(PLAN, 2)[steps], rtol=1e-12)

@@ -1,0 +1,87 @@
+"""Time integration on the macroscopic scale: its order, its past, and what rejected steps leave of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cooling
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mpi import mpiexec, succeeded
+from mpi4py import MPI
+
+from fe2.errors import InputError
+from fe2.macro.rate import weights
+
+WORLD = MPI.COMM_WORLD
+
+
+@pytest.mark.unit
+@given(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3))
+def test_bdf2_is_exact_for_parabolas_and_steps_of_any_length(dt, dt_before):
+    alpha, beta = weights("bdf2", dt, dt_before)
+    for power, slope in ((1, 1.0), (2, 2.0 * dt)):
+        now, earlier = dt**power, (-dt_before) ** power
+        size = alpha * abs(now) + beta * abs(earlier)
+        assert alpha * now + beta * earlier == pytest.approx(slope, abs=1e-14 * size)
+
+
+@pytest.mark.unit
+def test_first_step_and_one_after_a_step_without_length_are_backward_eulers():
+    assert weights("bdf2", 0.5, 0.0) == weights("backward_euler", 0.5, 0.25) == (2.0, 0.0)
+    assert weights("bdf2", 0.0, 0.5) == (0.0, 0.0)
+
+
+def cooled(scheme: str, times: list[float]) -> list[float]:
+    found, values = cooling.body(WORLD, scheme), []
+    for dt in np.diff(times):
+        with found.problem.step(dt):
+            assert found.problem.solve() == 1
+        values.append(float(found.T.x.array[0]))
+        np.testing.assert_allclose(found.T.x.array, values[-1], rtol=1e-12)
+    return values
+
+
+@pytest.mark.parametrize(("scheme", "order"), [("backward_euler", 1), ("bdf2", 2)])
+def test_measured_order_with_steps_that_vary_is_that_of_the_scheme(scheme, order):
+    """What cells store and what the form stores is integrated alike; the reference is exact."""
+    errors = []
+    for count in (16, 32, 64):
+        lengths = np.tile([1.0, 2.0], count // 2)
+        times = np.concatenate([[0.0], np.cumsum(lengths) / lengths.sum()])
+        values = cooled(scheme, times.tolist())
+        np.testing.assert_allclose(values, cooling.integrated(times.tolist(), order)[1:], rtol=1e-11)
+        errors.append(abs(values[-1] - cooling.exact(1.0)))
+    # the next term of the expansion is smaller by the step, 1/32, times a number of order one
+    assert np.log2(errors[1] / errors[2]) == pytest.approx(order, abs=0.1)
+
+
+def test_rejected_steps_leave_nothing_of_themselves_in_the_past():
+    found, times = cooling.body(WORLD, "bdf2"), cooling.PLAN
+    for dt in np.diff(times):
+        before = found.T.x.array.copy()
+        found.problem.solve(1.7 * dt)
+        found.problem.rollback()
+        found.T.x.array[:] = before
+        found.problem.commit()  # of nothing
+        with found.problem.step(dt):
+            found.problem.solve()
+            found.problem.solve()
+    np.testing.assert_allclose(found.T.x.array, cooling.integrated(times, 2)[-1], rtol=1e-12)
+
+
+@pytest.mark.mpi
+def test_resumed_run_is_the_uninterrupted_one_on_any_number_of_ranks(tmp_path):
+    program = str(Path(cooling.__file__))
+    for ranks, steps in ((1, 2), (3, 3), (2, 5)):
+        succeeded(mpiexec(ranks, [program, str(tmp_path), str(steps)]))
+
+
+def test_checkpoint_of_another_scheme_and_unknown_schemes_are_refused(tmp_path):
+    cooling.run(WORLD, "backward_euler", tmp_path, 1)
+    with pytest.raises(InputError, match=r"another run: scheme"):
+        cooling.run(WORLD, "bdf2", tmp_path, 2)
+    with pytest.raises(InputError, match="scheme = 'bdf3' is not one of backward_euler, bdf2"):
+        cooling.body(WORLD, "bdf3")
