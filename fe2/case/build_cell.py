@@ -14,7 +14,7 @@ from fe2.case.cell_tables import GeneratorCell, ImageCell, MeshCell
 from fe2.case.generated_mesh import generated_mesh
 from fe2.case.generators import generator_parameters
 from fe2.case.image_size import image_size
-from fe2.case.problems import Key, Problems
+from fe2.case.problems import CaseFileError, Key, Problems
 from fe2.code_cache import check_cache
 from fe2.errors import InputError
 from fe2.io.images import read_image
@@ -98,6 +98,8 @@ def located(case: CellCase) -> Iterator[None]:
     """Name file and key where the cell's file is wrong in a way that only building it shows."""
     try:
         yield
+    except CaseFileError:
+        raise
     except InputError as error:
         problems = Problems(case.file)
         key, text = _place(case, str(error))

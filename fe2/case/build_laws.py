@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ufl.core.expr import Expr
 from fe2.case.build_cell import build_rve, located
 from fe2.case.build_fields import Unknown, by_meaning, components_of
 from fe2.case.build_mesh import group_number
+from fe2.case.build_parameters import Array, build_parameters
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
 from fe2.dispatch.options import Parallel
@@ -27,6 +28,7 @@ from fe2.macro.resistance import check_closed
 from fe2.micro.model import MicroModel
 from fe2.micro.model_table import CellModel, ModelTable, Setting, check_answers
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.rotated import rotated
 from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
@@ -48,6 +50,7 @@ class Subdomain:
         kinematics: What the macroscopic problem hands down.
         comm: Ranks of the run.
         file: The run file, for messages.
+        parameters: Parameters of its points on this rank, cell by cell.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Subdomain:
     kinematics: Kinematics
     comm: MPI.Comm
     file: Path
+    parameters: Mapping[str, Array] = field(default_factory=dict)
 
     @cached_property
     def micro(self) -> MicroModel | None:
@@ -76,6 +80,7 @@ class Subdomain:
             made = model.build(Setting(kinematics, self.file.parent, self.comm, self.rve))
             if not isinstance(model, CellModel):
                 check_answers(made, kinematics, self.law.kind)
+            made = rotated(made) if self.law.rotated else made
         except InputError as error:
             key = ("laws", self.name)
             problems.add_refused(key, error, type(model).model_fields, model.model_dump())
@@ -93,7 +98,7 @@ class Subdomain:
 
 
 def build_subdomains(
-    case: RunCase, marked: MarkedMesh, kinematics: Kinematics, problems: Problems
+    case: RunCase, marked: MarkedMesh, kinematics: Kinematics, quadrature_degree: int, problems: Problems
 ) -> list[Subdomain]:
     """The laws with their subdomains and their cells; collective.
 
@@ -113,6 +118,12 @@ def build_subdomains(
     solver = case.tables.solver.micro
     options = NewtonOptions(**solver.model_dump())
     comm = marked.mesh.comm
+    parameters = {
+        name: build_parameters(
+            law, marked, groups[name], quadrature_degree, problems, ("laws", name, "parameters")
+        )
+        for name, law in case.laws.items()
+    }
     return [
         Subdomain(
             name,
@@ -122,6 +133,7 @@ def build_subdomains(
             kinematics,
             comm,
             case.file,
+            parameters[name],
         )
         for name, law in case.laws.items()
     ]
@@ -213,7 +225,8 @@ def homogenized_law(
     micro = subdomain.micro
     assert micro is not None
     functions, _ = by_meaning(unknowns)
-    with located(subdomain.law.cell) if subdomain.law.cell is not None else nullcontext():
+    of_cell = located(subdomain.law.cell) if subdomain.law.cell is not None else nullcontext()
+    with of_cell, _parameters_located(subdomain):
         law = HomogenizedLaw(
             {block.name: block.operator(functions[block.field]) for block in micro.kinematics.blocks},
             micro,
@@ -222,10 +235,26 @@ def homogenized_law(
             subdomain=subdomain.group,
             parallel=parallel,
             closed=subdomain.law.closed,
+            parameters=subdomain.parameters,
         )
     if subdomain.group is None:  # DOLFINx wants the same tags in all integrals of a form
         law.dx = law.dx(subdomain_data=marked.cell_tags)
     return law
+
+
+@contextmanager
+def _parameters_located(subdomain: Subdomain) -> Iterator[None]:
+    """Name file and key where parameters of the points do not suit the micro model."""
+    try:
+        yield
+    except InputError as error:
+        problems = Problems(subdomain.file)
+        text = str(error).removeprefix("parameters: ")
+        if text == str(error):
+            raise
+        key = ("laws", subdomain.name, "parameters")
+        problems.add_refused(key, InputError(text), subdomain.parameters, {})
+        problems.raise_if_any()
 
 
 def physics_of(law: Law, case: RunCase) -> Physics:

@@ -94,13 +94,13 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
     conditions = ConditionsBuilder(case, marked, unknowns, problems).build()
     _check_watched(case, marked, problems)
     on_every_rank(comm, problems.raise_if_any)
-    subdomains = build_subdomains(case, marked, kinematics, problems)
-    _check_dimensions(subdomains, kinematics, problems)
-    on_every_rank(comm, problems.raise_if_any)
     degree = table.quadrature_degree
     quadrature = (
         full_degree(marked.mesh, max(field.degree for field in case.fields)) if degree is None else degree
     )
+    subdomains = build_subdomains(case, marked, kinematics, quadrature, problems)
+    _check_dimensions(subdomains, kinematics, problems)
+    on_every_rank(comm, problems.raise_if_any)
     return Model(
         case=case,
         marked=marked,

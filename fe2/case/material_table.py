@@ -21,7 +21,7 @@ from fe2.tensors import rotation_from_bunge, rotation_from_quaternion
 _LARGEST = 50_000_000
 """Bytes of a table, at most."""
 
-_LABEL, _ORIENTATION = "label", "orientation"
+_LABEL = "label"
 _ANGLES, _QUATERNION = ("phi1", "Phi", "phi2"), ("qw", "qx", "qy", "qz")
 _COMPONENT = re.compile(r"(\w+)_[xyz]")
 
@@ -71,17 +71,20 @@ class MaterialTable:
         return found
 
 
-def read_material_table(folder: Path, name: str, parameters: Collection[str]) -> MaterialTable:
+def read_material_table(
+    folder: Path, name: str, parameters: Collection[str], orientation: str = "orientation"
+) -> MaterialTable:
     """Read a table of materials.
 
     A column is a parameter of the law; ``axis_x, axis_y, axis_z`` are the components of a parameter that has
     several. Bunge's angles ``phi1, Phi, phi2`` in degrees, or a quaternion ``qw, qx, qy, qz``, are a law's
-    `orientation`. Lines that begin with # are left out.
+    orientation. Lines that begin with # are left out.
 
     Args:
         folder: Folder of the case file.
         name: The file, relative to it.
         parameters: Parameters of the law.
+        orientation: The one that angles or a quaternion stand for.
 
     Raises:
         InputError: The file cannot be read, is too large or no table, or a column is no parameter of the law;
@@ -91,9 +94,9 @@ def read_material_table(folder: Path, name: str, parameters: Collection[str]) ->
     try:
         header, *rows = _rows(_text(file))
         columns = _columns(header, rows)
-        made_of = _made_of(list(columns), parameters)
+        made_of = _made_of(list(columns), parameters, orientation)
         labels = _labels(rows)
-        _check_quaternions(rows, columns, made_of)
+        _check_quaternions(rows, columns, made_of.get(orientation))
     except InputError as error:
         raise InputError(f"{file}{error}") from error
     return MaterialTable(file, name, labels, tuple(line for line, _ in rows), columns, made_of)
@@ -164,31 +167,31 @@ def _labels(rows: list[Row]) -> tuple[int | str, ...]:
     return tuple(first)
 
 
-def _made_of(columns: list[str], parameters: Collection[str]) -> dict[str, tuple[str, ...]]:
+def _made_of(columns: list[str], parameters: Collection[str], orientation: str) -> dict[str, tuple[str, ...]]:
     """Columns that make up each parameter; refuses those that make up none."""
     made: dict[str, tuple[str, ...]] = {}
     left = list(columns)
     for whole in (_ANGLES, _QUATERNION):
         given = [name for name in whole if name in left]
-        if _ORIENTATION in parameters and given:
+        if orientation in parameters and given:
             if len(given) < len(whole):
                 missing = next(name for name in whole if name not in given)
                 raise InputError(f": column {missing!r} is missing beside {', '.join(given)}")
-            made[_ORIENTATION], left = whole, [name for name in left if name not in whole]
+            made[orientation], left = whole, [name for name in left if name not in whole]
     for name in left:
         component = _COMPONENT.fullmatch(name)
         owner = name if name in parameters or component is None else component[1]
         if owner not in parameters:
-            known = [*parameters, *(_ANGLES if _ORIENTATION in parameters else ())]
+            known = [*parameters, *(_ANGLES if orientation in parameters else ())]
             raise InputError(f": column {name!r} is no parameter of the law; {suggestion(name, known)}")
         made[owner] = (*made.get(owner, ()), name)
     return made
 
 
 def _check_quaternions(
-    rows: list[Row], columns: Mapping[str, tuple[float, ...]], made_of: Mapping[str, tuple[str, ...]]
+    rows: list[Row], columns: Mapping[str, tuple[float, ...]], of_orientation: tuple[str, ...] | None
 ) -> None:
-    if made_of.get(_ORIENTATION) == _QUATERNION:
+    if of_orientation == _QUATERNION:
         lengths = np.linalg.norm([columns[name] for name in _QUATERNION], axis=0)
         for row in np.flatnonzero(lengths == 0.0)[:1]:
             line, (label, *_) = rows[row]

@@ -19,7 +19,7 @@ and what would be right; `fe2 new` writes files to start from.
 - A *function of time* is a number, a table of points `[[time, value], ...]` between which it is linear and
   beyond which it is constant, or an expression in `t` in quotes: `"0.02 * t"`, `"5 * sin(2 * pi * t)"`,
   `"1 if t < 0.5 else 2 * (1 - t)"`. Expressions know `+ - * / **`, comparisons, `pi`, `sin`, `cos`, `tan`,
-  `exp`, `log`, `sqrt`, `tanh`, `abs`, `min` and `max`.
+  `atan2`, `exp`, `log`, `sqrt`, `tanh`, `abs`, `min` and `max`.
 """
 
 

@@ -23,6 +23,7 @@ from fe2.case.fields import Field, understand_fields
 from fe2.case.generators import MESH_GENERATORS, check_parameters, generator_model
 from fe2.case.mesh_parts import MeshParts, check_components, check_groups, check_names, mesh_parts
 from fe2.case.picture_checks import check_pictures
+from fe2.case.point_fields import PointField, check_point_fields
 from fe2.case.problems import CaseFileError, Key, Problems
 from fe2.case.repair import repaired
 from fe2.case.run_checks import check_box, check_run
@@ -37,6 +38,7 @@ from fe2.case.run_tables import (
 from fe2.case.toml_file import read_toml
 from fe2.errors import InputError
 from fe2.micro.model_table import DEFAULT_MODEL, MODELS, CellModel, ModelTable
+from fe2.micro.points import TURNED_BY
 from fe2.physics.physics_table import PHYSICS, Physics
 from fe2.registry import suggestion
 from fe2.table import Table
@@ -75,6 +77,16 @@ class Law:
     def closed(self) -> tuple[str, ...]:
         """Components of the gradient that need no resistance."""
         return self.place.closed if isinstance(self.place, ModelPlace) else ()
+
+    @property
+    def rotated(self) -> bool:
+        """Whether the axes of the cell are turned at each point."""
+        return isinstance(self.place, ModelPlace) and self.place.rotated
+
+    @property
+    def parameters(self) -> Mapping[str, PointField]:
+        """Parameters of the points by name."""
+        return self.place.parameters if isinstance(self.place, ModelPlace) else {}
 
     @property
     def kind(self) -> str:
@@ -149,11 +161,13 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
     """The tables of a run file, or None where something is wrong."""
     tables = repaired(RunFile, table, problems, (), _INSTEAD)
     mesh = _understand_mesh(table["mesh"], problems) if isinstance(table.get("mesh"), dict) else None
+    parts = mesh_parts(mesh)
+    dim = None if parts is None else parts.dim
     contents = table.get("laws") if isinstance(table.get("laws"), dict) else {}
     assert isinstance(contents, dict)
     count = len(problems.lines)
     cells = {
-        name: _understand_model(content, problems, ("laws", name))
+        name: _understand_model(content, dim, problems, ("laws", name))
         for name, content in contents.items()
         if isinstance(content, dict) and ("cell" in content or "model" in content)
     }
@@ -169,7 +183,7 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
     if tables is None:
         return None
     check_names(tables, problems)
-    if (parts := mesh_parts(mesh)) is not None:
+    if parts is not None:
         check_groups(tables, contents, parts, problems)
     if physics is None:
         return None
@@ -243,7 +257,7 @@ def file_keys(table: ModelTable) -> list[str]:
     return [name for name in named if getattr(table, name) is not None]
 
 
-def _understand_model(table: dict[str, Any], problems: Problems, key: Key) -> Law | None:
+def _understand_model(table: dict[str, Any], dim: int | None, problems: Problems, key: Key) -> Law | None:
     """A law that is a micro model, whose keys stand beside its name and its place."""
     name = table.get("model", DEFAULT_MODEL)
     meant = name if name in MODELS else meant_name(name, MODELS)
@@ -264,8 +278,15 @@ def _understand_model(table: dict[str, Any], problems: Problems, key: Key) -> La
         return None
     for file in file_keys(found):
         check_file(getattr(found, file), problems, (*key, file))
-    assert isinstance(found, LawPlace)
+    assert isinstance(found, ModelPlace)
+    check_point_fields(found.parameters, asked_for(found, dim), dim, problems, (*key, "parameters"))
     return Law(found, model=found, cell=cell)
+
+
+def asked_for(law: Any, dim: int | None) -> tuple[str, ...]:
+    """Parameters of points that a micro model asks for, and its axes where they are turned."""
+    turned = TURNED_BY.get(dim or 0, "rotation" if "rotation" in law.parameters else "angle")
+    return (*law.asks_for, turned) if law.rotated else law.asks_for
 
 
 def _keys_by_model() -> dict[str, Collection[str]]:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Discriminator, Field, PlainValidator, Tag, 
 from fe2.case.cell_tables import MeshFile, PhysicsName
 from fe2.case.generators import MESH_GENERATORS
 from fe2.case.petsc_table import MacroSolver
+from fe2.case.point_fields import PointValue
 from fe2.case.problems import HIDDEN
 from fe2.case.time_functions import Function
 from fe2.micro.model_table import DEFAULT_MODEL
@@ -166,6 +167,14 @@ class ModelPlace(LawPlace):
     ] = ()
     """Components of the gradient that need no resistance: axes along which pores or conductors may be closed,
     strains that nothing needs to hold."""
+    rotated: bool = False
+    """Whether the axes of the cell are turned at each point: in the plane by the parameter angle, in radians,
+    counterclockwise; in space by rotation, a matrix whose columns are the axes, or Bunge's Euler angles
+    [phi1, Phi, phi2] in degrees."""
+    parameters: dict[str, PointValue] = Field(default_factory=dict)
+    """Parameters of the points by name, such as angle: a number, an expression in x, y and z, a list or a
+    matrix of these; a .csv file with a column label, of the mesh's subdomains, and one for each parameter; or
+    a .npy file with a row for each element of the mesh, in its order."""
 
 
 class ExchangeTable(Table):

@@ -35,6 +35,8 @@ def understood(case: RunCase, path: Callable[[Path], str] | None = None) -> dict
         if law.model is not None:
             keys = law.model.model_dump(mode="json", exclude_none=True, exclude={"cell", "phases"})
             files = {key: written(case.path(keys[key])) for key in file_keys(law.model)}
+            named = {n: written(case.path(f.file)) for n, f in law.parameters.items() if f.file is not None}
+            keys["parameters"] = keys["parameters"] | named
             laws[name] = {**keys, **files, **({} if law.cell is None else _cell(law.cell, written))}
         if law.material is not None:
             place = law.place.model_dump(mode="json", exclude_none=True)

@@ -13,6 +13,7 @@ from fe2.case.build_laws import Subdomain
 from fe2.case.build_run import Model
 from fe2.case.run_memory import check_run_memory, state_memory
 from fe2.errors import MicroSolveError
+from fe2.micro.points import Point
 
 ITERATIONS = 4
 """Macroscopic iterations of a step that are assumed, each of which solves every cell."""
@@ -59,11 +60,17 @@ def _law(model: Model, subdomain: Subdomain) -> dict[str, Any]:
         "points": points,
         "unknowns_of_cell": 0 if subdomain.rve is None else subdomain.rve.unknowns,
         "bytes_of_states": int(state_memory(micro.state_size, points)),
-        "seconds_per_solve": _seconds(micro, model.marked.mesh.comm),
+        "seconds_per_solve": _seconds(micro, _first_point(subdomain), model.marked.mesh.comm),
     }
 
 
-def _seconds(micro: Any, comm: MPI.Comm) -> float:
+def _first_point(subdomain: Subdomain) -> Point:
+    """A point with the parameters of the first one that any rank has; collective."""
+    own = {name: values[0] for name, values in subdomain.parameters.items() if len(values)}
+    return Point(parameters=next((found for found in subdomain.comm.allgather(own) if found), {}))
+
+
+def _seconds(micro: Any, point: Point, comm: MPI.Comm) -> float:
     """Time of one solve, after a first one that compiles and allocates; the slowest rank's."""
     gradient = _PROBE * np.cos(np.arange(micro.kinematics.size))
     virgin = micro.initial_state()
@@ -72,10 +79,10 @@ def _seconds(micro: Any, comm: MPI.Comm) -> float:
     for _ in range(2):
         start = time.perf_counter()
         try:
-            micro.solve(gradient, virgin, 1.0, state)
+            micro.solve(gradient, virgin, 1.0, state, point=point)
         except MicroSolveError:
             gradient = np.zeros_like(gradient)
-            micro.solve(gradient, virgin, 1.0, state)
+            micro.solve(gradient, virgin, 1.0, state, point=point)
         elapsed = time.perf_counter() - start
     return comm.allreduce(elapsed, op=MPI.MAX)
 

@@ -49,11 +49,13 @@ class ModelTable(Table):
         looked_into: Whether a state is that of a whole cell, whose local fields can be drawn.
         linear: Whether the flux is linear in the gradient.
         writes: Further macroscopic fields that the model writes, beside gradient, flux and history.
+        asks_for: Parameters of points that the model asks for: keys of `[laws.NAME.parameters]`.
     """
 
     looked_into: ClassVar[bool] = False
     linear: ClassVar[bool] = False
     writes: ClassVar[tuple[str, ...]] = ()
+    asks_for: ClassVar[tuple[str, ...]] = ()
 
     @property
     def solves_cells(self) -> bool:

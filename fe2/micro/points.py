@@ -12,6 +12,9 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+TURNED_BY = {2: "angle", 3: "rotation"}
+"""Parameter of a point that turns the axes of its cell, by their number."""
+
 
 @dataclass(frozen=True)
 class Step:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fe2.errors import InputError, place
 from fe2.micro.model import MicroModel
-from fe2.micro.points import NOWHERE, Point, Points, Step, only
+from fe2.micro.points import NOWHERE, TURNED_BY, Point, Points, Step, only
 from fe2.micro.wrapper import Wrapper
 from fe2.physics.kinematics import Block
 from fe2.response import Answers
@@ -43,7 +43,7 @@ class Rotated(Wrapper):
         """
         super().__init__(model)
         self._dim = model.kinematics.dim
-        self.parameter = "angle" if self._dim == 2 else "rotation"
+        self.parameter = TURNED_BY[self._dim]
         if self.parameter in model.parameters:
             raise InputError(f"the axes of a {type(model).__name__} are turned by {self.parameter} already")
         self.parameters = (*model.parameters, self.parameter)
