@@ -7,7 +7,7 @@ own, which can be read again wherever they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,17 @@ def read_understood(file: Path) -> RunCase:
         raise CaseFileError(f"{file}: the file cannot be read: {error.strerror or error}") from error
     except (ValueError, LookupError, TypeError) as error:
         raise CaseFileError(f"{file}: this is not the case of a run: {error}") from error
+    return case_of(tables, file)
+
+
+def case_of(tables: Mapping[str, Any], file: Path) -> RunCase:
+    """The case of a run from its tables as they were understood, which stood in a file.
+
+    Raises:
+        CaseFileError: They are damaged, or name files that are gone.
+    """
     problems = Problems(file)
-    case = understand_run(tables, problems)
+    case = understand_run(dict(tables), problems)
     problems.raise_if_any()
     assert case is not None
     return case

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fe2.cli.options import as_json, file_argument, volume
+from fe2.cli.options import FILE, as_json, file_argument, speaking, world
+
+if TYPE_CHECKING:
+    from fe2.cli.output import Voice
 
 _EPILOG = """\b
 Examples:
@@ -24,51 +26,41 @@ A cell file to start from is written by `fe2 new`; all of its keys are in the ou
 
 @click.command("homogenize", short_help="Effective properties of one cell.", epilog=_EPILOG)
 @file_argument("file", "CELL.toml")
+@click.option("-o", "--output", type=FILE, help="Write the JSON to a file as well.")
 @as_json
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the JSON to a file as well.")
-@volume
-def command(file: Path, as_json: bool, output: Path | None, verbose: bool, quiet: bool) -> None:
+@speaking
+def command(file: Path, output: Path | None, voice: Voice) -> None:
     """Effective properties of one cell: stiffness, conductivity or permeability, with bounds."""
     from fe2.case.cell_case import read_cell_case
     from fe2.cli.output import write_json
 
     case = read_cell_case(file)
-    from mpi4py import MPI
-
+    comm = world()
     import fe2.case.build_cell  # noqa: F401  # on all ranks: PETSc starts on all of them
     from fe2.parallel import on_root
 
     def work() -> None:
-        result = effective(case, verbose=verbose, quiet=quiet or as_json)
+        result = effective(case, voice)
         if output is not None:
             write_json(output, result)
-        if as_json:
-            click.echo(json.dumps(result))
-        elif not (quiet and output is not None):
-            show(result, case.physics.effective)
+        voice.tell(result, lambda: show(result, case.physics.effective), always=output is None)
 
-    on_root(MPI.COMM_WORLD, work)
+    on_root(comm, work)
 
 
-def effective(case: Any, *, verbose: bool, quiet: bool) -> dict[str, Any]:
-    """What is printed as JSON.
-
-    Args:
-        case: A cell file.
-        verbose: Tell how long each stage took.
-        quiet: Show no spinner.
-    """
+def effective(case: Any, voice: Voice) -> dict[str, Any]:
+    """What is printed as JSON."""
     from fe2.case.build_cell import build_cell_and_rve, located
-    from fe2.cli.output import plain, stage
+    from fe2.cli.output import plain
     from fe2.cli.warned import told_warnings
 
     start = time.perf_counter()
     with told_warnings(lambda text: click.echo(f"fe2: {text}", err=True)) as warnings:
-        with stage("making the cell", quiet, verbose):
+        with voice.stage("making the cell"):
             cell, rve = build_cell_and_rve(case)
-        with stage(f"solving for {rve.unknowns} unknowns", quiet, verbose) as rve.progress, located(case):
+        with voice.stage(f"solving for {rve.unknowns} unknowns") as rve.progress, located(case):
             found = rve.homogenize()
-    if verbose and not quiet:
+    if voice.verbose and not voice.silent:
         click.echo(f"{found.solver.name}: {found.solver.reason}", err=True)
     properties = dict(found.properties)
     result = {

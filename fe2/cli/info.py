@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fe2.cli.options import as_json
+from fe2.cli.options import as_json, world
 
 if TYPE_CHECKING:
     from fe2.registry import Registry
@@ -30,16 +29,11 @@ The exit status is 1 where forms cannot be compiled, or not where fe2 keeps them
 @as_json
 def command(as_json: bool) -> int:
     """Versions, MPI, solvers found, and a test of the compiler; worth a look before a long run."""
-    from mpi4py import MPI
-
-    from fe2 import _dependencies as _dependencies  # says what is missing
+    world()
+    from fe2.cli.output import Voice
 
     facts = _facts()
-    if MPI.COMM_WORLD.rank == 0:
-        if as_json:
-            click.echo(json.dumps(facts))
-        else:
-            _show(facts)
+    Voice(as_json).tell(facts, lambda: _show(facts))
     return 0 if facts["compiler"]["works"] else 1
 
 

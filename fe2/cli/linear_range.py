@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fe2.cli.options import as_json, file_argument, volume
+from fe2.cli.options import Numbers, as_json, file_argument, speaking, world
+
+if TYPE_CHECKING:
+    from fe2.cli.output import Voice
 
 _EPILOG = """\b
 Examples:
@@ -24,68 +26,32 @@ tangent. In a run file a law with model = "linearized" has the same keys."""
 @click.option(
     "--largest",
     required=True,
+    type=Numbers(),
     metavar="G[,G,...]",
     help="Largest gradient that is looked at, internal components: one for all or one for each.",
 )
-@click.option(
-    "--tolerance", default=0.01, show_default=True, help="Relative deviation of the flux that is admitted."
-)
+@click.option("--tolerance", default=0.01, help="Relative deviation of the flux that is admitted.")
 @click.option("--directions", type=click.IntRange(0), help="Directions beside the components'.")
-@click.option(
-    "--dt", default=1.0, show_default=True, type=click.FloatRange(0.0), help="Length of a time step."
-)
+@click.option("--dt", default=1.0, type=click.FloatRange(0.0), help="Length of a time step.")
 @as_json
-@volume
+@speaking
 def command(
-    file: Path,
-    largest: str,
-    tolerance: float,
-    directions: int | None,
-    dt: float,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
+    file: Path, largest: tuple[float, ...], tolerance: float, directions: int | None, dt: float, voice: Voice
 ) -> None:
     """Range of the gradient in which a cell answers as its tangent does, along many directions."""
-    from mpi4py import MPI
-
-    from fe2 import _dependencies as _dependencies  # says what is missing
+    comm = world()
     from fe2.case.build_cell import build_rve
     from fe2.case.cell_case import read_cell_case
-    from fe2.cli.output import plain, stage
     from fe2.hierarchical.linear_range import linear_range
     from fe2.parallel import on_every_rank, on_root
 
-    comm = MPI.COMM_WORLD
-    numbers = _numbers(largest)
     case = on_every_rank(comm, lambda: read_cell_case(file))
-    first = comm.rank == 0
-    with stage("looking for the range", quiet or as_json or not first, verbose and first):
+    sizes = largest if len(largest) > 1 else largest[0]
+    with voice.stage("looking for the range"):
         rve = on_every_rank(comm, lambda: build_rve(case))
-        found = linear_range(
-            rve,
-            numbers if len(numbers) > 1 else numbers[0],
-            tolerance=tolerance,
-            directions=directions,
-            dt=dt,
-            comm=comm,
-        )
+        found = linear_range(rve, sizes, tolerance=tolerance, directions=directions, dt=dt, comm=comm)
     result = {**found.as_dict(), "units": case.units}
-
-    def report() -> None:
-        if as_json:
-            click.echo(json.dumps(plain(result)))
-        elif not quiet:
-            _show(result)
-
-    on_root(comm, report)
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(entry) for entry in text.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: numbers are needed", param_hint="--largest") from error
+    on_root(comm, lambda: voice.tell(result, lambda: _show(result)))
 
 
 def _show(result: dict[str, Any]) -> None:

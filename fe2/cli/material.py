@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fe2.cli.options import file_argument, volume
+from fe2.cli.options import FILE, file_argument, speaking, world
 
 if TYPE_CHECKING:
+    from fe2.cli.output import Voice
     from fe2.micro.material_test import MaterialPath, MaterialTest
     from fe2.micro.rve import RVE
 
@@ -30,24 +31,13 @@ may change from one row to the next. Components that are in no column have no fl
 
 @click.command("material", short_help="A material test on one cell.", epilog=_EPILOG)
 @file_argument("file", "CELL.toml")
-@click.option(
-    "--path",
-    "path",
-    metavar="PATH.csv",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Prescribed components over time.",
-)
-@click.option(
-    "--increments", default=1, show_default=True, type=click.IntRange(1), help="Increments between two rows."
-)
-@click.option(
-    "-o", "--output", metavar="OUT.csv", type=click.Path(path_type=Path), help="Write the response to a file."
-)
-@click.option("--plot", metavar="OUT.png", type=click.Path(path_type=Path), help="Draw flux over gradient.")
-@click.option("--x", "x", metavar="COLUMN", help="Column along x in the picture, e.g. strain_xx.")
-@click.option("--y", "y", metavar="COLUMN", help="Column along y in the picture, e.g. stress_xx.")
-@volume
+@click.option("--path", metavar="PATH.csv", required=True, type=FILE, help="Prescribed components over time.")
+@click.option("--increments", default=1, type=click.IntRange(1), help="Increments between two rows.")
+@click.option("-o", "--output", metavar="OUT.csv", type=FILE, help="Write the response to a file.")
+@click.option("--plot", metavar="OUT.png", type=FILE, help="Draw flux over gradient.")
+@click.option("--x", metavar="COLUMN", help="Column along x in the picture, e.g. strain_xx.")
+@click.option("--y", metavar="COLUMN", help="Column along y in the picture, e.g. stress_xx.")
+@speaking
 def command(
     file: Path,
     path: Path,
@@ -56,32 +46,30 @@ def command(
     plot: Path | None,
     x: str | None,
     y: str | None,
-    verbose: bool,
-    quiet: bool,
+    voice: Voice,
 ) -> None:
     """A material test on one cell, with mixed control of gradient and flux; prints the response as CSV."""
     from fe2.case.cell_case import read_cell_case
 
     case = read_cell_case(file)
-    from mpi4py import MPI
-
+    comm = world()
     from fe2.case.build_cell import build_rve
     from fe2.cli.material_table import read_path, response_columns, response_text
-    from fe2.cli.output import stage, write_text
+    from fe2.cli.output import write_text
     from fe2.io.units import write_units
     from fe2.parallel import on_root
 
     def work() -> None:
-        with stage("making the cell", quiet, verbose):
+        with voice.stage("making the cell"):
             rve = build_rve(case)
         material_path = read_path(path, rve.kinematics, increments)
-        with stage("testing", quiet, verbose):
+        with voice.stage("testing"):
             test, failure = _driven(rve, material_path)
         columns = response_columns(rve.kinematics, test)
         if output is not None:
             write_text(output, response_text(columns))
             write_units(output, case.units)
-        elif not quiet:
+        elif not voice.quiet:
             if case.units:
                 click.echo(f"fe2: units: {case.units}", err=True)
             click.echo(response_text(columns), nl=False)
@@ -92,7 +80,7 @@ def command(
         if failure is not None:
             raise failure
 
-    on_root(MPI.COMM_WORLD, work)
+    on_root(comm, work)
 
 
 def _driven(rve: RVE, path: MaterialPath) -> tuple[MaterialTest, Exception | None]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
+from fe2.cli.options import FILE, Numbers
 from fe2.cli.ranks import first_rank
 
 _EPILOG = """\b
@@ -20,26 +21,6 @@ Examples:
 
 A list of numbers is written with commas. Cells reach from 0 to their period and are periodic; their phases
 are physical groups with names, which a cell file uses as names of phases."""
-
-
-class NumberList(click.ParamType[Any]):
-    """Numbers with commas between them."""
-
-    name = "numbers"
-
-    def __init__(self, kind: type) -> None:
-        self.kind = kind
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A tuple of numbers."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return tuple(self.kind(entry) for entry in value.split(","))
-        except ValueError:
-            self.fail(
-                f"{value!r}: numbers with commas between them are needed, such as 0.25,0.75", param, ctx
-            )
 
 
 class _Generators(click.Group):
@@ -67,9 +48,7 @@ def _generator_command(name: str) -> click.Command:
 
     function = signature_of(name)
     texts = descriptions(function)
-    options: list[click.Parameter] = [
-        click.Argument(["path"], metavar="FILE.msh", type=click.Path(path_type=Path))
-    ]
+    options: list[click.Parameter] = [click.Argument(["path"], metavar="FILE.msh", type=FILE)]
     for key, (annotation, default) in parameters(function, leave_out=("path",)).items():
         options.append(_option(key, annotation, default, texts.get(key, "")))
 
@@ -110,7 +89,7 @@ def _option(key: str, annotation: Any, default: Any, text: str) -> click.Option:
     if get_origin(annotation) is Literal:
         kind = _Choice(get_args(annotation))
     elif get_origin(annotation) is Sequence:
-        kind = NumberList(get_args(annotation)[0])
+        kind = Numbers(get_args(annotation)[0])
         shown = ",".join(map(str, default))
     return click.Option([name], default=default, type=kind, help=text, show_default=shown)
 

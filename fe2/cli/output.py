@@ -8,31 +8,59 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from fe2.cli.ranks import first_rank
 from fe2.errors import Fe2Error
 
 
-@contextmanager
-def stage(text: str, quiet: bool = False, verbose: bool = False) -> Iterator[Callable[[str], None]]:
-    """Tell on the standard error output what is done: a spinner on a terminal, a line where `verbose`.
+@dataclass(frozen=True)
+class Voice:
+    """How much a command says, and that the first rank alone says it.
 
-    What it yields takes details of the progress, which stand beside the spinner.
+    Attributes:
+        json: Print the result as JSON, alone on the standard output.
+        verbose: Tell how long each stage took.
+        quiet: Say nothing but errors and results.
     """
-    start = time.perf_counter()
-    if sys.stderr.isatty() and not quiet:
-        from rich.console import Console
 
-        with Console(stderr=True).status(text) as status:
-            yield lambda detail: status.update(f"{text}: {detail}, {time.perf_counter() - start:.0f} s")
-    else:
-        yield lambda detail: None
-    if verbose and not quiet:
-        click.echo(f"{text}: {time.perf_counter() - start:.2f} s", err=True)
+    json: bool = False
+    verbose: bool = False
+    quiet: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is said beside the result."""
+        return self.quiet or self.json or not first_rank()
+
+    @contextmanager
+    def stage(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Tell on the standard error output what is done: a spinner on a terminal, a line where verbose.
+
+        What it yields takes details of the progress, which stand beside the spinner.
+        """
+        start = time.perf_counter()
+        if sys.stderr.isatty() and not self.silent:
+            from rich.console import Console
+
+            with Console(stderr=True).status(text) as status:
+                yield lambda detail: status.update(f"{text}: {detail}, {time.perf_counter() - start:.0f} s")
+        else:
+            yield lambda detail: None
+        if self.verbose and not self.silent:
+            click.echo(f"{text}: {time.perf_counter() - start:.2f} s", err=True)
+
+    def tell(self, result: Mapping[str, Any], show: Callable[[], None], *, always: bool = False) -> None:
+        """Print a result as JSON, or show it to people, where quiet only `always`; on the first rank."""
+        if self.json and first_rank():
+            click.echo(json.dumps(plain(result)))
+        elif always or not self.silent:
+            show()
 
 
 def plain(value: Any) -> Any:

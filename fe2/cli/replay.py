@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from fe2.cli.options import as_json, file_argument
+from fe2.cli.options import FILE, as_json, carry_out, file_argument
 
 _EPILOG = """\b
 Examples:
@@ -22,30 +22,11 @@ and 1 where it failed again."""
 
 @click.command("replay", short_help="The RVE that ended a run, by itself.", epilog=_EPILOG)
 @file_argument("file", "FAILURE.h5")
-@click.option(
-    "--tolerance", type=float, help="Tolerance of the cell's residual; that of the case by default."
-)
+@click.option("--tolerance", type=float, help="Tolerance of the residual; that of the case by default.")
 @click.option("--max-iterations", type=click.IntRange(1), help="Linear systems; that of the case by default.")
 @click.option("--local-field", metavar="NAME", help="Field of the cell that is drawn, before the step.")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE.png",
-    type=click.Path(path_type=Path),
-    help="Picture; replay.png by default.",
-)
+@click.option("-o", "--output", metavar="FILE.png", type=FILE, help="Picture; replay.png by default.")
 @as_json
-def command(
-    file: Path,
-    tolerance: float | None,
-    max_iterations: int | None,
-    local_field: str | None,
-    output: Path | None,
-    as_json: bool,
-) -> int:
+def command(**options: Any) -> int:
     """Solve the RVE of a failure again: where it was, how its iteration goes, with a picture."""
-    from fe2 import _dependencies as _dependencies  # says what is missing
-    from fe2.cli.replay_work import carry_out
-
-    picture = output or file.with_name("replay.png")
-    return carry_out(file, picture, tolerance, max_iterations, local_field, as_json)
+    return carry_out("replay", **options)

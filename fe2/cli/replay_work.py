@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 from mpi4py import MPI
 
 from fe2.case.build_cell import build_rve
 from fe2.case.build_laws import Subdomain
-from fe2.case.problems import Problems
-from fe2.case.run_case import RunCase, understand_run
-from fe2.cli.output import number, plain
+from fe2.case.run_case import RunCase
+from fe2.case.understood import case_of
+from fe2.cli.output import Voice, number
 from fe2.cli.run_pictures import default_fields
 from fe2.errors import Fe2Warning, InputError, PictureError, place
 from fe2.io.failure_file import FailedPoint, read_failure
@@ -27,10 +27,10 @@ from fe2.micro.rve import RVE
 
 def carry_out(
     file: Path,
-    picture: Path,
     tolerance: float | None,
     max_iterations: int | None,
     local_field: str | None,
+    output: Path | None,
     as_json: bool,
 ) -> int:
     """Replay a failure; the exit status.
@@ -39,17 +39,13 @@ def carry_out(
         InputError: The file cannot be read, does not say how its micro model is made, or is of a cell that
             was replaced by something made beforehand, with no whole cell behind it.
     """
-    failed = read_failure(file)
+    failed, picture = read_failure(file), output or file.with_name("replay.png")
     case = _case(file, failed)
     result = replay_failure(file, _model(file, case, failed.law, tolerance, max_iterations))
     rve = result.rve
     assert isinstance(rve, RVE)
-    _, default = default_fields(rve.kinematics)
-    field = local_field or default
-    if as_json:
-        click.echo(json.dumps(plain(_facts(result, picture))))
-    else:
-        click.echo(_text(result, picture))
+    field = local_field or default_fields(rve.kinematics)[1]
+    Voice(as_json).tell(_facts(result, picture), lambda: click.echo(_text(result, picture)))
     try:
         draw_cell(rve.fields(result.state), picture, field, at=failed.coordinates, residuals=result.norms)
     except PictureError as error:
@@ -63,11 +59,7 @@ def _case(file: Path, failed: FailedPoint) -> RunCase:
             f"{file} is of a run from a script, and does not say how its micro model is made: make it as the "
             f"script does and call fe2.replay_failure({str(file)!r}, micro)"
         )
-    problems = Problems(file)
-    case = understand_run(dict(failed.case), problems)
-    problems.raise_if_any()
-    assert case is not None
-    return case
+    return case_of(failed.case, file)
 
 
 def _model(
@@ -95,19 +87,14 @@ def _model(
     return model
 
 
-def _facts(result: Replay, picture: Path) -> dict[str, object]:
+def _facts(result: Replay, picture: Path) -> dict[str, Any]:
     failed = result.failed
+    place = ("step", "time", "dt", "cell", "point", "coordinates", "gradient")
     return {
         "solved": result.response is not None,
         "error": result.error,
         "residuals": list(result.norms),
-        "step": failed.step,
-        "time": failed.time,
-        "dt": failed.dt,
-        "cell": failed.cell,
-        "point": failed.point,
-        "coordinates": failed.coordinates,
-        "gradient": failed.gradient,
+        **{name: getattr(failed, name) for name in place},
         "picture": str(picture),
     }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
+
+from fe2.cli.options import FILE, carry_out, file_argument
 
 _EPILOG = """\b
 Examples:
@@ -17,15 +19,10 @@ log, and the case with all its defaults."""
 
 
 @click.command("report", short_help="One page of HTML about a run.", epilog=_EPILOG)
-@click.argument("folder", metavar="RESULTS", type=click.Path(path_type=Path))
+@file_argument("folder", "RESULTS")
 @click.option("--field", metavar="NAME", help="Macroscopic field; the first flux component by default.")
 @click.option("--local-field", metavar="NAME", help="Field in the cells.")
-@click.option(
-    "-o", "--output", metavar="FILE.html", type=click.Path(path_type=Path), help="RESULTS/report.html."
-)
-def command(folder: Path, field: str | None, local_field: str | None, output: Path | None) -> None:
+@click.option("-o", "--output", metavar="FILE.html", type=FILE, help="RESULTS/report.html.")
+def command(**options: Any) -> None:
     """One self-contained page of HTML about a run: pictures, curves, numbers, versions and the case."""
-    from fe2 import _dependencies as _dependencies  # says what is missing
-    from fe2.cli.report_work import write_report
-
-    click.echo(write_report(folder, output or folder / "report.html", field, local_field))
+    click.echo(carry_out("report", **options))

@@ -6,7 +6,6 @@ import base64
 import json
 import tempfile
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from fe2.cli.run_work import CASE, LOG
 from fe2.cli.show_work import convergence, curve, load_columns, main_load, overview, work
 from fe2.errors import InputError
 from fe2.io.history import read_history
-from fe2.io.summary import JSON
+from fe2.io.summary import JSON, TEXT
 from fe2.io.watched import FOLDER, read_watched
 
 Array = npt.NDArray[np.float64]
@@ -33,14 +32,14 @@ class Picture(NamedTuple):
     caption: str
 
 
-def write_report(folder: Path, file: Path, field: str | None, local_field: str | None) -> Path:
+def carry_out(folder: Path, field: str | None, local_field: str | None, output: Path | None) -> Path:
     """Write the page.
 
     Args:
         folder: Folder of results.
-        file: The page.
         field: Macroscopic field, the first flux component where None.
         local_field: Field in the cells, the physics' own choice where None.
+        output: The page, ``report.html`` in the folder where None.
 
     Returns:
         The file.
@@ -61,13 +60,14 @@ def write_report(folder: Path, file: Path, field: str | None, local_field: str |
         ranks=record["ranks"],
         versions=record["versions"],
         finished=bool(summary.get("finished")),
-        numbers=_numbers(summary),
+        numbers=_numbers(folder) if summary else {},
         history=history,
         steps=len(history["time"]),
         log=_text(folder / LOG),
         pictures=_pictures(folder, history, fields),
         curves=_curves(folder, history, units),
     )
+    file = output or folder / "report.html"
     write_text(file, page)
     return file
 
@@ -135,22 +135,10 @@ def _picture(caption: str, draw: Callable[..., Path]) -> Picture:
         return Picture(base64.b64encode(file.read_bytes()).decode(), caption)
 
 
-def _numbers(summary: dict[str, Any]) -> dict[str, str]:
-    """The summary as rows for people; nothing where the run was killed before it could write one."""
-    if not summary:
-        return {}
-    return {
-        "time reached": number(summary["time"]),
-        "steps accepted": str(summary["steps"]),
-        "steps given up": str(summary["rejected"]),
-        "macroscopic unknowns": str(summary["unknowns"]),
-        "macroscopic Newton iterations": str(summary["iterations"]),
-        "quadrature points with a cell": str(summary["points"]),
-        "micro solves": str(summary["micro_solves"]),
-        "linear systems in them": str(summary["micro_iterations"]),
-        "micro solves per second": number(summary["solves_per_second"]),
-        "wall time": str(timedelta(seconds=round(summary["seconds"]))),
-    }
+def _numbers(folder: Path) -> dict[str, str]:
+    """The rows of the summary for people."""
+    rows = (line.partition(":") for line in _text(folder / TEXT).splitlines())
+    return {name: value.strip() for name, _, value in rows if not name.startswith("version of")}
 
 
 def _json(file: Path, needed: bool = True) -> dict[str, Any]:

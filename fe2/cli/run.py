@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from fe2.cli.options import as_json, file_argument, volume
+from fe2.cli.options import as_json, carry_out, file_argument, speaking
 from fe2.cli.signals import leaving_on_signals
 
 _EPILOG = """\b
@@ -43,45 +43,14 @@ end, 1 for one that failed, 75 for one that was stopped by a signal and can be r
     metavar="N",
     help="Refuse to run on another number of ranks: a launcher that does not fit starts N runs of one rank.",
 )
-@click.option("--petsc", default="", metavar="OPTIONS", help="PETSc's options, monitors for example.")
+@click.option("--petsc", metavar="OPTIONS", help="PETSc's options, monitors for example.")
 @click.option("--ranks-per-rve", metavar="K", help="Ranks that solve each cell together: a number, or auto.")
 @click.option("--balance", help="Whether points move between ranks: off, steps or on.")
 @click.option("--macro-ranks", metavar="K", help="Ranks that share the macroscopic mesh, the first ones.")
 @click.option("--profile", is_flag=True, help="Print at the end where the time went, by phase.")
 @as_json
-@volume
+@speaking
 @leaving_on_signals()
-def command(
-    file: Path,
-    dry_run: bool,
-    force: bool,
-    resume: bool,
-    ranks: int | None,
-    petsc: str,
-    ranks_per_rve: str | None,
-    balance: str | None,
-    macro_ranks: str | None,
-    profile: bool,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
-) -> None:
+def command(**options: Any) -> None:
     """A two-scale analysis; with -v also the residuals of PETSc's Newton iteration."""
-    from mpi4py import MPI
-
-    from fe2 import _dependencies as _dependencies  # says what is missing
-    from fe2.case.run_case import read_run_case
-    from fe2.cli.cores import check_ranks
-    from fe2.cli.run_work import Run, set_petsc_options
-    from fe2.parallel import on_every_rank
-
-    comm = MPI.COMM_WORLD
-    check_ranks(comm, ranks, quiet)
-    set_petsc_options(petsc, residuals=verbose)
-    parallel = {"ranks_per_rve": ranks_per_rve, "balance": balance, "macro_ranks": macro_ranks}
-    case = on_every_rank(comm, lambda: read_run_case(file, parallel))
-    run = Run(case, comm, quiet=quiet or as_json, verbose=verbose, as_json=as_json)
-    if dry_run:
-        run.rehearse()
-    else:
-        run.carry_out(force, resume, profile)
+    carry_out("run", **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +11,13 @@ from typing import Any
 
 import click
 from mpi4py import MPI
+from petsc4py import PETSc
 
 from fe2.case.build_run import Model, build_model, build_problem, build_simulation
-from fe2.case.run_case import RunCase
+from fe2.case.run_case import RunCase, read_run_case
 from fe2.case.understood import understood
-from fe2.cli.output import plain, stage, write_json
+from fe2.cli.cores import check_ranks
+from fe2.cli.output import Voice, write_json
 from fe2.cli.rehearsal import rehearsal, rehearsal_text
 from fe2.cli.run_pictures import Pictures
 from fe2.cli.warned import told_warnings
@@ -28,110 +29,99 @@ from fe2.io.results import earlier_results, is_unfinished, refuse_links
 from fe2.io.run_lock import one_run
 from fe2.io.summary import versions
 from fe2.macro.snes import OPTIONS_PREFIX
-from fe2.parallel import on_root
+from fe2.parallel import on_every_rank, on_root
 
 LOG, CASE = "run.log", "case_understood.json"
 
 
-class Run:
-    """One run of the command.
+def carry_out(
+    file: Path,
+    dry_run: bool,
+    force: bool,
+    resume: bool,
+    ranks: int | None,
+    petsc: str | None,
+    profile: bool,
+    voice: Voice,
+    **parallel: str | None,
+) -> None:
+    """Run a case file, or say how large the run is; collective.
 
-    Attributes:
-        case: The run file.
-        comm: Communicator of all ranks.
+    Args:
+        file: The case.
+        dry_run: Make everything but the states, and say how large the run is.
+        force: Replace the results of an earlier run.
+        resume: Go on from its checkpoint, if there is one.
+        ranks: Number of ranks that is wanted.
+        petsc: Options of PETSc, as its programs take them: "-fe2_macro_ksp_monitor".
+        profile: Print where the time went.
+        voice: How much is said.
+        parallel: Keys of the table [parallel], where they are given.
     """
+    comm = MPI.COMM_WORLD
+    check_ranks(comm, ranks, voice.quiet)
+    _set_petsc_options(petsc or "", residuals=voice.verbose)
+    case = on_every_rank(comm, lambda: read_run_case(file, parallel))
+    output = case.path(case.tables.output.folder)
 
-    def __init__(self, case: RunCase, comm: MPI.Comm, *, quiet: bool, verbose: bool, as_json: bool) -> None:
-        """Keep the wishes.
+    def model() -> Model:
+        with voice.stage("making meshes and cells"):
+            return build_model(case, comm)
 
-        Args:
-            case: The run file.
-            comm: Communicator of all ranks.
-            quiet: Print no progress.
-            verbose: Tell how long it took to make meshes and cells.
-            as_json: Print the summary as JSON.
-        """
-        self.case, self.comm = case, comm
-        self._quiet, self._verbose, self._as_json = quiet, verbose, as_json
-        self._first = comm.rank == 0
-
-    def rehearse(self) -> None:
-        """Make everything but the states, and say how large the run is; collective."""
-        facts = rehearsal(self._model())
-        if self._first:
-            click.echo(json.dumps(plain(facts)) if self._as_json else rehearsal_text(facts))
-
-    def carry_out(self, force: bool, resume: bool, profile: bool = False) -> None:
-        """Run; collective.
-
-        Args:
-            force: Replace the results of an earlier run.
-            resume: Go on from its checkpoint, if there is one.
-            profile: Print where the time went.
-        """
-        output = self.case.path(self.case.tables.output.folder)
-        on_root(self.comm, lambda: refuse_links(output))
-        with one_run(self.comm, output):  # before the long work
-            self._carry_out(output, force, resume, profile)
-
-    def _carry_out(self, output: Path, force: bool, resume: bool, profile: bool) -> None:
-        on_root(self.comm, lambda: _refuse_results(output, force, resume))
-        model = self._model()
-        problem = build_problem(model)
-        observers = [Progress(quiet=self._quiet, profile=profile), Pictures(model, output)]
-        simulation = build_simulation(model, problem, overwrite=force, resume=resume, observers=observers)
-        on_root(self.comm, lambda: self._write_case(output))
-        with self._logging(output / LOG, "a" if resume else "w"):
+    if dry_run:
+        facts = rehearsal(model())
+        voice.tell(facts, lambda: click.echo(rehearsal_text(facts)), always=True)
+        return
+    on_root(comm, lambda: refuse_links(output))
+    with one_run(comm, output):  # before the long work
+        on_root(comm, lambda: _refuse_results(output, force, resume))
+        made = model()
+        observers = [Progress(quiet=voice.quiet or voice.json, profile=profile), Pictures(made, output)]
+        simulation = build_simulation(
+            made, build_problem(made), overwrite=force, resume=resume, observers=observers
+        )
+        on_root(comm, lambda: _write_case(case, comm, output))
+        with _logging(output / LOG, "a" if resume else "w", case, comm):
             summary = simulation.run()
-        if self._first and self._as_json:
-            click.echo(json.dumps({**asdict(summary), "folder": str(output)}))
-        elif self._first and not self._quiet:
-            click.echo(f"results: {output}")
+        voice.tell({**asdict(summary), "folder": str(output)}, lambda: click.echo(f"results: {output}"))
 
-    def _model(self) -> Model:
-        with stage("making meshes and cells", self._quiet or not self._first, self._verbose and self._first):
-            return build_model(self.case, self.comm)
 
-    def _write_case(self, output: Path) -> None:
-        content = {
-            "file": str(self.case.file.resolve()),
-            "case": understood(self.case),
-            "versions": versions(),
-            "ranks": self.comm.size,
-        }
-        write_json(output / CASE, content)
+def _write_case(case: RunCase, comm: MPI.Comm, output: Path) -> None:
+    facts = {"file": str(case.file.resolve()), "case": understood(case), "versions": versions()}
+    write_json(output / CASE, {**facts, "ranks": comm.size})
 
-    def _tell(self, warning: str) -> None:
-        """Let a warning stand in the log and on the standard error output."""
-        logging.getLogger("fe2").warning("%s", warning)
-        if self._first:
-            click.echo(f"fe2: {warning}", err=True)
 
-    @contextmanager
-    def _logging(self, file: Path, mode: str) -> Iterator[None]:
-        """Let rank 0 write the lines of the progress, and the error that ends the run, to a file."""
-        if not self._first:
+@contextmanager
+def _logging(file: Path, mode: str, case: RunCase, comm: MPI.Comm) -> Iterator[None]:
+    """Let rank 0 write the lines of the progress, and the error that ends the run, to a file."""
+    if comm.rank > 0:
+        yield
+        return
+    log = logging.getLogger("fe2")
+    try:
+        handler = logging.FileHandler(file, mode=mode, encoding="utf-8")
+    except OSError as error:
+        raise Fe2Error(f"cannot write {file}: {error.strerror or error}") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
+    log.addHandler(handler)
+    level, log.level = log.level, logging.INFO
+    try:
+        log.info("fe2 run %s, ranks: %d", case.file, comm.size)
+        with told_warnings(_tell):
             yield
-            return
-        log = logging.getLogger("fe2")
-        try:
-            handler = logging.FileHandler(file, mode=mode, encoding="utf-8")
-        except OSError as error:
-            raise Fe2Error(f"cannot write {file}: {error.strerror or error}") from error
-        handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
-        log.addHandler(handler)
-        level, log.level = log.level, logging.INFO
-        try:
-            log.info("fe2 run %s, ranks: %d", self.case.file, self.comm.size)
-            with told_warnings(self._tell):
-                yield
-        except BaseException as error:
-            log.error("ended by %s: %s", type(error).__name__, error)
-            raise
-        finally:
-            log.removeHandler(handler)
-            log.level = level
-            handler.close()
+    except BaseException as error:
+        log.error("ended by %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        log.removeHandler(handler)
+        log.level = level
+        handler.close()
+
+
+def _tell(warning: str) -> None:
+    """Let a warning stand in the log and on the standard error output."""
+    logging.getLogger("fe2").warning("%s", warning)
+    click.echo(f"fe2: {warning}", err=True)
 
 
 def _refuse_results(folder: Path, force: bool, resume: bool) -> None:
@@ -150,15 +140,8 @@ def _refuse_results(folder: Path, force: bool, resume: bool) -> None:
     )
 
 
-def set_petsc_options(options: str, *, residuals: bool) -> None:
-    """Hand options over to PETSc.
-
-    Args:
-        options: As PETSc's programs take them: "-fe2_macro_ksp_monitor".
-        residuals: Show the residuals of the macroscopic Newton iteration.
-    """
-    from petsc4py import PETSc
-
+def _set_petsc_options(options: str, *, residuals: bool) -> None:
+    """Hand options over to PETSc, and show the residuals of the macroscopic Newton iteration if wanted."""
     database: Any = PETSc.Options()
     database.insertString(options)
     if residuals and not database.hasName(f"{OPTIONS_PREFIX}snes_monitor"):

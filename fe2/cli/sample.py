@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fe2.cli.options import as_json, file_argument, volume
+from fe2.cli.options import FILE, Numbers, as_json, file_argument, speaking, world
+
+if TYPE_CHECKING:
+    from fe2.cli.output import Voice
 
 _EPILOG = """\b
 Examples:
@@ -23,87 +25,75 @@ it extends the file. A file that was made with another cell, other laws or anoth
 
 @click.command("sample", short_help="Solve a cell along many paths beforehand.", epilog=_EPILOG)
 @file_argument("file", "CELL.toml")
-@click.option(
-    "-o", "--output", metavar="OUT.h5", required=True, type=click.Path(path_type=Path), help="The database."
-)
+@click.option("-o", "--output", metavar="OUT.h5", required=True, type=FILE, help="The database.")
 @click.option(
     "--kind",
     default="monotonic",
-    show_default=True,
     type=click.Choice(["monotonic", "cyclic", "random"]),
     help="Straight, back and forth, or random walks.",
 )
-@click.option("--amplitude", metavar="G[,G,...]", help="Largest change of the gradient, one or for each.")
-@click.option("--count", default=20, show_default=True, type=click.IntRange(1), help="Number of paths.")
-@click.option("--steps", default=10, show_default=True, type=click.IntRange(1), help="Steps an amplitude.")
-@click.option("--duration", default=1.0, show_default=True, help="Time over an amplitude.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the directions.")
+@click.option(
+    "--amplitude",
+    metavar="G[,G,...]",
+    type=Numbers(),
+    help="Largest change of the gradient, one or for each.",
+)
+@click.option("--count", default=20, type=click.IntRange(1), help="Number of paths.")
+@click.option("--steps", default=10, type=click.IntRange(1), help="Steps an amplitude.")
+@click.option("--duration", default=1.0, help="Time over an amplitude.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the directions.")
 @click.option(
     "--recorded",
     metavar="RESULTS",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Paths of a run that recorded its gradients (output.gradients = true) instead.",
 )
 @click.option("--no-states", is_flag=True, help="Leave out fluctuation and history, most of the file.")
 @as_json
-@volume
+@speaking
 def command(
     file: Path,
     output: Path,
     kind: str,
-    amplitude: str | None,
+    amplitude: tuple[float, ...] | None,
     count: int,
     steps: int,
     duration: float,
     seed: int,
     recorded: Path | None,
     no_states: bool,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
+    voice: Voice,
 ) -> None:
     """Solve a cell along many paths of the gradient, and keep what it answered and its states."""
     if (amplitude is None) == (recorded is None):
         raise click.UsageError("one of --amplitude and --recorded is needed")
-    numbers = _numbers(amplitude or "0")
-    from mpi4py import MPI
-
-    from fe2 import _dependencies as _dependencies  # says what is missing
+    comm = world()
     from fe2.case.build_cell import build_rve
     from fe2.case.cell_case import read_cell_case
-    from fe2.cli.output import stage
     from fe2.hierarchical import paths
     from fe2.hierarchical.recorded import recorded_paths
     from fe2.hierarchical.sampling import sample
     from fe2.parallel import on_every_rank, on_root
 
-    comm = MPI.COMM_WORLD
     case = on_every_rank(comm, lambda: read_cell_case(file))
-    first, silent = comm.rank == 0, quiet or as_json
-    with stage("making the cell", silent or not first, verbose and first):
+    with voice.stage("making the cell"):
         rve = on_every_rank(comm, lambda: build_rve(case))
 
     def choose() -> list[paths.Path]:
-        if recorded is not None:
-            return recorded_paths(recorded, rve.kinematics, count=count, seed=seed)
+        if amplitude is None:
+            return recorded_paths(recorded or "", rve.kinematics, count=count, seed=seed)
         generator = {"monotonic": paths.monotonic, "cyclic": paths.cyclic, "random": paths.random_walks}[kind]
-        scale = numbers if len(numbers) > 1 else numbers[0]
+        scale = amplitude if len(amplitude) > 1 else amplitude[0]
         return generator(rve.kinematics, scale, count=count, steps=steps, duration=duration, seed=seed)
 
-    chosen = on_every_rank(comm, choose)
-    source = f"{count} {kind}, amplitude {amplitude}, {steps} steps in {duration:g}"
-    if recorded is not None:
-        source = f"{len(chosen)} recorded in {recorded}"
-    with stage(f"solving along {len(chosen)} paths", silent or not first, verbose and first):
-        found = sample(
-            rve,
-            chosen,
-            output,
-            states=not no_states,
-            units=case.units,
-            comment=f"{source}, seed {seed}",
-            comm=comm,
-        )
+    chosen, states = on_every_rank(comm, choose), not no_states
+    source = f"{len(chosen)} recorded in {recorded}"
+    if amplitude is not None:
+        sizes = ",".join(f"{size:g}" for size in amplitude)
+        source = f"{count} {kind}, amplitude {sizes}, {steps} steps in {duration:g}"
+    with voice.stage(f"solving along {len(chosen)} paths"):
+        comment = f"{source}, seed {seed}"
+        found = sample(rve, chosen, output, states=states, units=case.units, comment=comment, comm=comm)
     facts = {
         "file": str(output),
         "paths": len(found.paths),
@@ -112,20 +102,10 @@ def command(
         "comment": found.comment,
         "units": found.units,
     }
-    on_root(comm, lambda: _report(facts, as_json, quiet))
+    on_root(comm, lambda: voice.tell(facts, lambda: _show(facts)))
 
 
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(entry) for entry in text.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: numbers are needed", param_hint="--amplitude") from error
-
-
-def _report(facts: dict[str, Any], as_json: bool, quiet: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(facts))
-    elif not quiet:
-        click.echo(f"{facts['file']}: {facts['paths']} paths, {facts['solves']} solves of the cell")
-        for failure in facts["failed"]:
-            click.echo(f"a path ended early: {failure}", err=True)
+def _show(facts: dict[str, Any]) -> None:
+    click.echo(f"{facts['file']}: {facts['paths']} paths, {facts['solves']} solves of the cell")
+    for failure in facts["failed"]:
+        click.echo(f"a path ended early: {failure}", err=True)

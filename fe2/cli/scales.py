@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from fe2.cli.options import as_json, file_argument, volume
+from fe2.cli.options import POSITIVE, SHARE, Numbers, as_json, file_argument, speaking, world
+
+if TYPE_CHECKING:
+    from fe2.cli.output import Voice
 
 _EPILOG = """\b
 Examples:
@@ -22,66 +25,52 @@ shows its relaxation time and whether it has a memory that does not relax."""
 @click.command("scales", short_help="Hierarchical, concurrent, or neither?", epilog=_EPILOG)
 @file_argument("file", "CELL.toml")
 @click.option(
-    "--length",
+    "--length", required=True, type=POSITIVE, help="Distance over which the macroscopic gradient changes."
+)
+@click.option(
+    "--gradient",
     required=True,
-    type=click.FloatRange(0.0, min_open=True),
-    help="Distance over which the macroscopic gradient changes.",
+    type=Numbers(),
+    metavar="G[,G,...]",
+    help="Its size, one or for each component.",
 )
-@click.option("--gradient", required=True, metavar="G[,G,...]", help="Its size, one or for each component.")
+@click.option("--loading-time", default=1.0, type=POSITIVE, help="Time in which the loading changes.")
 @click.option(
-    "--loading-time",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0.0, min_open=True),
-    help="Time in which the loading changes.",
-)
-@click.option(
-    "--separation",
-    default=0.1,
-    show_default=True,
-    type=click.FloatRange(0.0, 1.0, min_open=True),
-    help="Largest ratio of scales that counts as separated.",
+    "--separation", default=0.1, type=SHARE, help="Largest ratio of scales that counts as separated."
 )
 @as_json
-@volume
+@speaking
 def command(
     file: Path,
     length: float,
-    gradient: str,
+    gradient: tuple[float, ...],
     loading_time: float,
     separation: float,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
+    voice: Voice,
 ) -> None:
     """Compare the scales of a cell with those of the problem: which mode is safe, with the numbers."""
-    try:
-        numbers = [float(entry) for entry in gradient.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(f"{gradient!r}: numbers are needed", param_hint="--gradient") from error
     from fe2.case.cell_case import read_cell_case
 
     case = read_cell_case(file)
+    comm = world()
     import numpy as np
-    from mpi4py import MPI
 
     from fe2.case.build_cell import build_rve
-    from fe2.cli.output import plain, stage
     from fe2.errors import InputError
     from fe2.hierarchical.scales import relaxation, scales
     from fe2.parallel import on_root
 
     def work() -> None:
-        with stage("making the cell", quiet or as_json, verbose):
+        with voice.stage("making the cell"):
             rve = build_rve(case)
         size = rve.kinematics.size
-        if len(numbers) not in (1, size):
+        if len(gradient) not in (1, size):
             raise InputError(
-                f"--gradient {gradient}: one number is needed, or one for each of "
+                f"--gradient {','.join(map(str, gradient))}: one number is needed, or one for each of "
                 f"{', '.join(rve.kinematics.components)}"
             )
-        with stage("loading, holding and unloading the cell", quiet or as_json, verbose):
-            found = relaxation(rve, np.resize(numbers, size), 100.0 * loading_time)
+        with voice.stage("loading, holding and unloading the cell"):
+            found = relaxation(rve, np.resize(gradient, size), 100.0 * loading_time)
         judged = scales(
             period=float(rve.cell.period.max()),
             length=length,
@@ -90,10 +79,8 @@ def command(
             remembers=found.remembers,
             separation=separation,
         )
-        if as_json:
-            times = {"relaxation_time": found.time, "relaxing_part": found.part, "remembers": found.remembers}
-            click.echo(json.dumps(plain({**judged.as_dict(), **times})))
-        else:
-            click.echo("\n".join([judged.verdict, *(f"  {reason}" for reason in judged.reasons)]))
+        times = {"relaxation_time": found.time, "relaxing_part": found.part, "remembers": found.remembers}
+        text = "\n".join([judged.verdict, *(f"  {reason}" for reason in judged.reasons)])
+        voice.tell({**judged.as_dict(), **times}, lambda: click.echo(text), always=True)
 
-    on_root(MPI.COMM_WORLD, work)
+    on_root(comm, work)

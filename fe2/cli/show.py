@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
+
+from fe2.cli.options import FILE, carry_out, file_argument
 
 _EPILOG = """\b
 Examples:
@@ -19,9 +21,9 @@ Written into the folder of results, or to the file after -o:
 
 
 @click.command("show", short_help="Pictures and numbers of a run.", epilog=_EPILOG)
-@click.argument("folder", metavar="RESULTS", type=click.Path(path_type=Path))
+@file_argument("folder", "RESULTS")
 @click.option("--field", metavar="NAME", help="Macroscopic field; the first flux component by default.")
-@click.option("--step", default=-1, show_default=True, help="Number of the stored step; 0 is the start.")
+@click.option("--step", default=-1, help="Number of the stored step; 0 is the start.")
 @click.option(
     "--watch", metavar="K", type=click.IntRange(0), help="Watched point whose cell is drawn; the first."
 )
@@ -30,25 +32,7 @@ Written into the folder of results, or to the file after -o:
     "--history", nargs=2, metavar="X Y", help="Columns of the history; time and the last load by default."
 )
 @click.option("--warp", type=float, metavar="FACTOR", help="Factor on displacements; chosen by default.")
-@click.option(
-    "-o", "--output", metavar="FILE.png", type=click.Path(path_type=Path), help="Where the picture goes."
-)
-def command(
-    folder: Path,
-    field: str | None,
-    step: int,
-    watch: int | None,
-    local_field: str | None,
-    history: tuple[str, str] | None,
-    warp: float | None,
-    output: Path | None,
-) -> None:
+@click.option("-o", "--output", metavar="FILE.png", type=FILE, help="Where the picture goes.")
+def command(**options: Any) -> None:
     """Pictures and numbers of a run: macroscopic field, history, the cell at a watched point, convergence."""
-    from fe2 import _dependencies as _dependencies  # says what is missing
-    from fe2.cli.show_work import convergence, overview, summary
-
-    click.echo(summary(folder), nl=False)
-    choice = {"field": field, "step": step, "local_field": local_field, "history": history, "warp": warp}
-    click.echo(overview(folder, output or folder / "show.png", watch, choice))
-    if output is None:
-        click.echo(convergence(folder, folder / "convergence.png"))
+    carry_out("show", **options)

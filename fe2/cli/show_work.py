@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
@@ -29,6 +30,14 @@ from fe2.physics.kinematics import Kinematics
 Array = npt.NDArray[np.float64]
 
 _NOT_LOADS = 8  # columns that every history has: step and time, and six counts
+
+
+def carry_out(folder: Path, output: Path | None, watch: int | None, **choice: Any) -> None:
+    """Print the summary and draw the pictures of a run; what is drawn is chosen as for :func:`overview`."""
+    click.echo(summary(folder), nl=False)
+    click.echo(overview(folder, output or folder / "show.png", watch, choice))
+    if output is None:
+        click.echo(convergence(folder, folder / "convergence.png"))
 
 
 def summary(folder: Path) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fe2.cli.options import as_json, file_argument, volume
+from fe2.cli.options import FILE, SHARE, Numbers, as_json, file_argument, speaking, world
+
+if TYPE_CHECKING:
+    from fe2.cli.output import Voice
 
 _EPILOG = """\b
 Examples:
@@ -26,84 +28,59 @@ representative volumes; b < 1 is a warning that there are none."""
 
 @click.command("size-study", short_help="Effective property against the size of the cell.", epilog=_EPILOG)
 @file_argument("file", "CELL.toml")
-@click.option("--sizes", required=True, metavar="N,N,...", help="Voxels a side, or numbers of inclusions.")
-@click.option("--samples", default=20, show_default=True, type=click.IntRange(3), help="Cells of each size.")
 @click.option(
-    "--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the choice of cells."
+    "--sizes",
+    required=True,
+    type=Numbers(int),
+    metavar="N,N,...",
+    help="Voxels a side, or numbers of inclusions.",
 )
-@click.option(
-    "--error",
-    default=0.05,
-    show_default=True,
-    type=click.FloatRange(0.0, 1.0, min_open=True),
-    help="Relative error for which a volume is told.",
-)
-@click.option("-o", "--output", metavar="OUT.json", type=click.Path(path_type=Path), help="Write the JSON.")
-@click.option("--csv", "table", metavar="OUT.csv", type=click.Path(path_type=Path), help="Write all samples.")
-@click.option("--plot", metavar="OUT.png", type=click.Path(path_type=Path), help="Draw values and variances.")
+@click.option("--samples", default=20, type=click.IntRange(3), help="Cells of each size.")
+@click.option("--seed", default=1, type=click.IntRange(0), help="Seed of the choice of cells.")
+@click.option("--error", default=0.05, type=SHARE, help="Relative error for which a volume is told.")
+@click.option("-o", "--output", metavar="OUT.json", type=FILE, help="Write the JSON.")
+@click.option("--csv", "table", metavar="OUT.csv", type=FILE, help="Write all samples.")
+@click.option("--plot", metavar="OUT.png", type=FILE, help="Draw values and variances.")
 @as_json
-@volume
+@speaking
 def command(
     file: Path,
-    sizes: str,
+    sizes: tuple[int, ...],
     samples: int,
     seed: int,
     error: float,
     output: Path | None,
     table: Path | None,
     plot: Path | None,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
+    voice: Voice,
 ) -> None:
     """Effective property of many cells of several sizes, its variance and whether it falls like 1/volume."""
-    from mpi4py import MPI
-
-    from fe2 import _dependencies as _dependencies  # says what is missing
+    comm = world()
     from fe2.case.build_samples import build_samples
     from fe2.case.cell_case import read_cell_case
-    from fe2.cli.output import plain, stage, write_json, write_text
+    from fe2.cli.output import write_json, write_text
     from fe2.hierarchical.size_study import size_study
     from fe2.parallel import on_every_rank, on_root
 
-    comm = MPI.COMM_WORLD
-    asked = _numbers(sizes)
     case = on_every_rank(comm, lambda: read_cell_case(file))
-    found = on_every_rank(comm, lambda: build_samples(case, asked, samples, seed))
-    first = comm.rank == 0
-    with stage("solving cells", quiet or as_json or not first, verbose and first):
-        study = size_study(found.build, asked, samples=found.counts, volumes=found.volumes, comm=comm)
-    result = {
-        "sizes_in": found.unit,
-        **study.as_dict(),
-        "units": case.units,
-        "volume_for": _volumes(study, error),
-    }
+    found = on_every_rank(comm, lambda: build_samples(case, list(sizes), samples, seed))
+    with voice.stage("solving cells"):
+        study = size_study(found.build, sizes, samples=found.counts, volumes=found.volumes, comm=comm)
+    more = {"units": case.units, "volume_for": _volumes(study, error)}
+    result = {"sizes_in": found.unit, **study.as_dict(), **more}
 
     def report() -> None:
         if output is not None:
             write_json(output, result)
         if table is not None:
             write_text(table, _table(study))
-        if as_json:
-            click.echo(json.dumps(plain(result)))
-        elif not quiet:
-            _show(result)
+        voice.tell(result, lambda: _show(result))
         if plot is not None:  # what is known is told before anything can go wrong with the picture
             from fe2.cli.size_study_plot import draw
 
             draw(study, plot, found.unit, case.units)
 
     on_root(comm, report)
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(entry) for entry in text.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{text!r}: whole numbers are needed, such as 8,16,32", param_hint="--sizes"
-        ) from error
 
 
 def _volumes(study: Any, error: float) -> dict[str, float]:
@@ -132,14 +109,8 @@ def _show(result: dict[str, Any]) -> None:
 
     units = f"  (units: {result['units']})" if result["units"] else ""
     table = Table(title=f"{result['quantity']}{units}", title_justify="left", title_style="bold")
-    for name in (
-        f"size, {result['sizes_in']}",
-        "volume",
-        "samples",
-        "mean",
-        "standard deviation",
-        "of the mean",
-    ):
+    names = f"size, {result['sizes_in']}", "volume", "samples", "mean", "standard deviation", "of the mean"
+    for name in names:
         table.add_column(name, justify="right")
     rows = zip(*(result[key] for key in ("sizes", "volumes", "samples", "means", "variances")), strict=True)
     for size, space, count, mean, variance in rows:
