@@ -6,19 +6,11 @@ from typing import Any, Literal, Union
 
 from pydantic import Field, create_model
 
+import fe2.case.cell_tables as cells
+import fe2.case.run_tables as run
 from fe2.case.catalogue import cell_model, sound_laws
-from fe2.case.cell_tables import (
-    CellFile,
-    CellTable,
-    GeneratorCell,
-    ImageCell,
-    MaterialsTable,
-    MeshCell,
-    PhaseTable,
-)
 from fe2.case.generators import CELLS, MESH_GENERATORS, generator_model
 from fe2.case.run_case import model_of_law
-from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh, LawPlace, RunFile
 from fe2.micro.model_table import DEFAULT_MODEL, MODELS, CellModel, ModelTable
 from fe2.physics.physics_table import PHYSICS
 from fe2.table import Table
@@ -35,20 +27,20 @@ def json_schema(kind: Kind) -> dict[str, Any]:
 
 def cell_file() -> type[Table]:
     """Model of a cell file with all that may stand in it."""
-    return create_model("CellFile", __base__=CellFile, cell=_cells(), phases=_phases())
+    return create_model("CellFile", __base__=cells.CellFile, cell=_cells(), phases=_phases())
 
 
 def run_file() -> type[Table]:
     """Model of a run file with all that may stand in it."""
-    meshes = [BoxMesh, FileMesh, *(generator_model(name, GeneratorMesh) for name in MESH_GENERATORS)]
+    generated = [generator_model(name, run.GeneratorMesh) for name in MESH_GENERATORS]
     cell, phases = _cells(), _phases()
     models = [_named(name, model, cell, phases) for name, model in MODELS.sound().items()]
-    laws: Any = dict[str, _union([*models, *_laws(LawPlace)])]  # type: ignore[misc]
+    laws: Any = dict[str, _union([*models, *_laws(run.LawPlace)])]  # type: ignore[misc]
     return create_model(
         "RunFile",
-        __base__=RunFile,
-        mesh=(_union(meshes), _described(RunFile, "mesh")),
-        laws=(laws, _described(RunFile, "laws")),
+        __base__=run.RunFile,
+        mesh=(_union([run.BoxMesh, run.FileMesh, *generated]), _described(run.RunFile, "mesh")),
+        laws=(laws, _described(run.RunFile, "laws")),
     )
 
 
@@ -64,15 +56,12 @@ def _named(name: str, model: type[ModelTable], cell: Any, phases: Any) -> type[T
 
 def _cells() -> tuple[Any, Any]:
     """The cells of all geometries, with the keys of all physics."""
-    geometries: list[Any] = [
-        ImageCell,
-        MeshCell,
-        *(generator_model(name, GeneratorCell) for name in CELLS.sound()),
-    ]
-    return _union([_of_any_physics(geometry) for geometry in geometries]), _described(CellFile, "cell")
+    generated = [generator_model(name, cells.GeneratorCell) for name in CELLS.sound()]
+    geometries: list[Any] = [cells.ImageCell, cells.MeshCell, *generated]
+    return _union([_of_any_physics(geometry) for geometry in geometries]), _described(cells.CellFile, "cell")
 
 
-def _of_any_physics(geometry: type[CellTable]) -> type[CellTable]:
+def _of_any_physics(geometry: type[cells.CellTable]) -> type[cells.CellTable]:
     model = geometry
     for physics in PHYSICS.sound().values():
         model = cell_model(model, physics)
@@ -80,8 +69,8 @@ def _of_any_physics(geometry: type[CellTable]) -> type[CellTable]:
 
 
 def _phases() -> tuple[Any, Any]:
-    models = [*_laws(PhaseTable), *map(_by_label, _laws(MaterialsTable))]
-    return dict[str, _union(models)], _described(CellFile, "phases")  # type: ignore[misc]
+    models = [*_laws(cells.PhaseTable), *map(_by_label, _laws(cells.MaterialsTable))]
+    return dict[str, _union(models)], _described(cells.CellFile, "phases")  # type: ignore[misc]
 
 
 def _by_label(model: type[Table]) -> type[Table]:

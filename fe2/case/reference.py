@@ -1,65 +1,46 @@
-"""The reference of case files as Markdown, from the same models that check them."""
+"""The reference of case files as Markdown, from the schema of the models that check them."""
 
 from __future__ import annotations
 
+import json
 import re
-import types
-from collections.abc import Sequence
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
+import fe2.case.cell_tables as cell
+import fe2.case.run_tables as run
 from fe2.case.catalogue import sound_laws
-from fe2.case.cell_tables import (
-    CellFile,
-    CellTable,
-    GeneratorCell,
-    ImageCell,
-    MaterialsTable,
-    MeshCell,
-    PhaseTable,
-)
 from fe2.case.generators import CELLS, MESH_GENERATORS, generator_model
 from fe2.case.petsc_table import MacroSolver
-from fe2.case.reference_text import HEAD, example
-from fe2.case.run_tables import (
-    BodyTable,
-    BoundaryTable,
-    BoxMesh,
-    FieldTable,
-    FileMesh,
-    GeneratorMesh,
-    LawPlace,
-    MicroSolver,
-    ModelPlace,
-    OutputTable,
-    PictureTable,
-    RunFile,
-    SolverTable,
-    StepsTable,
-)
 from fe2.micro.model_table import MODELS
 from fe2.physics.physics_table import PHYSICS, own_keys
 
 
 def reference() -> str:
     """The page `docs/case_files.md`."""
-    return "\n".join([HEAD, *_cell_part(), *_law_part(), *_run_part(), *_generator_part()]).rstrip() + "\n"
+    return (
+        "\n".join(
+            [_text("reference.md"), *_cell_part(), *_law_part(), *_run_part(), *_generator_part()]
+        ).rstrip()
+        + "\n"
+    )
 
 
 def _cell_part() -> list[str]:
     return [
         "## Cell files\n",
-        example("cell"),
-        _section("Top level", CellFile),
-        _section("`[cell]`: every cell", CellTable),
-        _section("`[cell]` with an image", ImageCell, CellTable),
-        _section("`[cell]` with a mesh", MeshCell, CellTable),
-        _section("`[cell]` with a generator", GeneratorCell, CellTable),
-        _section("`[phases.NAME]`: every phase", PhaseTable),
+        f"```toml\n{_text('cell.toml')}```\n",
+        _section("Top level", cell.CellFile),
+        _section("`[cell]`: every cell", cell.CellTable),
+        _section("`[cell]` with an image", cell.ImageCell, cell.CellTable),
+        _section("`[cell]` with a mesh", cell.MeshCell, cell.CellTable),
+        _section("`[cell]` with a generator", cell.GeneratorCell, cell.CellTable),
+        _section("`[phases.NAME]`: every phase", cell.PhaseTable),
         "Beside `label` stand `law` and its parameters.\n",
-        _section("`[phases.NAME]`: parameters by label", MaterialsTable),
+        _section("`[phases.NAME]`: parameters by label", cell.MaterialsTable),
     ]
 
 
@@ -81,31 +62,31 @@ def _law_part() -> list[str]:
 def _run_part() -> list[str]:
     return [
         "## Run files\n",
-        example("run"),
-        _section("Top level", RunFile),
-        _section("`[mesh]` of a box", BoxMesh),
-        _section("`[mesh]` from a file", FileMesh),
-        _section("`[mesh]` from a generator", GeneratorMesh),
-        _section("`[field]`", FieldTable),
-        _section("`[laws.NAME]`: every law", LawPlace),
+        f"```toml\n{_text('run.toml')}```\n",
+        _section("Top level", run.RunFile),
+        _section("`[mesh]` of a box", run.BoxMesh),
+        _section("`[mesh]` from a file", run.FileMesh),
+        _section("`[mesh]` from a generator", run.GeneratorMesh),
+        _section("`[field]`", run.FieldTable),
+        _section("`[laws.NAME]`: every law", run.LawPlace),
         "A law without `model` and `cell` has `law` and its parameters, as a phase has: a formula at the "
         "macroscopic scale, without history.\n",
-        _section("`[laws.NAME]`: a micro model", ModelPlace, LawPlace),
+        _section("`[laws.NAME]`: a micro model", run.ModelPlace, run.LawPlace),
         *(_section(f'`model = "{name}"`', model) for name, model in MODELS.sound().items()),
-        _section("`[[boundary]]`", BoundaryTable),
-        _section("`[[body]]`", BodyTable),
-        _section("`[steps]`", StepsTable),
-        _section("`[output]`", OutputTable),
-        _section("`[[output.pictures]]`", PictureTable),
-        _section("`[solver]`", SolverTable),
+        _section("`[[boundary]]`", run.BoundaryTable),
+        _section("`[[body]]`", run.BodyTable),
+        _section("`[steps]`", run.StepsTable),
+        _section("`[output]`", run.OutputTable),
+        _section("`[[output.pictures]]`", run.PictureTable),
+        _section("`[solver]`", run.SolverTable),
         _section("`[solver.macro]`", MacroSolver),
-        _section("`[solver.micro]`", MicroSolver),
+        _section("`[solver.micro]`", run.MicroSolver),
     ]
 
 
 def _generator_part() -> list[str]:
     parts = ["## Generators\n"]
-    for names, base in ((CELLS.sound(), GeneratorCell), (MESH_GENERATORS, GeneratorMesh)):
+    for names, base in ((CELLS.sound(), cell.GeneratorCell), (MESH_GENERATORS, run.GeneratorMesh)):
         for name in names:
             model = generator_model(name, base)
             parts.append(
@@ -114,94 +95,47 @@ def _generator_part() -> list[str]:
     return parts
 
 
+def _text(name: str) -> str:
+    return (Path(__file__).parent / "examples" / name).read_text(encoding="utf-8")
+
+
 def _section(title: str, model: type[BaseModel], base: type[BaseModel] | None = None) -> str:
     left_out = base.model_fields if base is not None else ()
     return f"### {title}\n\n{model.__doc__}\n\n{_rows(model, left_out)}"
 
 
-def _rows(model: type[BaseModel], leave_out: Any) -> str:
-    rows = [
-        f"| `{name}` | {_type(info)} | {_default(info)} | {_cell_text(info.description or '')} |"
-        for name, info in model.model_fields.items()
-        if name not in leave_out
-    ]
+def _rows(model: type[BaseModel], leave_out: Collection[str]) -> str:
+    schema, rows = model.model_json_schema(), []
+    for name, info in model.model_fields.items():
+        if name not in leave_out:
+            entry = {key: value for key, value in schema["properties"][name].items() if key != "description"}
+            default = "needed" if info.is_required() else _default(entry.get("default"))
+            meaning = " ".join((info.description or "").split()).replace("|", "\\|")
+            rows.append(f"| `{name}` | {_kind(entry)} | {default} | {meaning} |")
     if not rows:
         return "No further keys.\n"
     return "\n".join(["| key | value | default | meaning |", "| --- | --- | --- | --- |", *rows]) + "\n"
 
 
-def _cell_text(text: str) -> str:
-    """Text for a table, whose rows are single lines."""
-    return " ".join(text.split()).replace("|", "\\|")
+def _default(value: object) -> str:
+    return "" if value in (None, "", []) or isinstance(value, dict) else f"`{json.dumps(value)}`"
 
 
-def _default(info: FieldInfo) -> str:
-    if info.is_required():
-        return "needed"
-    default = info.get_default(call_default_factory=True)
-    if default is None or default in ((), {}, "") or isinstance(default, BaseModel):
-        return ""
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    if isinstance(default, Sequence) and not isinstance(default, str):
-        return f"`{list(default)}`"
-    return f'`"{default}"`' if isinstance(default, str) else f"`{default}`"
+_KINDS = {"number": "number", "integer": "whole number", "boolean": "true or false", "string": "text"}
 
 
-_NAMES: dict[object, str] = {
-    float: "number",
-    int: "whole number",
-    bool: "true or false",
-    str: "text",
-}
-
-
-def _type(info: FieldInfo) -> str:
+def _kind(schema: Mapping[str, Any]) -> str:
     """Kind of value, in words."""
-    schema = next((data for data in info.metadata if hasattr(data, "json_schema")), None)
-    if schema is not None:
-        return _schema_type(schema.json_schema or {})
-    return _annotation_type(info.annotation)
-
-
-def _annotation_type(annotation: Any) -> str:
-    if annotation in _NAMES:
-        return _NAMES[annotation]
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return ", ".join(f"`{_quoted(choice)}`" for choice in arguments)
-    if origin in (Union, types.UnionType):
-        inner = [argument for argument in arguments if argument is not type(None)]
-        return " or ".join(dict.fromkeys(map(_annotation_type, inner)))
-    if hasattr(annotation, "__metadata__"):
-        schema = next((data for data in annotation.__metadata__ if hasattr(data, "json_schema")), None)
-        return _annotation_type(arguments[0]) if schema is None else _schema_type(schema.json_schema or {})
-    if origin is tuple:
-        entry = _annotation_type(arguments[0])
-        return "list of " + re.sub(r"^(list|table)\b|number$", lambda word: word[0] + "s", entry)
-    if origin is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        return "table"
-    return "text or table"
-
-
-def _schema_type(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return ", ".join(f"`{_quoted(choice)}`" for choice in schema["enum"])
+    if choices := schema.get("enum") or [schema[key] for key in ("const",) if key in schema]:
+        return ", ".join(f"`{json.dumps(choice)}`" for choice in choices)
     if "description" in schema:
         return "function of time"
-    if "const" in schema:
-        return "true"
-    if "anyOf" in schema:
-        return " or ".join(_schema_type(inner) for inner in schema["anyOf"])
-    kind = schema.get("type")
-    if kind == "array":
-        inner = schema["items"]
-        if inner.get("type") == "array":
-            return "matrix"
-        return "list of components" if "enum" in inner else "list of numbers"
-    words = {"integer": "whole number", "string": "text", "number": "number"}
-    return words.get(kind, "number, text, true or false") if isinstance(kind, str) else "number, text or true"
-
-
-def _quoted(choice: object) -> str:
-    return f'"{choice}"' if isinstance(choice, str) else str(choice)
+    if parts := schema.get("anyOf") or schema.get("oneOf"):
+        kinds = dict.fromkeys(_kind(part) for part in parts if part.get("type") != "null")
+        return " or ".join(kinds).replace("or list of lists of numbers", "or matrix")
+    if schema.get("type") == "array":
+        entry = _kind(schema.get("items") or schema["prefixItems"][0])
+        return "list of " + re.sub(r"^(list|table)\b|number$", lambda word: word[0] + "s", entry)
+    if "$ref" in schema or schema.get("type") == "object":
+        return "table"
+    return _KINDS.get(schema.get("type", ""), "text or table")
