@@ -22,7 +22,6 @@ from fe2.io.pictures import draw_cell
 from fe2.io.replay import Replay, replay_failure, whole_cell
 from fe2.micro.model import MicroModel
 from fe2.micro.newton import NewtonOptions
-from fe2.micro.rve import RVE
 
 
 def carry_out(
@@ -43,7 +42,6 @@ def carry_out(
     case = _case(file, failed)
     result = replay_failure(file, _model(file, case, failed.law, tolerance, max_iterations))
     rve = result.rve
-    assert isinstance(rve, RVE)
     field = local_field or default_fields(rve.kinematics)[1]
     Voice(as_json).tell(_facts(result, picture), lambda: click.echo(_text(result, picture)))
     try:

@@ -7,8 +7,6 @@ where it lies, in memory that the processes of the node share.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import numpy.typing as npt
 
@@ -17,35 +15,13 @@ from fe2.dispatch.rows import Rows, Shape
 from fe2.dispatch.shared_memory import SharedBlock
 
 
-class Work(Protocol):
-    """Hands out the points of one evaluation after the other.
+class OwnWork:
+    """Hands out the points of one evaluation after the other, to a group that works for itself.
 
     Attributes:
         rows: Tables of the points that this rank's group holds.
         taken: Points of other groups that this one has solved so far.
     """
-
-    rows: Rows
-    taken: int
-
-    def begin(self) -> None:
-        """All gradients of this rank's points are there: points may be handed out; collective."""
-
-    def take(self) -> tuple[Rows, slice] | None:
-        """The next points to be solved and the tables that they stand in, or None where nothing waits."""
-
-    def stop(self) -> None:
-        """A point failed: no further points are handed out."""
-
-    def end(self) -> None:
-        """Wait until the answers of all of this rank's points are there; collective."""
-
-    def exchange(self) -> None:
-        """Trial rows become the committed ones on all ranks; collective."""
-
-
-class OwnWork:
-    """A group that works for itself."""
 
     def __init__(self, shape: Shape, batch: int | None) -> None:
         """Tables for the points of this rank, of which so many are handed out together, or all."""
@@ -57,7 +33,10 @@ class OwnWork:
         self._next = 0
 
     def take(self) -> tuple[Rows, slice] | None:
-        """The next points; one after the other the most expensive first."""
+        """The next points and the tables that they stand in, or None where nothing waits.
+
+        One after the other the most expensive come first.
+        """
         start, count = self._next, len(self.rows.order)
         if start >= count:
             return None
@@ -80,7 +59,7 @@ class OwnWork:
 
 
 class SharedWork:
-    """Groups of one node that take points from each other."""
+    """The same for groups of one node that take points from each other."""
 
     def __init__(self, groups: Groups, shape: Shape) -> None:
         """Tables in shared memory, mapped by all neighbours; collective over them."""
@@ -154,7 +133,10 @@ class SharedWork:
             rows.exchange()
 
 
-def work_of(groups: Groups, shape: Shape, batch: int | None, *, shared: bool) -> OwnWork | SharedWork:
+type Work = OwnWork | SharedWork
+
+
+def work_of(groups: Groups, shape: Shape, batch: int | None, *, shared: bool) -> Work:
     """Work for this rank; single points are shared with neighbours where that is wanted and there are any."""
     if shared and batch == 1 and groups.neighbours is not None:
         return SharedWork(groups, shape)

@@ -18,7 +18,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -39,10 +39,14 @@ from fe2.io.checkpoint_content import FORMAT, Content, read_content, shape_of
 from fe2.io.checkpoint_parts import Parts
 from fe2.io.hdf5_file import opened, put, sync_folder, written_whole
 from fe2.io.hdf5_table import table
-from fe2.io.macro_fields import Law, Problem, at_points, set_at_points
+from fe2.io.macro_fields import at_points, set_at_points
 from fe2.io.seal import seal_of
 from fe2.io.vtu import naming
 from fe2.parallel import on_every_rank, together
+
+if TYPE_CHECKING:
+    from fe2.macro.law import HomogenizedLaw as Law
+    from fe2.macro.problem import MacroProblem as Problem
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

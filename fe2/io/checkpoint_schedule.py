@@ -6,14 +6,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fe2 import __version__
 from fe2.errors import InputError, RunInterruptedError
 from fe2.io.checkpoint import CheckpointFolder, Remembered
-from fe2.io.macro_fields import Problem
 from fe2.io.observer import Observer
 from fe2.records import StepRecord
+
+if TYPE_CHECKING:
+    from fe2.macro.problem import MacroProblem as Problem
 
 FOLDER = "checkpoint"
 """Subfolder of the folder of results."""

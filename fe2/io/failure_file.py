@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,13 @@ from fe2.errors import InputError
 from fe2.identity import difference
 from fe2.io.hdf5_file import opened, put, written_whole
 from fe2.io.hdf5_table import table
-from fe2.io.macro_fields import Law, Problem
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Point
 from fe2.parallel import together
+
+if TYPE_CHECKING:
+    from fe2.macro.law import HomogenizedLaw as Law
+    from fe2.macro.problem import MacroProblem as Problem
 
 Array = npt.NDArray[np.float64]
 

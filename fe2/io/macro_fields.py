@@ -7,99 +7,21 @@ Micro models answer at quadrature points; what is drawn is the mean over each ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from dolfinx import fem, plot
 from dolfinx import mesh as dmesh
-from mpi4py import MPI
 
-from fe2.dispatch.pool import Pool
 from fe2.history_names import history_columns
 from fe2.io.vtu import Grid
-from fe2.micro.model import MicroModel
-from fe2.micro.points import Points
+
+if TYPE_CHECKING:
+    from fe2.macro.law import HomogenizedLaw as Law
 
 Array = npt.NDArray[np.float64]
-
-
-class Failure(Protocol):
-    """Where and with what an evaluation failed: a point of this rank, or -1, its gradient, the step."""
-
-    @property
-    def message(self) -> str:
-        """What was raised."""
-
-    @property
-    def point(self) -> int:
-        """Number among this rank's points, -1 where another rank owns it."""
-
-    @property
-    def gradient(self) -> Array:
-        """Gradient of the point, shape (m,)."""
-
-    @property
-    def dt(self) -> float:
-        """Length of the step."""
-
-
-class Law(Protocol):
-    """What output needs of a homogenized law."""
-
-    flux: fem.Function[Any]
-    cells: npt.NDArray[np.int32]
-    points_per_cell: int
-    rows: npt.NDArray[np.int64]
-    points: Points
-    pool: Pool
-
-    @property
-    def stored(self) -> Mapping[str, fem.Function[Any]]:
-        """What the next rates need, by name."""
-
-    @property
-    def failure(self) -> Failure | None:
-        """Where an evaluation failed last, or None where none has."""
-
-    @property
-    def micro(self) -> MicroModel:
-        """The micro model of all points."""
-
-    def coordinates(self) -> Array:
-        """Coordinates of this rank's points, shape (n, dim), cell by cell."""
-
-    def numbers(self) -> npt.NDArray[np.int64]:
-        """Numbers of this rank's cells, or facets, the same on any number of ranks."""
-
-    def weights(self) -> Array:
-        """Volumes or areas that this rank's points stand for, shape (n,), cell by cell."""
-
-    def gradients(self) -> Array:
-        """Macroscopic gradients at this rank's points, shape (n, m), cell by cell."""
-
-    def indicators(self) -> dict[str, Array]:
-        """What the tangents at this rank's points announce, by name, each of shape (n,), cell by cell."""
-
-
-class Problem(Protocol):
-    """What output needs of a macroscopic problem."""
-
-    functions: tuple[fem.Function[Any], ...]
-    comm: MPI.Comm
-
-    @property
-    def scheme(self) -> str:
-        """How rates follow from values."""
-
-    @property
-    def remembered(self) -> Mapping[str, fem.Function[Any] | fem.Constant]:
-        """What the next step needs of earlier ones beside the unknowns and the states, by name."""
-
-    @property
-    def laws(self) -> Sequence[Law]:
-        """The homogenized laws of the problem."""
 
 
 def fluxes(law: Law) -> Array:

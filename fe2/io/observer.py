@@ -2,45 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from fe2.io.macro_fields import Problem
 from fe2.records import StepRecord, Summary
 
 if TYPE_CHECKING:
-    from fe2.stepping import LoadSteps, StepControl
-
-
-class Run(Protocol):
-    """What an observer sees of a run."""
-
-    @property
-    def problem(self) -> Problem:
-        """The macroscopic problem."""
-
-    @property
-    def steps(self) -> LoadSteps:
-        """The plan."""
-
-    @property
-    def control(self) -> StepControl:
-        """Where the run stands in it."""
-
-    @property
-    def records(self) -> Sequence[StepRecord]:
-        """The accepted steps so far."""
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether the run goes on from a checkpoint."""
-
-    @property
-    def may_go_on(self) -> bool:
-        """Whether it would, had there been one."""
-
-    def position(self) -> dict[str, Any]:
-        """Where it stands, as JSON has it, for a checkpoint."""
+    from fe2.simulation import Simulation
 
 
 class Observer:
@@ -58,9 +26,9 @@ class Observer:
     Observers are told in their order, the last of them the checkpoints.
     """
 
-    run: Run
+    run: Simulation
 
-    def prepare(self, run: Run) -> None:
+    def prepare(self, run: Simulation) -> None:
         """The run has been made: what cannot be is refused here, before the work begins; collective."""
         self.run = run
 

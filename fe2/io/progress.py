@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -16,9 +17,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from fe2.io.observer import Observer, Run
+from fe2.io.observer import Observer
 from fe2.io.summary import profile_text
 from fe2.records import StepRecord, Summary
+
+if TYPE_CHECKING:
+    from fe2.simulation import Simulation
 
 _LOG = logging.getLogger("fe2")
 
@@ -42,7 +46,7 @@ class Progress(Observer):
         self._quiet, self._shows_profile = quiet, profile
         self._live: Live | None = None
 
-    def prepare(self, run: Run) -> None:
+    def prepare(self, run: Simulation) -> None:
         """Let the micro models tell which points are done."""
         super().prepare(run)
         for law in run.problem.laws:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, cast
 
 from fe2.errors import InputError, MicroSolveError
 from fe2.io.failure_file import FailedPoint, read_failure
 from fe2.micro.model import MicroModel
 from fe2.micro.points import NOWHERE, Point
-from fe2.physics.kinematics import Kinematics
 from fe2.response import Array, Response
 
-
-@runtime_checkable
-class Traced(Protocol):
-    """A micro model that tells how its iteration goes."""
-
-    kinematics: Kinematics
-
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Response:
-        """See :meth:`fe2.micro.model.MicroModel.solve`."""
-
-    def tracing(self) -> AbstractContextManager[list[float]]:
-        """Collects the norms of the residuals of all solves inside."""
+if TYPE_CHECKING:
+    from fe2.micro.rve import RVE
 
 
 @dataclass(frozen=True)
@@ -42,7 +30,7 @@ class Replay:
     """
 
     failed: FailedPoint
-    rve: Traced
+    rve: RVE
     norms: tuple[float, ...]
     error: str
     response: Response | None
@@ -79,7 +67,7 @@ def replay_failure(file: str | Path, model: MicroModel) -> Replay:
 
 def whole_cell(
     model: MicroModel, state: Array, gradient: Array, point: Point = NOWHERE
-) -> tuple[Traced, Array, Array] | None:
+) -> tuple[RVE, Array, Array] | None:
     """The RVE that a micro model is or has behind it, its state and gradient, or None where there is none.
 
     Raises:
@@ -87,7 +75,7 @@ def whole_cell(
     """
     while (found := model.behind(state, gradient, point)) is not None:
         model, state, gradient = found
-    return (model, state, gradient) if isinstance(model, Traced) else None
+    return (cast("RVE", model), state, gradient) if hasattr(model, "tracing") else None
 
 
 def what_to_do(file: Path, model: MicroModel, *, has_case: bool) -> str:

@@ -26,7 +26,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fe2.errors import Fe2Error, InputError
 from fe2.io.checkpoint import INDEX, remove_checkpoint
@@ -43,7 +43,7 @@ from fe2.io.history import (
     write_history,
 )
 from fe2.io.macro_fields import CellFields, NodalFields
-from fe2.io.observer import Observer, Run
+from fe2.io.observer import Observer
 from fe2.io.replay import what_to_do
 from fe2.io.series import Series, remove_later
 from fe2.io.summary import JSON, TEXT, write_summary_files
@@ -52,6 +52,9 @@ from fe2.io.watched import FOLDER, WatchedPoint, find_places, gather_states, rea
 from fe2.parallel import together
 from fe2.profile import phase
 from fe2.records import StepRecord, Summary
+
+if TYPE_CHECKING:
+    from fe2.simulation import Simulation
 
 __all__ = ["Results", "WatchedPoint", "read_history", "read_residuals", "read_watched"]
 
@@ -100,7 +103,7 @@ class Results(Observer):
         self.folder, self._watch, self._overwrite = Path(folder), watch, overwrite
         self._units, self._case = units, case
 
-    def prepare(self, run: Run) -> None:
+    def prepare(self, run: Simulation) -> None:
         """Make the folder; collective.
 
         Results of a run that is to go on are kept; where there is no checkpoint, those of a run that did not

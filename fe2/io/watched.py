@@ -10,6 +10,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -19,8 +20,11 @@ from mpi4py import MPI
 from fe2.errors import InputError
 from fe2.io.hdf5_file import opened
 from fe2.io.hdf5_table import table
-from fe2.io.macro_fields import Law, fluxes
+from fe2.io.macro_fields import fluxes
 from fe2.io.vtu import write_whole
+
+if TYPE_CHECKING:
+    from fe2.macro.law import HomogenizedLaw as Law
 
 Array = npt.NDArray[np.float64]
 

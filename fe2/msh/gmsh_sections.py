@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -71,23 +71,62 @@ def format_of(section: bytes) -> Format:
     return Format(entries[0], orders[rest[:4]])
 
 
-class Numbers(Protocol):
-    """Takes numbers from a section, one array after the other."""
+class _Text:
+    """Takes numbers from a section of text, one array after the other."""
+
+    def __init__(self, name: str, section: bytes) -> None:
+        self._name, self._at = name, 0
+        self._values = text_numbers(f"section ${name}", section)
 
     def ints(self, count: int = 1) -> Ints:
-        """The next whole numbers of four bytes."""
+        return whole(f"section ${self._name}", self.floats(count))
 
-    def sizes(self, count: int = 1) -> Ints:
-        """The next whole numbers of eight bytes."""
+    sizes = ints
 
     def floats(self, count: int) -> Floats:
-        """The next numbers."""
+        if not 0 <= count <= len(self._values) - self._at:
+            raise InputError(f"section ${self._name} ends too early, after {len(self._values)} numbers")
+        self._at += count
+        return self._values[self._at - count : self._at]
 
     def left(self) -> int:
-        """Numbers (in text) or bytes (in binary) that are left."""
+        """Numbers that are left."""
+        return len(self._values) - self._at
 
     def ended(self) -> bool:
-        """Whether nothing is left but the end of a line."""
+        return self.left() == 0
+
+
+class _Binary:
+    """Takes numbers from a binary section: whole ones of four and eight bytes, and others."""
+
+    def __init__(self, name: str, section: bytes, order: str) -> None:
+        self._name, self._section, self._order, self._at = name, section, order, 0
+
+    def _take(self, kind: str, count: int) -> npt.NDArray[np.generic]:
+        dtype = np.dtype(self._order + kind)
+        if not 0 <= count <= (len(self._section) - self._at) // dtype.itemsize:
+            raise InputError(f"section ${self._name} ends too early, after {len(self._section)} bytes")
+        start, self._at = self._at, self._at + count * dtype.itemsize
+        return np.frombuffer(self._section, dtype, count, start)
+
+    def ints(self, count: int = 1) -> Ints:
+        return self._take("i4", count).astype(np.int64)
+
+    def sizes(self, count: int = 1) -> Ints:
+        return self._take("i8", count).astype(np.int64)
+
+    def floats(self, count: int) -> Floats:
+        return self._take("f8", count).astype(np.float64)
+
+    def left(self) -> int:
+        return len(self._section) - self._at
+
+    def ended(self) -> bool:
+        return not self._section[self._at :].strip()
+
+
+type Numbers = _Text | _Binary
 
 
 def numbers_of(name: str, section: bytes, order: str) -> Numbers:
@@ -115,53 +154,3 @@ def finish(numbers: Numbers, name: str) -> None:
     """
     if not numbers.ended():
         raise InputError(f"section ${name} holds more entries than it promises")
-
-
-class _Text:
-    def __init__(self, name: str, section: bytes) -> None:
-        self._name, self._at = name, 0
-        self._values = text_numbers(f"section ${name}", section)
-
-    def ints(self, count: int = 1) -> Ints:
-        return whole(f"section ${self._name}", self.floats(count))
-
-    sizes = ints
-
-    def floats(self, count: int) -> Floats:
-        if not 0 <= count <= len(self._values) - self._at:
-            raise InputError(f"section ${self._name} ends too early, after {len(self._values)} numbers")
-        self._at += count
-        return self._values[self._at - count : self._at]
-
-    def left(self) -> int:
-        return len(self._values) - self._at
-
-    def ended(self) -> bool:
-        return self.left() == 0
-
-
-class _Binary:
-    def __init__(self, name: str, section: bytes, order: str) -> None:
-        self._name, self._section, self._order, self._at = name, section, order, 0
-
-    def _take(self, kind: str, count: int) -> npt.NDArray[np.generic]:
-        dtype = np.dtype(self._order + kind)
-        if not 0 <= count <= (len(self._section) - self._at) // dtype.itemsize:
-            raise InputError(f"section ${self._name} ends too early, after {len(self._section)} bytes")
-        start, self._at = self._at, self._at + count * dtype.itemsize
-        return np.frombuffer(self._section, dtype, count, start)
-
-    def ints(self, count: int = 1) -> Ints:
-        return self._take("i4", count).astype(np.int64)
-
-    def sizes(self, count: int = 1) -> Ints:
-        return self._take("i8", count).astype(np.int64)
-
-    def floats(self, count: int) -> Floats:
-        return self._take("f8", count).astype(np.float64)
-
-    def left(self) -> int:
-        return len(self._section) - self._at
-
-    def ended(self) -> bool:
-        return not self._section[self._at :].strip()
