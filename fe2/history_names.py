@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.tensors import component_names, shear_factors
-
-Array = npt.NDArray[np.float64]
 
 
 def history_names(name: str, count: int, components: Sequence[str]) -> tuple[str, ...]:

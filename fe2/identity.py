@@ -15,7 +15,7 @@ import numpy.typing as npt
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
-Array = npt.NDArray[np.float64]
+from fe2.arrays import Array, Ints
 
 _LONGEST = 100
 """Numbers of an array that are stored one by one."""
@@ -78,7 +78,7 @@ def mesh_facts(mesh: dmesh.Mesh, tags: dmesh.MeshTags | None = None) -> dict[str
     return result
 
 
-def point_facts(comm: MPI.Comm, numbers: npt.NDArray[np.int64], values: Array) -> dict[str, float]:
+def point_facts(comm: MPI.Comm, numbers: Ints, values: Array) -> dict[str, float]:
     """Weighted sums of what points have, the same on any number of ranks; collective.
 
     Args:

@@ -19,13 +19,13 @@ import basix.ufl
 import cffi
 import dolfinx.jit
 import numpy as np
-import numpy.typing as npt
 import ufl
 from dolfinx import fem
 from dolfinx.mesh import EntityMap
 from mpi4py import MPI
 from ufl.core.expr import Expr
 
+from fe2.arrays import Array
 from fe2.code_cache import cache_folder, check_room, unusable
 from fe2.errors import InputError, MissingDependencyError
 from fe2.parallel import together
@@ -52,7 +52,7 @@ def compile_form(form: Forms, comm: MPI.Comm, entity_maps: Sequence[EntityMap] |
     return fem.form(form, jit_options=_options(folder), entity_maps=entity_maps)
 
 
-def compile_expression(expression: Expr, points: npt.NDArray[np.float64], comm: MPI.Comm) -> fem.Expression:
+def compile_expression(expression: Expr, points: Array, comm: MPI.Comm) -> fem.Expression:
     """Compile an expression that is evaluated at `points` of the reference cell; collective over `comm`."""
     folder = _compile([(expression, points)], comm)
     # with its own guess of the type, DOLFINx would compile functions and constants anew, outside of the lock

@@ -14,9 +14,8 @@ from ufl.algorithms.transformer import strip_variables
 from ufl.core.expr import Expr
 from ufl.domain import extract_domains
 
+from fe2.arrays import Array, Ints
 from fe2.jit import compile_expression
-
-Array = npt.NDArray[np.float64]
 
 
 def quadrature_function(mesh: dmesh.Mesh, degree: int, shape: tuple[int, ...], name: str) -> fem.Function:
@@ -27,9 +26,9 @@ def quadrature_function(mesh: dmesh.Mesh, degree: int, shape: tuple[int, ...], n
     return fem.Function(fem.functionspace(mesh, element), name=name)
 
 
-def point_dofs(function: fem.Function, cells: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+def point_dofs(function: fem.Function, cells: npt.NDArray[np.int32]) -> Ints:
     """Rows of a quadrature function's values, one for each point of the given mesh cells, cell by cell."""
-    rows: npt.NDArray[np.int64] = function.function_space.dofmap.list[cells].reshape(-1).astype(np.int64)
+    rows: Ints = function.function_space.dofmap.list[cells].reshape(-1).astype(np.int64)
     return rows
 
 

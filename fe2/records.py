@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from fe2.arrays import Array
 
 COUNTS = ("iterations", "micro_solves", "micro_iterations", "micro_seconds", "rejected", "seconds")
 """Numbers of a record that are columns of every history, its last ones."""

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array as Array
+from fe2.arrays import Ints
 from fe2.errors import MicroSolveError, OutsideRangeError
-
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SOLVED, FAILED, OUTSIDE, NOT_ASKED = range(4)
 """Status of a point: it has an answer, none was found, it was asked outside of its range, or not at all."""

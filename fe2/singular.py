@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from fe2.arrays import Array
 
 _ROUND_OFF = 1e-11
 """Singular value, relative to the largest, that is round-off: a factorization leaves some 1e-14."""

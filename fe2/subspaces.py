@@ -7,11 +7,12 @@ meshes of hexahedra: minutes for ten thousand. Here the two tables of degrees of
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from dolfinx import fem
 
+from fe2.arrays import Ints
 
-def subspace(space: fem.FunctionSpace, number: int) -> tuple[fem.FunctionSpace, npt.NDArray[np.int64]]:
+
+def subspace(space: fem.FunctionSpace, number: int) -> tuple[fem.FunctionSpace, Ints]:
     """Space of one field of a mixed space, and the place of each of its degrees of freedom; collective.
 
     Args:
@@ -32,6 +33,6 @@ def subspace(space: fem.FunctionSpace, number: int) -> tuple[fem.FunctionSpace, 
     return own, positions
 
 
-def subspaces(space: fem.FunctionSpace) -> list[tuple[fem.FunctionSpace, npt.NDArray[np.int64]]]:
+def subspaces(space: fem.FunctionSpace) -> list[tuple[fem.FunctionSpace, Ints]]:
     """All fields of a mixed space, as :func:`subspace` has them; collective."""
     return [subspace(space, number) for number in range(space.num_sub_spaces)]

@@ -22,9 +22,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Array as Array
 from fe2.errors import InputError
-
-Array = npt.NDArray[np.float64]
 
 INDICES: dict[int, tuple[tuple[int, int], ...]] = {
     3: ((0, 0), (1, 1), (0, 1)),

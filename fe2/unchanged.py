@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-import numpy.typing as npt
-
+from fe2.arrays import Array
 from fe2.errors import InputError
-
-Array = npt.NDArray[np.float64]
 
 
 def read_only(values: Array) -> Array:

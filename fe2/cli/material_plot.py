@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.cli.curve_figure import curve_figure
 from fe2.errors import InputError
 from fe2.io.units import with_units
 from fe2.physics.kinematics import Kinematics
 from fe2.registry import suggestion
-
-Array = npt.NDArray[np.float64]
 
 
 def draw(

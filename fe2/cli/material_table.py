@@ -9,14 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.case.problems import CaseFileError
 from fe2.micro.material_test import MaterialPath, MaterialTest
 from fe2.physics.kinematics import Kinematics
 from fe2.registry import suggestion
-
-Array = npt.NDArray[np.float64]
 
 
 def read_path(file: Path, kinematics: Kinematics, increments: int) -> MaterialPath:

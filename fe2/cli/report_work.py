@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.cli.output import number, write_text
 from fe2.cli.run_work import CASE, LOG
 from fe2.cli.show_work import convergence, curve, load_columns, main_load, overview, work
@@ -21,8 +21,6 @@ from fe2.errors import InputError
 from fe2.io.history import read_history
 from fe2.io.summary import JSON, TEXT
 from fe2.io.watched import FOLDER, read_watched
-
-Array = npt.NDArray[np.float64]
 
 
 class Picture(NamedTuple):

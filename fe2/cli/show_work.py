@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 import numpy as np
-import numpy.typing as npt
 from matplotlib import colormaps
 from mpi4py import MPI
 
+from fe2.arrays import Array
 from fe2.case.build_cell import build_rve
 from fe2.case.run_case import RunCase
 from fe2.case.understood import read_understood
@@ -26,8 +26,6 @@ from fe2.io.units import with_units
 from fe2.io.watched import FOLDER, read_watched
 from fe2.micro.fields import LocalFields
 from fe2.physics.kinematics import Kinematics
-
-Array = npt.NDArray[np.float64]
 
 _NOT_LOADS = 8  # columns that every history has: step and time, and six counts
 

@@ -12,11 +12,8 @@ import heapq
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-
+from fe2.arrays import Array, Ints
 
 LEAST_GAIN = 0.05
 """Share of a load step that a new assignment has to save: measured costs scatter by a few per cent."""
@@ -32,17 +29,17 @@ class Plan:
         moved: Number of points that change their group.
     """
 
-    groups: Indices
+    groups: Ints
     seconds: float
     moved: int
 
 
-def loads(costs: Array, groups: Indices, count: int) -> Array:
+def loads(costs: Array, groups: Ints, count: int) -> Array:
     """Work of each of `count` groups, shape (count,), for costs and groups of shape (n,)."""
     return np.bincount(groups, weights=costs, minlength=count).astype(np.float64)
 
 
-def longest_first(costs: Array, count: int, start: Array | None = None) -> Indices:
+def longest_first(costs: Array, count: int, start: Array | None = None) -> Ints:
     """Give every point, the most expensive first, to the group with the least work so far.
 
     Args:
@@ -67,7 +64,7 @@ def longest_first(costs: Array, count: int, start: Array | None = None) -> Indic
     return groups
 
 
-def relieved(costs: Array, groups: Indices, count: int) -> Indices:
+def relieved(costs: Array, groups: Ints, count: int) -> Ints:
     """Take from groups with too much work what is over the target, and give it to the others.
 
     The target is the larger of the mean work and the largest cost, below which no assignment can
@@ -93,7 +90,7 @@ def relieved(costs: Array, groups: Indices, count: int) -> Indices:
     return result
 
 
-def finish_time(costs: Array, groups: Indices, shared: Indices) -> float:
+def finish_time(costs: Array, groups: Ints, shared: Ints) -> float:
     """Time in which all points are solved.
 
     Args:
@@ -111,7 +108,7 @@ def finish_time(costs: Array, groups: Indices, shared: Indices) -> float:
     return max(float(alone.max()), float(costs.max()))
 
 
-def best_plan(costs: Array, groups: Indices, shared: Indices, seconds_per_point: float) -> Plan:
+def best_plan(costs: Array, groups: Ints, shared: Ints, seconds_per_point: float) -> Plan:
     """The assignment for the next load step, which is the present one where no move pays.
 
     Args:
@@ -122,7 +119,7 @@ def best_plan(costs: Array, groups: Indices, shared: Indices, seconds_per_point:
     """
     count = len(shared)
 
-    def plan(proposed: Indices) -> Plan:
+    def plan(proposed: Ints) -> Plan:
         moved = proposed != groups
         out, into = np.bincount(groups[moved], minlength=count), np.bincount(proposed[moved], minlength=count)
         busiest = int((out + into).max(initial=0))
@@ -137,7 +134,7 @@ def best_plan(costs: Array, groups: Indices, shared: Indices, seconds_per_point:
     return best if best.seconds < (1.0 - LEAST_GAIN) * stay.seconds else stay
 
 
-def everything_moved(groups: Indices, count: int) -> Indices:
+def everything_moved(groups: Ints, count: int) -> Ints:
     """Every point goes to the next group: what a test of the independence of the place asks for."""
     return (groups + 1) % count
 

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Ints
 from fe2.dispatch.shared_memory import SharedBlock
 from fe2.parallel import together
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +40,7 @@ class Groups:
     lane: int
     members: MPI.Comm
     neighbours: MPI.Comm | None
-    node: Indices
+    node: Ints
 
     @property
     def leads(self) -> bool:
@@ -53,7 +51,7 @@ class Groups:
         """What goes wrong inside on one rank of the group is raised on all of them."""
         return nullcontext() if self.size == 1 else together(self.members)
 
-    def ranks_of(self, groups: Indices) -> Indices:
+    def ranks_of(self, groups: Ints) -> Ints:
         """First rank of each of some groups."""
         return groups * self.size
 
@@ -103,7 +101,7 @@ def _split(comm: MPI.Comm, size: int) -> Groups:
     return Groups(comm, size, count, number, lane, members, neighbours, node)
 
 
-def _nodes(comm: MPI.Comm) -> Indices:
+def _nodes(comm: MPI.Comm) -> Ints:
     """The lowest rank of the node of each rank."""
     node = comm.Split_type(MPI.COMM_TYPE_SHARED)
     first = node.allreduce(comm.rank, op=MPI.MIN)

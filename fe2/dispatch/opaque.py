@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.micro.model import MicroModel
-
-Array = npt.NDArray[np.float64]
 
 
 def packed(contents: Sequence[bytes], model: MicroModel) -> Array:

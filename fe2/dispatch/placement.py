@@ -7,18 +7,15 @@ import time
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints
 from fe2.dispatch.groups import Groups
 from fe2.dispatch.routes import Routes, send_rows
 from fe2.dispatch.rows import Rows, Shape
 from fe2.dispatch.work import Work, work_of
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Points
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 
 class Placement:
@@ -37,9 +34,9 @@ class Placement:
     def __init__(
         self,
         groups: Groups,
-        starts: Indices,
-        where: Indices,
-        lanes: list[Indices],
+        starts: Ints,
+        where: Ints,
+        lanes: list[Ints],
         model: MicroModel,
         points: Points,
         *,
@@ -79,12 +76,12 @@ class Placement:
         return self.work.rows.committed
 
     @property
-    def own(self) -> Indices:
+    def own(self) -> Ints:
         """Numbers of the points that this rank owns."""
         rank = self._groups.comm.rank
         return np.arange(self._starts[rank], self._starts[rank + 1])
 
-    def moved(self, where: Indices) -> Placement:
+    def moved(self, where: Ints) -> Placement:
         """The same rows under another assignment; collective. This placement is not to be used any more."""
         groups, held = self._groups, self.routes.held
         new = Placement(
@@ -119,7 +116,7 @@ class Placement:
             return self.committed
         return self._fetch(self.own, enumerate(self._owners()))
 
-    def states_of(self, points: Indices) -> Array:
+    def states_of(self, points: Ints) -> Array:
         """Whole committed states of some of the points that this rank owns, by their numbers; collective."""
         asked = [
             (int(row), rank)
@@ -128,7 +125,7 @@ class Placement:
         ]
         return self._fetch(points, asked)
 
-    def set_states(self, states: Array, words: Indices) -> None:
+    def set_states(self, states: Array, words: Ints) -> None:
         """Give the points that this rank owns some words of whole committed states; collective.
 
         Args:
@@ -156,7 +153,7 @@ class Placement:
             parameters[name] = facts[:, start:end].reshape(len(facts), *values.shape[1:])
         return Points(rows.identities[part], facts[:, :dim], parameters)
 
-    def _fetch(self, points: Indices, asked: Iterable[tuple[int, int]]) -> Array:
+    def _fetch(self, points: Ints, asked: Iterable[tuple[int, int]]) -> Array:
         """Whole states of points, by number; `asked` are rows held here, with the ranks that want them."""
         parts = [np.empty((len(points), len(lane))) for lane in self._lanes]
         holders = self._groups.ranks_of(self.where[points]).tolist()
@@ -170,7 +167,7 @@ class Placement:
             states[:, lane] = part
         return states
 
-    def _rows_of(self, numbers: Indices) -> Indices:
+    def _rows_of(self, numbers: Ints) -> Ints:
         """Rows in this rank's tables of points that its group holds."""
         return np.searchsorted(self.routes.held, numbers)
 
@@ -191,7 +188,7 @@ class MoveTimer:
         """Guess from the length of a row and bytes a second."""
         self.seconds_per_row = row_bytes / bandwidth
 
-    def move(self, placement: Placement, where: Indices, comm: MPI.Comm) -> Placement:
+    def move(self, placement: Placement, where: Ints, comm: MPI.Comm) -> Placement:
         """Move points to the groups of another assignment, and measure; collective."""
         start = time.perf_counter()
         out = np.bincount(placement.where[placement.where != where])

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints
 from fe2.dispatch.assignment import best_plan, everything_moved, relieved
 from fe2.dispatch.groups import groups_of
 from fe2.dispatch.opaque import packed, unpacked
@@ -24,9 +24,6 @@ from fe2.micro.points import Points, Step
 from fe2.parallel import describe, on_every_rank, together
 from fe2.response import NOT_ASKED, SOLVED, Answers
 from fe2.unchanged import read_only, unchanged
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 Progress = Callable[[int, int], None]
 """Called with the number of points done and the number of all points of this rank."""
@@ -159,7 +156,7 @@ class Pool:
         """Committed states of this rank's points, shape (n, state_size), wherever they live; collective."""
         return self._placement.states()
 
-    def fetch(self, points: Indices) -> Array:
+    def fetch(self, points: Ints) -> Array:
         """Committed states of some of this rank's points, by their numbers, (k, state_size); collective."""
         return self._placement.states_of(self._starts[self.comm.rank] + np.asarray(points, dtype=np.int64))
 
@@ -208,7 +205,7 @@ class Pool:
             + (f"; cells: {choice.name}, as {choice.reason}" if choice else "")
         )
 
-    def _first_groups(self) -> Indices:
+    def _first_groups(self) -> Ints:
         """Every point with its owner's group, but for those that would give a group more than its share."""
         homes = np.repeat(np.arange(self.comm.size) // self._groups.size, np.diff(self._starts))
         return relieved(np.ones(len(homes)), homes, self._groups.count)
@@ -305,7 +302,7 @@ class Pool:
             moved=moved if self.comm.rank == 0 else 0, row_bytes=self._placement.bytes_sent
         )
 
-    def _wanted(self, costs: Array) -> Indices:
+    def _wanted(self, costs: Array) -> Ints:
         """The assignment for the next load step; collective."""
         where, groups = self._placement.where, self._groups
         if self._parallel.balance == "always":

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints
 from fe2.dispatch.groups import Groups
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 
 class Routes:
@@ -24,7 +21,7 @@ class Routes:
         held: Numbers of the points that this rank's group holds, increasing.
     """
 
-    def __init__(self, groups: Groups, starts: Indices, where: Indices) -> None:
+    def __init__(self, groups: Groups, starts: Ints, where: Ints) -> None:
         """Find out who exchanges what.
 
         Args:
@@ -35,7 +32,7 @@ class Routes:
         self._groups, self._comm = groups, groups.comm
         rank = self._comm.rank
         own = np.arange(starts[rank], starts[rank + 1])
-        self.held: Indices = np.flatnonzero(where == groups.number)
+        self.held: Ints = np.flatnonzero(where == groups.number)
         self._holders = by_rank(groups.ranks_of(where[own]))
         owners = np.searchsorted(starts, self.held, side="right") - 1
         self._owners = by_rank(owners)
@@ -74,9 +71,7 @@ class Routes:
         count, self._bytes = self._bytes, 0
         return count
 
-    def _exchange(
-        self, values: Array, sent: dict[int, Indices], out: Array, received: dict[int, Indices]
-    ) -> None:
+    def _exchange(self, values: Array, sent: dict[int, Ints], out: Array, received: dict[int, Ints]) -> None:
         me = self._comm.rank
         buffers = {rank: np.empty((len(p), out.shape[1])) for rank, p in received.items() if rank != me}
         requests = [self._comm.Irecv(buffer, source=rank) for rank, buffer in buffers.items()]
@@ -90,7 +85,7 @@ class Routes:
             out[received[rank]] = buffer
 
 
-def by_rank(ranks: Indices) -> dict[int, Indices]:
+def by_rank(ranks: Ints) -> dict[int, Ints]:
     """Places in an array of ranks at which each rank stands, in increasing order."""
     order = np.argsort(ranks, kind="stable")
     found, first = np.unique(ranks[order], return_index=True)

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Mask
 from fe2.response import row_size
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Rows:
             self._trial[fresh] = self.committed[fresh]
         return self._trial[part]
 
-    def end(self, part: slice, solved: npt.NDArray[np.bool_], *, spoiled: bool) -> None:
+    def end(self, part: slice, solved: Mask, *, spoiled: bool) -> None:
         """Trial rows of points with an answer are those of their last evaluation.
 
         Args:

@@ -13,7 +13,8 @@ import os
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
+
+from fe2.arrays import Ints
 
 
 class SharedBlock:
@@ -56,6 +57,6 @@ class SharedBlock:
         return value
 
     @property
-    def counters(self) -> npt.NDArray[np.int64]:
+    def counters(self) -> Ints:
         """The memory as integers."""
         return np.frombuffer(self.memory, dtype=np.int64)

@@ -8,8 +8,8 @@ where it lies, in memory that the processes of the node share.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Ints
 from fe2.dispatch.groups import Groups
 from fe2.dispatch.rows import Rows, Shape
 from fe2.dispatch.shared_memory import SharedBlock
@@ -116,7 +116,7 @@ class SharedWork:
         ]
         return int(np.argmax(waiting)) if max(waiting) > 0.0 else -1
 
-    def _next(self) -> npt.NDArray[np.int64]:
+    def _next(self) -> Ints:
         return self._tickets.counters.copy()
 
     def stop(self) -> None:

@@ -14,15 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg
 import scipy.sparse as sp
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.micro.field_groups import FieldGroup, field_groups
 from fe2.micro.problem import CellProblem
-
-Array = npt.NDArray[np.float64]
 
 _ROUND_OFF = 1e-11
 """Singular values below this part of the largest are round-off and never make a mode."""
@@ -60,8 +58,8 @@ class Basis:
 class Group:
     """Fields that are measured together: their free fluctuations, and the components that move them."""
 
-    rows: npt.NDArray[np.int64]
-    components: npt.NDArray[np.int64]
+    rows: Ints
+    components: Ints
 
 
 @dataclass(frozen=True, eq=False)

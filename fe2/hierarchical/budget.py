@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints
 from fe2.dispatch.pool import Pool
 from fe2.errors import InputError
 from fe2.hierarchical.error_control import ErrorControlledRVE
-
-Array = npt.NDArray[np.float64]
 
 
 class WeightedLaw(Protocol):
@@ -72,7 +70,7 @@ class FullSolves:
         chosen = self._chosen(self._model.estimates(states))
         self._law.pool.restore(self._model.granted(states, chosen))
 
-    def _chosen(self, estimates: Array) -> npt.NDArray[np.int64]:
+    def _chosen(self, estimates: Array) -> Ints:
         """This rank's points among those with the largest contributions; collective."""
         weights = self._law.weights()
         keys = np.column_stack([weights * estimates, weights, self._law.coordinates()])

@@ -24,6 +24,7 @@ import scipy.optimize
 import ufl
 from dolfinx import fem
 
+from fe2.arrays import Array, Ints, Mask
 from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.basis import Basis, Virgin
 from fe2.hierarchical.restriction import broken, cellwise
@@ -31,8 +32,6 @@ from fe2.hierarchical.solved_path import SolvedPath
 from fe2.jit import compile_form
 from fe2.micro.problem import CellProblem
 from fe2.quadrature import point_weights
-
-Array = npt.NDArray[np.float64]
 
 SKETCH = 800
 """Random combinations of the shares whose singular vectors stand for those of all (Halko, Martinsson & Tropp,
@@ -97,7 +96,7 @@ def empirical_cubature(
     return _chosen(combined, volumes, np.array(phases), tolerance)
 
 
-def _chosen(shares: Array, volumes: Array, phases: npt.NDArray[np.bool_], tolerance: float) -> Cubature:
+def _chosen(shares: Array, volumes: Array, phases: Mask, tolerance: float) -> Cubature:
     roots = np.sqrt(volumes)
     left, singular_values, _ = np.linalg.svd(shares / roots[:, None], full_matrices=False)
     squares = singular_values**2
@@ -208,7 +207,7 @@ class _Shares:
             yield columns
 
 
-def _parts(virgin: Virgin, basis: Basis) -> list[npt.NDArray[np.int64]]:
+def _parts(virgin: Virgin, basis: Basis) -> list[Ints]:
     """Columns of the forces, of components and modes, that have the same units; each value by itself."""
     m = len(virgin.macroscopic)
     parts = [
@@ -225,7 +224,7 @@ def _by_element(form: ufl.Form, space: fem.FunctionSpace) -> ufl.Form:
     return ufl.Form([part.reconstruct(integrand=part.integrand() * test) for part in form.integrals()])
 
 
-def _dofs_of_cells(space: fem.FunctionSpace) -> npt.NDArray[np.int64]:
+def _dofs_of_cells(space: fem.FunctionSpace) -> Ints:
     """Degrees of freedom of every mesh cell, shape (cells, d)."""
     block = space.dofmap.index_map_bs
     nodes = space.dofmap.list.astype(np.int64)

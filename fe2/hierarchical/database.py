@@ -21,9 +21,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from fe2 import __version__
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.solved_path import SolvedPath
@@ -31,8 +31,6 @@ from fe2.identity import difference
 from fe2.io.hdf5_file import opened, put, written_whole
 from fe2.io.hdf5_table import members, table
 from fe2.micro.model import MicroModel
-
-Array = npt.NDArray[np.float64]
 
 FORMAT = 1
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.indicator import Indicator
 from fe2.hierarchical.paths import Path
@@ -31,8 +31,6 @@ from fe2.micro.rve import RVE
 from fe2.micro.state import StateField, StateLayout
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
-
-Array = npt.NDArray[np.float64]
 
 KEPT_BYTES = 500_000_000
 """Memory for full states of points that were solved in full; what does not fit is solved again."""
@@ -229,7 +227,7 @@ class ErrorControlledRVE(Pointwise):
         values: Array = states[:, self._layout.estimate] * self.reduction.flux_scale[0]
         return values
 
-    def granted(self, states: Array, points: npt.NDArray[np.int64]) -> Array:
+    def granted(self, states: Array, points: Ints) -> Array:
         """States that grant full solves to these points and to no others, shape (n, state_size)."""
         rows = states.copy()
         rows[:, self._layout.grant] = 0.0

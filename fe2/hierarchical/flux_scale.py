@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.physics.kinematics import Kinematics
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import ConvexHull, QhullError
 
+from fe2.arrays import Array
 from fe2.errors import InputError
-
-Array = npt.NDArray[np.float64]
 
 ROUND_OFF = 1e-9
 """Part by which a region may be exceeded without being left."""

@@ -22,13 +22,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.hierarchical.flux_scale import FluxScale
 from fe2.hierarchical.solved_path import SolvedPath
 from fe2.micro.model import MicroModel
-
-Array = npt.NDArray[np.float64]
 
 _FLOOR = 0.1
 """δ as a part of the root mean square of the differences: where both agree, the estimate is not zero."""

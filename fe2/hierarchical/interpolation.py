@@ -18,10 +18,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg
 from scipy.spatial import cKDTree
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.hierarchical.database import Database
 from fe2.hierarchical.hull import Hull
@@ -32,8 +32,6 @@ from fe2.micro.rve import RVE
 from fe2.micro.state import StateField, StateLayout
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Answers
-
-Array = npt.NDArray[np.float64]
 
 _SAME = 1e-6
 """Distance of two samples, relative to the largest gradient, below which one of them is left out."""
@@ -171,7 +169,7 @@ def _check_without_memory(rve: RVE) -> None:
         )
 
 
-def _different(gradients: Array) -> npt.NDArray[np.int64]:
+def _different(gradients: Array) -> Ints:
     """Rows of which no two are the same, the first ones being kept."""
     scale = np.abs(gradients - gradients[0]).max(axis=0)
     points = (gradients - gradients[0]) / np.where(scale > 0.0, scale, 1.0)

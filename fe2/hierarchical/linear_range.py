@@ -20,18 +20,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 from scipy.stats import norm, qmc
 
+from fe2.arrays import Array, Mask
 from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.hull import Hull
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
-
-Array = npt.NDArray[np.float64]
 
 _FIRST = 2.0**-10
 """Part of the largest gradient from which the search doubles."""
@@ -63,7 +61,7 @@ class LinearRange:
     model: LinearModel
     origin: Array
     hull: Hull
-    limited: npt.NDArray[np.bool_]
+    limited: Mask
     convex: bool
     tolerance: float
     solves: int

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import norm, qmc
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.physics.kinematics import Kinematics
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

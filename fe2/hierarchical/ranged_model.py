@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError, OutsideRangeError, place
 from fe2.hierarchical.hull import ROUND_OFF, Hull
 from fe2.micro.model import MicroModel
@@ -14,8 +14,6 @@ from fe2.micro.points import Point, Points, Step
 from fe2.micro.state import StateField
 from fe2.micro.wrapper import Wrapper, evaluate_some
 from fe2.response import SOLVED, Answers
-
-Array = npt.NDArray[np.float64]
 
 type Outside = Literal["count", "raise", "full"]
 
@@ -111,7 +109,7 @@ class RangedModel(Wrapper):
         solved = answers.status == SOLVED
         self.state.of(trial, _LAST)[solved] = gradients[solved]
 
-    def _refuse(self, points: npt.NDArray[np.int64], used: Array, gradients: Array, answers: Answers) -> None:
+    def _refuse(self, points: Ints, used: Array, gradients: Array, answers: Answers) -> None:
         for point in points.tolist():
             asked = place(gradients[point] * self.kinematics.scale)
             error = OutsideRangeError(

@@ -13,8 +13,8 @@ import zlib
 from pathlib import Path as File
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.hierarchical.paths import Path
 from fe2.io.observer import Observer
@@ -22,8 +22,6 @@ from fe2.io.vtu import write_whole
 from fe2.parallel import on_root
 from fe2.physics.kinematics import Kinematics
 from fe2.records import StepRecord
-
-Array = npt.NDArray[np.float64]
 
 FOLDER = "gradients"
 
@@ -122,7 +120,7 @@ def _recorded(file: File, law: int, kinematics: Kinematics) -> tuple[float, Arra
     return time, rows
 
 
-def _chosen(changes: Array, count: int | None, seed: int) -> npt.NDArray[np.int64]:
+def _chosen(changes: Array, count: int | None, seed: int) -> Ints:
     points = changes.shape[1]
     if count is None or count >= points:
         return np.arange(points)

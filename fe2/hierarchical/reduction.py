@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.hierarchical.basis import Basis, Virgin, proper_orthogonal_decomposition, virgin_stiffness
 from fe2.hierarchical.cubature import Cubature, all_cells, empirical_cubature
@@ -22,8 +22,6 @@ from fe2.hierarchical.solved_path import SolvedPath
 from fe2.hierarchical.trained_range import TrainedRange, trained_range
 from fe2.hierarchical.training import train
 from fe2.micro.rve import RVE
-
-Array = npt.NDArray[np.float64]
 
 _COARSER = 2.5
 """Tolerances of the coarse cell relative to those of the fine one."""

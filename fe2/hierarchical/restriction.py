@@ -16,11 +16,11 @@ from ufl.algorithms.analysis import extract_arguments, extract_coefficients, ext
 from ufl.core.expr import Expr
 from ufl.geometry import GeometricQuantity
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm, Condition, HistoryVariable, MacroValue, PointLawTerm
 
-Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
 
 

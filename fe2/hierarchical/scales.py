@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.micro.model import MicroModel
-
-Array = npt.NDArray[np.float64]
 
 type Mode = Literal["hierarchical", "concurrent", "neither"]
 

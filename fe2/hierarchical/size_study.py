@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array
 from fe2.errors import Fe2Error, InputError
 from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
-
-Array = npt.NDArray[np.float64]
 
 _LEAST_SAMPLES = 3
 _SURE = 0.25

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.paths import Path
 from fe2.micro.points import NOWHERE, Step
 from fe2.micro.rve import RVE
 from fe2.response import Response
-
-Array = npt.NDArray[np.float64]
 
 _SMALLEST = 2.0**-6
 """Smallest part of a step that is tried."""

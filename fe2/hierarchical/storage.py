@@ -10,9 +10,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from fe2 import __version__
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.hierarchical.basis import Basis
 from fe2.hierarchical.cubature import Cubature
@@ -26,8 +26,6 @@ from fe2.identity import difference
 from fe2.io.hdf5_file import opened, written_whole
 from fe2.io.hdf5_table import members, number, table
 from fe2.micro.rve import RVE
-
-Array = npt.NDArray[np.float64]
 
 FORMAT = 3
 _SUFFIXES = (".h5", ".hdf5")

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import OutsideRangeError, place
 from fe2.hierarchical.solved_path import SolvedPath
 from fe2.micro.form import CellForm
-
-Array = npt.NDArray[np.float64]
 
 _MARGIN = 1e-6
 """Part of the range by which a gradient may exceed it: round-off is no extrapolation."""

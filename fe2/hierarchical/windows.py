@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Ints, Labels
 from fe2.errors import InputError
-
-Labels = npt.NDArray[np.integer[Any]]
 
 
 class Windows:
@@ -50,7 +46,7 @@ class Windows:
         low = offset + size * np.array(np.unravel_index(order[number], grid))
         return self.labels[tuple(slice(start, start + size) for start in low)]
 
-    def _grid(self, size: int) -> npt.NDArray[np.int64]:
+    def _grid(self, size: int) -> Ints:
         if size < 1 or int(size) != size:
             raise InputError(f"size = {size}: a positive whole number of voxels is needed")
         return np.array(self.labels.shape) // int(size)

@@ -9,23 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from dolfinx import fem
 from dolfinx import mesh as dmesh
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 
-Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
-
-def cell_numbers(mesh: dmesh.Mesh[Any]) -> Integers:
+def cell_numbers(mesh: dmesh.Mesh[Any]) -> Ints:
     """Numbers of this rank's own cells in the mesh as it was read or made."""
     owned = mesh.topology.index_map(mesh.topology.dim).size_local
     return np.asarray(mesh.topology.original_cell_index[:owned], dtype=np.int64)
 
 
-def all_cell_numbers(mesh: dmesh.Mesh[Any]) -> Integers:
+def all_cell_numbers(mesh: dmesh.Mesh[Any]) -> Ints:
     """The same of all cells that this rank knows, ghosts included."""
     return np.asarray(mesh.topology.original_cell_index, dtype=np.int64)
 
@@ -64,7 +61,7 @@ def set_cell_values(function: fem.Function[Any], values: Array) -> None:
     function.x.array[places] = values.reshape(places.shape)
 
 
-def _places(function: fem.Function[Any]) -> Integers:
+def _places(function: fem.Function[Any]) -> Ints:
     """Where the values of each cell stand in the array of the function."""
     dofmap = function.function_space.dofmap
     blocks = np.asarray(dofmap.list, dtype=np.int64)

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 from dolfinx import fem
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.identity import difference, mesh_facts, point_facts
 from fe2.io.cell_values import (
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from fe2.macro.law import HomogenizedLaw as Law
     from fe2.macro.problem import MacroProblem as Problem
 
-Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 INDEX = "index.h5"
 type Remembered = fem.Function[Any] | fem.Constant
@@ -195,7 +193,7 @@ class CheckpointFolder:
                 put(file, f"laws/{k}/{name}", _by_cell(at_points(law, function), law))
 
     def _write_index(
-        self, number: int, position: Mapping[str, Any], cells: Sequence[Integers], seals: Sequence[str]
+        self, number: int, position: Mapping[str, Any], cells: Sequence[Ints], seals: Sequence[str]
     ) -> None:
         content = {
             "format": FORMAT,

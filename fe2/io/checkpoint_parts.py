@@ -6,15 +6,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints, Mask
 from fe2.errors import InputError
 from fe2.io.checkpoint_content import Content
 from fe2.io.hdf5_file import opened
 from fe2.io.hdf5_table import table
-
-Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 _ROWS = 256
 """Rows that are read at a time where not all of them are wanted."""
@@ -27,7 +24,7 @@ class Parts:
         content: What its index says.
     """
 
-    def __init__(self, folder: Path, content: Content, cells: Integers, parts: Integers) -> None:
+    def __init__(self, folder: Path, content: Content, cells: Ints, parts: Ints) -> None:
         """Keep which cells are in which part.
 
         Args:
@@ -47,9 +44,7 @@ class Parts:
         if np.any((parts < 0) | (parts >= len(content["seals"]))):
             raise ValueError(f"it has cells in other parts than its {len(content['seals'])}")
 
-    def read(
-        self, name: str, cells_name: str, wanted: Integers, width: int, *, facets: bool = False
-    ) -> Array:
+    def read(self, name: str, cells_name: str, wanted: Ints, width: int, *, facets: bool = False) -> Array:
         """Rows of a table for the wanted cells, whose numbers stand beside it under another name.
 
         Args:
@@ -80,7 +75,7 @@ class Parts:
         return result
 
 
-def _places(cells: Integers, wanted: Integers) -> Integers:
+def _places(cells: Ints, wanted: Ints) -> Ints:
     """Where cells stand among sorted ones.
 
     Raises:
@@ -92,9 +87,7 @@ def _places(cells: Integers, wanted: Integers) -> Integers:
     return places
 
 
-def _fill(
-    result: Array, mine: npt.NDArray[np.bool_], stored: h5py.Dataset, cells: Integers, wanted: Integers
-) -> None:
+def _fill(result: Array, mine: Mask, stored: h5py.Dataset, cells: Ints, wanted: Ints) -> None:
     """Copy the rows of the wanted cells, some rows at a time: the whole part may not be needed."""
     order = np.argsort(cells)
     targets = np.flatnonzero(mine)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.io.observer import Observer
 from fe2.io.vtu import naming
 from fe2.parallel import together
 from fe2.records import StepRecord
-
-Array = npt.NDArray[np.float64]
 
 COSTS = "costs.csv"
 

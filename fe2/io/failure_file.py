@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import ConfigDict, TypeAdapter, with_config
 
+from fe2.arrays import Array
 from fe2.dispatch.opaque import unpacked
 from fe2.errors import InputError
 from fe2.identity import difference
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from fe2.macro.law import HomogenizedLaw as Law
     from fe2.macro.problem import MacroProblem as Problem
 
-Array = npt.NDArray[np.float64]
 
 FILE = "failure.h5"
 

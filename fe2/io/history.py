@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.io.vtu import naming, write_whole
 from fe2.records import COUNTS, StepRecord
-
-Array = npt.NDArray[np.float64]
 
 HISTORY, RESIDUALS = "history.csv", "residuals.csv"
 

@@ -15,10 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Labels
 from fe2.errors import Fe2Warning, InputError
 from fe2.memory import check_memory
-
-Labels = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.history_names import history_columns
 from fe2.io.vtu import Grid, write_vtu
 from fe2.micro.fields import LocalFields
 from fe2.tensors import component_names, shear_factors
-
-Array = npt.NDArray[np.float64]
 
 
 def von_mises(stress: Array) -> Array:

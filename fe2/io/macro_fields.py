@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from dolfinx import fem, plot
 from dolfinx import mesh as dmesh
 
+from fe2.arrays import Array, Ints
 from fe2.history_names import history_columns
 from fe2.io.vtu import Grid
 
 if TYPE_CHECKING:
     from fe2.macro.law import HomogenizedLaw as Law
-
-Array = npt.NDArray[np.float64]
 
 
 def fluxes(law: Law) -> Array:
@@ -111,9 +109,7 @@ class CellFields:
         names: Names of the fields, the same on all ranks.
     """
 
-    def __init__(
-        self, mesh: dmesh.Mesh[Any], laws: Sequence[Law], numbers: npt.NDArray[np.int64] | None = None
-    ) -> None:
+    def __init__(self, mesh: dmesh.Mesh[Any], laws: Sequence[Law], numbers: Ints | None = None) -> None:
         """Compute the quadrature weights; collective.
 
         Args:

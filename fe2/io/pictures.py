@@ -18,10 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array
 from fe2.errors import PictureError
 from fe2.io.history import HISTORY, read_history
 from fe2.io.local_fields import write_local_fields
@@ -31,7 +30,7 @@ from fe2.micro.fields import LocalFields
 from fe2.parallel import on_root
 from fe2.records import COUNTS
 
-Place = Sequence[float] | npt.NDArray[np.float64] | None
+Place = Sequence[float] | Array | None
 
 _RENDER = Path(__file__).with_name("render.py")
 
@@ -110,7 +109,7 @@ def draw_cell(
     picture: str | Path,
     local_field: str,
     *,
-    at: Sequence[float] | npt.NDArray[np.float64],
+    at: Sequence[float] | Array,
     residuals: Sequence[float],
 ) -> Path:
     """Draw an RVE beside the norms of the residuals of its iteration.

@@ -21,6 +21,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fe2.arrays import Array
+
 # This process must not import the package fe2, which starts MPI; its own folder comes last, where
 # the names in it hide nothing.
 sys.path.append(str(Path(__file__).parent))
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 else:
     from render_scene import Scene
 
-Array = npt.NDArray[np.float64]
 
 _HEIGHT = 900  # pixels of a rendered image
 

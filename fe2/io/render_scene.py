@@ -7,11 +7,10 @@ import sys
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyvista as pv
 from vtkmodules.vtkFiltersGeometry import vtkDataSetSurfaceFilter
 
-Array = npt.NDArray[np.float64]
+from fe2.arrays import Array
 
 _SUBDIVISION = 3  # of faces with curved edges
 _MOST_EDGES = 6000  # beyond that, the lines of a mesh would cover the field

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tifffile
 
+from fe2.arrays import Labels
 from fe2.errors import InputError
-
-Labels = npt.NDArray[np.integer[Any]]
 
 _PER_INCH, _PER_CENTIMETRE = 2, 3
 _MILLIMETRES = {_PER_INCH: 25.4, _PER_CENTIMETRE: 10.0}

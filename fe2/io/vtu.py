@@ -20,9 +20,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import Fe2Error
-
-Array = npt.NDArray[np.float64]
 
 _TYPES = {"float64": "Float64", "int64": "Int64", "uint8": "UInt8"}
 

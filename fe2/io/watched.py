@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.io.hdf5_file import opened
 from fe2.io.hdf5_table import table
@@ -26,7 +26,6 @@ from fe2.io.vtu import write_whole
 if TYPE_CHECKING:
     from fe2.macro.law import HomogenizedLaw as Law
 
-Array = npt.NDArray[np.float64]
 
 FOLDER = "rve"
 

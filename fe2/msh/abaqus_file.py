@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.msh.file import NO_GROUP, Elements, MeshFile, rows_of
 from fe2.msh.text_numbers import text_numbers, whole
-
-Ints = npt.NDArray[np.int64]
 
 _SOLIDS = {4: "tetra", 5: "pyramid", 6: "wedge", 8: "hexahedron", 10: "tetra10", 20: "hexahedron20"}
 _PLANES = {3: "triangle", 4: "quad", 6: "triangle6", 8: "quad8", 9: "quad9"}
@@ -41,7 +39,7 @@ class _Deck:
     """What was found so far."""
 
     numbers: list[Ints] = field(default_factory=list)
-    points: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    points: list[Array] = field(default_factory=list)
     blocks: list[tuple[str, int, Ints]] = field(default_factory=list)
     sets: dict[str, list[Ints]] = field(default_factory=dict)
 
@@ -103,7 +101,7 @@ def _keywords(text: str) -> Iterator[tuple[str, dict[str, str], str]]:
         )
 
 
-def _numbers(keyword: str, text: str) -> npt.NDArray[np.float64]:
+def _numbers(keyword: str, text: str) -> Array:
     return text_numbers(f"*{keyword}", text.replace(",", " ").encode())
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Ints
 from fe2.msh.mesh_data import MeshData
 from fe2.msh.partition import cells_on_first_ranks
 
@@ -27,7 +28,7 @@ class LocalMesh(NamedTuple):
 
     mesh: dolfinx.mesh.Mesh[np.float64]
     tags: npt.NDArray[np.int32]
-    labels: npt.NDArray[np.int64]
+    labels: Ints
     names: dict[str, int]
 
 

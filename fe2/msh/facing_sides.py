@@ -11,18 +11,14 @@ from dataclasses import dataclass
 
 import basix
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from fe2.arrays import Array, Ints, Mask
 from fe2.errors import Fe2Warning, InputError, place
 from fe2.msh.interfaces import coincident_nodes, over_triangle, triangles
 from fe2.msh.topology import Connectivity, outer_sides
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 _NARROW = 0.5
 """Width of a gap, relative to the sides at it, below which it may be an interface that does not match."""
@@ -64,7 +60,7 @@ class Facing:
         return self.of((facing > 0.5 * sizes)[self.surface[self.nodes]])
 
 
-def facing_sides(mesh: Connectivity, points: Floats) -> Facing:
+def facing_sides(mesh: Connectivity, points: Array) -> Facing:
     """The free sides of a mesh that face each other within half of their size.
 
     Args:
@@ -97,7 +93,7 @@ def facing_sides(mesh: Connectivity, points: Floats) -> Facing:
     return Facing(node[kept], owners[side[kept]], touching[kept], surface)
 
 
-def refuse_mismatch(mesh: Connectivity, points: Floats, facing: Facing, masters: Ints) -> None:
+def refuse_mismatch(mesh: Connectivity, points: Array, facing: Facing, masters: Ints) -> None:
     """Refuse interfaces whose nodes do not match, and warn of gaps that may be some.
 
     Args:
@@ -134,7 +130,7 @@ def refuse_mismatch(mesh: Connectivity, points: Floats, facing: Facing, masters:
     warnings.warn(f"{text}; a slot that is meant is left as it is", Fe2Warning, stacklevel=2)
 
 
-def _planes(mesh: Connectivity, points: Floats, owners: Ints, sides: Ints) -> tuple[Floats, Floats, Floats]:
+def _planes(mesh: Connectivity, points: Array, owners: Ints, sides: Ints) -> tuple[Array, Array, Array]:
     """Centres, outward unit normals, and radii of sides."""
     corners = points[sides]
     centres = corners.mean(axis=1)
@@ -150,7 +146,7 @@ def _planes(mesh: Connectivity, points: Floats, owners: Ints, sides: Ints) -> tu
     return centres, _unit(normal), radius
 
 
-def _near(points: Floats, nodes: Ints, centres: Floats, radius: Floats) -> tuple[Ints, Ints]:
+def _near(points: Array, nodes: Ints, centres: Array, radius: Array) -> tuple[Ints, Ints]:
     """Pairs of a node and a side whose distance is within the reach of a gap."""
     reach = radius * np.sqrt(1 + (2 * _NARROW) ** 2)
     found = cKDTree(points[nodes]).query_ball_point(centres, reach)
@@ -158,7 +154,7 @@ def _near(points: Floats, nodes: Ints, centres: Floats, radius: Floats) -> tuple
     return (nodes[np.concatenate(found).astype(int)] if len(side) else nodes[:0]), side
 
 
-def _over(x: Floats, corners: Floats) -> Mask:
+def _over(x: Array, corners: Array) -> Mask:
     """Whether points (k, 3) lie over sides with the corners (k, v, 3)."""
     if corners.shape[1] > 2:
         found: Mask = np.any([over_triangle(x, corners[:, three]) for three in triangles(corners)], axis=0)
@@ -168,7 +164,7 @@ def _over(x: Floats, corners: Floats) -> Mask:
     return np.abs(share) <= 0.5 * np.linalg.norm(along, axis=1) * (1 + 1e-6)
 
 
-def _inside(mesh: Connectivity, points: Floats, rows: Ints, x: Floats, depth: Floats) -> Mask:
+def _inside(mesh: Connectivity, points: Array, rows: Ints, x: Array, depth: Array) -> Mask:
     """Whether points (k, 3) lie inside of the elements of these rows, `depth` from each of their sides."""
     topology = basix.topology(basix.CellType[mesh.cell])
     result = np.ones(len(x), dtype=bool)
@@ -178,7 +174,7 @@ def _inside(mesh: Connectivity, points: Floats, rows: Ints, x: Floats, depth: Fl
     return result
 
 
-def _unit(vectors: Floats) -> Floats:
+def _unit(vectors: Array) -> Array:
     """Vectors of length one; zero where they have none."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 ENDINGS = (".msh", ".mesh", ".inp", ".vtk", ".vtu")
 """Endings of the names of mesh files: gmsh, MEDIT, Abaqus, VTK."""
@@ -53,7 +50,7 @@ class MeshFile:
     """
 
     path: str
-    points: Floats
+    points: Array
     numbers: Ints
     elements: tuple[Elements, ...]
     names: dict[tuple[int, int], str]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.msh.gmsh_sections import Format, finish, numbers_of
 from fe2.msh.gmsh_types import Rows, type_of
 from fe2.msh.text_numbers import text_numbers, whole
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def _first_line(name: str, section: bytes) -> tuple[int, bytes]:
@@ -26,7 +23,7 @@ def _first_line(name: str, section: bytes) -> tuple[int, bytes]:
     return found, rest
 
 
-def nodes_22(sections: dict[str, bytes], form: Format) -> tuple[Ints, Floats]:
+def nodes_22(sections: dict[str, bytes], form: Format) -> tuple[Ints, Array]:
     """Numbers (n,) and places (n, 3) of the nodes, with or without parameters on their entities.
 
     Raises:
@@ -48,7 +45,7 @@ def nodes_22(sections: dict[str, bytes], form: Format) -> tuple[Ints, Floats]:
     return found["number"].astype(np.int64), found["point"].astype(np.float64)
 
 
-def _parametric_nodes(section: bytes, form: Format) -> tuple[Ints, Floats]:
+def _parametric_nodes(section: bytes, form: Format) -> tuple[Ints, Array]:
     """Nodes with their dimension, entity and parameters on it, of which only number and place count."""
     total, rest = _first_line("ParametricNodes", section)
     rows = _parametric_binary(total, rest, form.order) if form.order else rest.splitlines()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.msh.gmsh_sections import Format, Numbers, count, finish, numbers_of
 from fe2.msh.gmsh_types import Rows, type_of
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
 
 _MOST_GROUPS = 32
 """Groups of an entity beyond which a file is damaged: its elements are held once for each."""
@@ -45,7 +41,7 @@ def entity_groups(sections: dict[str, bytes], form: Format) -> dict[tuple[int, i
     return groups
 
 
-def nodes_41(section: bytes, form: Format) -> tuple[Ints, Floats]:
+def nodes_41(section: bytes, form: Format) -> tuple[Ints, Array]:
     """Numbers (n,) and places (n, 3) of the nodes; parameters on their entities are passed over.
 
     Raises:

@@ -9,16 +9,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Ints
 from fe2.errors import InputError
 from fe2.msh.file import NO_GROUP, Elements, MeshFile, rows_of
 from fe2.msh.gmsh_22 import elements_22, nodes_22
 from fe2.msh.gmsh_41 import elements_41, entity_groups, nodes_41
 from fe2.msh.gmsh_sections import format_of, sections_of
 from fe2.msh.gmsh_types import TYPES, VTK_ORDER, Rows
-
-Ints = npt.NDArray[np.int64]
 
 
 def parse_gmsh(path: str, data: bytes) -> MeshFile:

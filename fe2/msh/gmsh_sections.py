@@ -7,11 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.msh.text_numbers import text_numbers, whole
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 ADVICE = "Write it anew with gmsh: Mesh.MshFileVersion = 4.1 (or 2.2)"
 
@@ -83,7 +81,7 @@ class _Text:
 
     sizes = ints
 
-    def floats(self, count: int) -> Floats:
+    def floats(self, count: int) -> Array:
         if not 0 <= count <= len(self._values) - self._at:
             raise InputError(f"section ${self._name} ends too early, after {len(self._values)} numbers")
         self._at += count
@@ -116,7 +114,7 @@ class _Binary:
     def sizes(self, count: int = 1) -> Ints:
         return self._take("i8", count).astype(np.int64)
 
-    def floats(self, count: int) -> Floats:
+    def floats(self, count: int) -> Array:
         return self._take("f8", count).astype(np.float64)
 
     def left(self) -> int:

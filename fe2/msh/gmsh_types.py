@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from fe2.arrays import Ints
 from fe2.errors import InputError
 from fe2.msh.gmsh_sections import ADVICE
-
-Ints = npt.NDArray[np.int64]
 
 
 class Type(NamedTuple):

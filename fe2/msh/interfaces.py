@@ -7,16 +7,13 @@ and nothing else shows it. A crack that is meant looks the same, so the user has
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from fe2.arrays import Array, Ints, Mask
 from fe2.errors import InputError, place
 from fe2.msh.topology import Connectivity, outer_sides
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 _NEAR = 1e-3
 """Distance of two nodes, relative to the shortest edge at them, below which they coincide.
@@ -28,7 +25,7 @@ _ON_SIDE = 1e-4
 """Distance from a side, relative to its size, below which a node lies on it."""
 
 
-def joined_nodes(mesh: Connectivity, points: Floats) -> Ints:
+def joined_nodes(mesh: Connectivity, points: Array) -> Ints:
     """The node that stands for each node of a mesh: the first of those that coincide with it, shape (n,).
 
     Args:
@@ -53,13 +50,13 @@ def joined_nodes(mesh: Connectivity, points: Floats) -> Ints:
     return masters
 
 
-def coincident_nodes(masters: Ints) -> npt.NDArray[np.bool_]:
+def coincident_nodes(masters: Ints) -> Mask:
     """Nodes that coincide with others, shape (n,)."""
     again = np.flatnonzero(masters != np.arange(len(masters)))
     return np.isin(np.arange(len(masters)), np.concatenate((again, masters[again])))
 
 
-def refuse_coincident(mesh: Connectivity, points: Floats, masters: Ints, *, matching: bool) -> None:
+def refuse_coincident(mesh: Connectivity, points: Array, masters: Ints, *, matching: bool) -> None:
     """Refuse nodes that are there twice.
 
     Args:
@@ -92,7 +89,7 @@ def refuse_coincident(mesh: Connectivity, points: Floats, masters: Ints, *, matc
     )
 
 
-def refuse_hanging(mesh: Connectivity, points: Floats) -> None:
+def refuse_hanging(mesh: Connectivity, points: Array) -> None:
     """Refuse nodes that lie on a side of an element without belonging to it.
 
     Raises:
@@ -121,7 +118,7 @@ def refuse_hanging(mesh: Connectivity, points: Floats) -> None:
         )
 
 
-def refuse_cracked_faces(used: Floats, points: Floats, masters: Ints) -> None:
+def refuse_cracked_faces(used: Array, points: Array, masters: Ints) -> None:
     """Refuse cracks that reach the box around the mesh: matching nodes of faces by place would close them.
 
     Args:
@@ -144,7 +141,7 @@ def refuse_cracked_faces(used: Floats, points: Floats, masters: Ints) -> None:
         )
 
 
-def _shortest_edges(mesh: Connectivity, points: Floats) -> Floats:
+def _shortest_edges(mesh: Connectivity, points: Array) -> Array:
     """Shortest distance of two vertices of the elements at each node, halved where edges have a middle."""
     corners = points[mesh.vertices]
     first, second = np.triu_indices(corners.shape[1], 1)
@@ -156,7 +153,7 @@ def _shortest_edges(mesh: Connectivity, points: Floats) -> Floats:
     return at_nodes
 
 
-def _on_polygon(x: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
+def _on_polygon(x: Array, corners: Array) -> Mask:
     """Whether points (k, 3) lie on segments, triangles or quadrilaterals with the corners (k, v, 3)."""
     if corners.shape[1] == 2:
         along = corners[:, 1] - corners[:, 0]
@@ -166,7 +163,7 @@ def _on_polygon(x: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
     return np.any([_in_triangle(x, corners[:, three]) for three in triangles(corners)], axis=0)
 
 
-def triangles(corners: Floats) -> list[list[int]]:
+def triangles(corners: Array) -> list[list[int]]:
     """Triangles that cover a side with the corners (k, v, 3).
 
     Of a quadrilateral these are all of three corners: their order is not known.
@@ -175,14 +172,14 @@ def triangles(corners: Floats) -> list[list[int]]:
     return [[0, 1, 2]] if count == 3 else [[j for j in range(count) if j != i] for i in range(count)]
 
 
-def _in_triangle(x: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
+def _in_triangle(x: Array, corners: Array) -> Mask:
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(normal, axis=1)
     height = np.abs(np.einsum("ki,ki->k", x - corners[:, 0], normal)) / area
     return over_triangle(x, corners) & (height < _ON_SIDE * np.sqrt(area))
 
 
-def over_triangle(x: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
+def over_triangle(x: Array, corners: Array) -> Mask:
     """Whether points (k, 3) lie over or under triangles with the corners (k, 3, 3)."""
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     normal, away = np.cross(a, b), x - corners[:, 0]

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.msh.file import NO_GROUP, Elements, MeshFile
 from fe2.msh.text_numbers import text_numbers, whole
@@ -63,7 +63,7 @@ def parse_medit(path: str, data: bytes) -> MeshFile:
     return MeshFile(path, points, np.arange(1, len(points) + 1), tuple(elements), {})
 
 
-def _sections(data: bytes) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
+def _sections(data: bytes) -> Iterator[tuple[str, Array]]:
     """Keywords that are known, and the numbers behind each."""
     text = re.sub(rb"#[^\n]*", b"", data)
     keywords = list(re.finditer(rb"(?<!\S)[A-Za-z]\w*", text))
@@ -80,7 +80,7 @@ def _sections(data: bytes) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
             yield name, text_numbers(name, text[keyword.end() : end])
 
 
-def _table(name: str, values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:
+def _table(name: str, values: Array, width: int) -> Array:
     if len(values) == 0 or len(values) - 1 != values[0] * width:
         promised = f"{values[0]:g}" if len(values) else "no"
         raise InputError(f"{name} promises {promised} entries and does not hold them")
@@ -89,9 +89,9 @@ def _table(name: str, values: npt.NDArray[np.float64], width: int) -> npt.NDArra
 
 def _check(
     keyword: str,
-    nodes: npt.NDArray[np.int64],
+    nodes: Ints,
     count: int,
-    groups: npt.NDArray[np.int64],
+    groups: Ints,
 ) -> None:
     wrong = ((nodes < 0) | (nodes >= count)).any(axis=1)
     if wrong.any():

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from dolfinx import cpp
 from scipy.sparse import csr_array
 
+from fe2.arrays import Array, Ints
 from fe2.errors import Fe2Warning, InputError, place
 from fe2.msh.facing_sides import facing_sides, refuse_mismatch
 from fe2.msh.file import NO_GROUP, Elements, MeshFile
@@ -25,9 +26,6 @@ from fe2.msh.interfaces import (
 )
 from fe2.msh.resolution import check_resolution, round_off
 from fe2.msh.topology import Connectivity, check_topology
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 _TYPES = {
     "line": ("interval", 1),
@@ -78,7 +76,7 @@ class MeshData:
 
     cell: str
     order: int
-    points: Floats
+    points: Array
     rows: Ints
     cells: Part
     masters: Ints
@@ -135,7 +133,7 @@ def cells_of_file(
     return MeshData(cell, order, np.ascontiguousarray(points[:, : elements.dim]), rows, part, masters)
 
 
-def _checked(mesh: Connectivity, points: Floats, merge: bool | None, periodic: bool) -> Ints:
+def _checked(mesh: Connectivity, points: Array, merge: bool | None, periodic: bool) -> Ints:
     """The node that stands for each node, of a mesh whose elements fit together."""
     check_topology(mesh)
     check_resolution(points, mesh.vertices)

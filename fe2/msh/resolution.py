@@ -7,9 +7,8 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import Fe2Warning, InputError
-
-Floats = npt.NDArray[np.float64]
 
 _FEWEST_DIGITS = 5.0
 """Decimal digits of the elements' sizes below which a mesh is refused."""
@@ -21,12 +20,12 @@ _FAR = 10.0
 """Distance from the origin, in sizes of the mesh, from which it is the origin's fault."""
 
 
-def round_off(x: Floats) -> float:
+def round_off(x: Array) -> float:
     """Distance of neighbouring numbers in double precision at the largest coordinate."""
     return float(np.spacing(np.abs(x).max(initial=0.0)))
 
 
-def shortest_edge(x: Floats, vertices: npt.NDArray[np.integer]) -> float:
+def shortest_edge(x: Array, vertices: npt.NDArray[np.integer]) -> float:
     """Shortest distance of two vertices of an element; infinite where there are no elements.
 
     Args:
@@ -39,7 +38,7 @@ def shortest_edge(x: Floats, vertices: npt.NDArray[np.integer]) -> float:
     return float(min((length.min(initial=np.inf) for length in lengths), default=np.inf))
 
 
-def check_resolution(x: Floats, vertices: npt.NDArray[np.integer]) -> None:
+def check_resolution(x: Array, vertices: npt.NDArray[np.integer]) -> None:
     """Refuse a mesh so far from the origin that its coordinates do not resolve its elements.
 
     Args:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 
 
-def text_numbers(where: str, text: bytes) -> npt.NDArray[np.float64]:
+def text_numbers(where: str, text: bytes) -> Array:
     """All numbers of a text.
 
     Args:
@@ -30,7 +30,7 @@ def text_numbers(where: str, text: bytes) -> npt.NDArray[np.float64]:
         raise InputError(f"{where} holds something that is no number") from error
 
 
-def whole(where: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def whole(where: str, values: Array) -> Ints:
     """Whole numbers of a text.
 
     Raises:

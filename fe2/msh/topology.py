@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 import basix
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Ints
 from fe2.errors import InputError
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Ints
 from fe2.errors import Fe2Warning, InputError
 from fe2.msh.file import Elements, MeshFile
-
-Ints = npt.NDArray[np.int64]
 
 _ROOM = 1 << 30
 """Bytes that a reader may take at least."""

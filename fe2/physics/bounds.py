@@ -5,11 +5,9 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import Fe2Warning
-
-Array = npt.NDArray[np.float64]
 
 _ROUND_OFF = 1e-6
 """Distance from a bound, relative to the upper one, that is round-off or the tolerance of a solver."""

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.physics.checks import NOT_NEGATIVE, check_fields, checked, checked_array, checked_rotation
 from fe2.physics.law import ExpressionLaw, PhaseLaw
@@ -23,7 +24,6 @@ from fe2.physics.material_field import MaterialField
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
 
-Array = npt.NDArray[np.float64]
 type Number = float | npt.ArrayLike
 
 

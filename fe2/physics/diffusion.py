@@ -12,9 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
+from fe2.arrays import Array
 from fe2.physics.bounds import (
     hashin_shtrikman_conductivity,
     reuss_bound,
@@ -27,7 +27,6 @@ from fe2.physics.kinematics import Block, Kinematics, closed_axes, scalar_value
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
 
-Array = npt.NDArray[np.float64]
 
 VALUE = "value"
 """Name of the block that is the field itself."""

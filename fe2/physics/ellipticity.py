@@ -14,9 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from fe2.arrays import Array
 
 _DIRECTIONS = {2: 90, 3: 600}
 """Directions sampled on the half circle and the half sphere.

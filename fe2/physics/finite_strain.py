@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
+from fe2.arrays import Array
 from fe2.physics.ellipticity import smallest_acoustic_determinant, smallest_acoustic_eigenvalue
 from fe2.physics.kinematics import Block, Directions, Kinematics
 from fe2.physics.small_strain import small_strain_kinematics
@@ -20,8 +20,6 @@ from fe2.tensors import to_matrix
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
-
-Array = npt.NDArray[np.float64]
 
 
 def displacement_gradient(displacement: Expr) -> Expr:

@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
+from fe2.arrays import Array, Ints, Mask
 from fe2.errors import place
 from fe2.singular import named_direction, null_directions
 from fe2.tensors import component_names
@@ -22,8 +22,6 @@ from fe2.tensors import component_names
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
 
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 type Kind = Literal["gradient", "value", "second gradient", "jump"]
 
 
@@ -253,7 +251,7 @@ class Kinematics:
         return {block.name: slice(a, b) for block, a, b in zip(self.blocks, ends, ends[1:], strict=False)}
 
     @cached_property
-    def values(self) -> Indices:
+    def values(self) -> Ints:
         """Numbers of the components that are values."""
         kinds = [block.kind for block in self.blocks for _ in block.components]
         return np.array([k for k, kind in enumerate(kinds) if kind == "value"], dtype=np.int64)
@@ -269,7 +267,7 @@ class Kinematics:
         names = tuple(n for block in gradients for n in (block.names if several else block.components))
         return Directions(names, np.eye(self.size)[:, kept], self.scale[kept])
 
-    def singular_directions(self, tangent: Array) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
+    def singular_directions(self, tangent: Array) -> tuple[tuple[str, ...], Mask]:
         """Names of the directions that nothing resists, e.g. "yy" or "xx - yy", and the components of each.
 
         Args:

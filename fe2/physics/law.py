@@ -20,12 +20,12 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
+
+from fe2.arrays import Array as Array
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
 
-Array = npt.NDArray[np.float64]
 
 ON_YIELD_SURFACE = 1e-12
 """Relative overstress up to which a point does not flow.

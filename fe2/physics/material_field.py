@@ -16,10 +16,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Ints
 from fe2.errors import InputError, LocalSolveError
 from fe2.physics.law import Array, PhaseLaw, PointLaw, PointResponse
 
-Ints = npt.NDArray[np.int64]
 type Label = int | str
 
 

@@ -14,14 +14,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.physics.checks import NOT_NEGATIVE, POSITIVE, Admissible, check_fields
 from fe2.physics.diffusion import slope
 from fe2.physics.kinematics import Block, Kinematics, closed_axes, scalar_value
 from fe2.physics.law import PhaseLaw
-
-Array = npt.NDArray[np.float64]
 
 _FIELD = "pressure"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
+from fe2.arrays import Array
 from fe2.physics.bounds import (
     hashin_shtrikman_moduli,
     reuss_bound,
@@ -23,7 +23,6 @@ from fe2.tensors import component_indices, component_names, shear_factors, stiff
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
 
-Array = npt.NDArray[np.float64]
 
 _SIZE = {2: 3, 3: 6}
 _LOCAL_SIZE = {2: 4, 3: 6}

@@ -15,10 +15,11 @@ import ufl
 from dolfinx import fem, mesh
 from mpi4py import MPI
 
+from fe2.arrays import Ints
 from fe2.errors import InputError
 from fe2.jit import compile_expression
 from fe2.physics.law import Array, ExpressionLaw, PhaseLaw, PointLaw, PointResponse
-from fe2.physics.material_field import Ints, initial_values, structure_of
+from fe2.physics.material_field import initial_values, structure_of
 
 
 def respond(law: PhaseLaw, gradient: Array, history: Mapping[str, Array], dt: float = 1.0) -> PointResponse:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints
 from fe2.dispatch.opaque import packed, unpacked
 from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import Pool
@@ -21,8 +22,6 @@ from fe2.micro.wrapper import Wrapper
 from fe2.parallel import together
 from fe2.response import FAILED, OUTSIDE, SOLVED, Answers
 from fe2.unchanged import read_only, unchanged
-
-Array = npt.NDArray[np.float64]
 
 _POINTS = 5
 """Points whose gradients are drawn at random."""
@@ -244,7 +243,7 @@ class _Check:
         committed: Array,
         trial: Array,
         answers: Answers,
-        chosen: slice | npt.NDArray[np.int64] = slice(None),
+        chosen: slice | Ints = slice(None),
         step: Step | None = None,
     ) -> None:
         """Ask the model, which must not change what it is given, nor raise anything."""
@@ -265,7 +264,7 @@ class _Check:
             ) from error
 
     def _ask(
-        self, gradients: Array, committed: Array, chosen: slice | npt.NDArray[np.int64] = slice(None)
+        self, gradients: Array, committed: Array, chosen: slice | Ints = slice(None)
     ) -> tuple[Answers, Array]:
         """Answers and new states, all of which are filled and finite."""
         n, m = gradients.shape
@@ -381,7 +380,7 @@ class _Check:
         raise AssertionError(f"{self._name}: {text}")
 
 
-def _some(answers: Answers, rows: slice | npt.NDArray[np.int64]) -> Answers:
+def _some(answers: Answers, rows: slice | Ints) -> Answers:
     """The answers of some points."""
     names = ("flux", "tangent", "status", "iterations", "cost")
     return Answers(*(getattr(answers, name)[rows] for name in names))

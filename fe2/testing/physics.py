@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import ufl
 from dolfinx import fem, mesh
 from mpi4py import MPI
 
+from fe2.arrays import Array
 from fe2.jit import compile_expression
 from fe2.micro.cell import Cell
 from fe2.micro.image_cell import image_cell
@@ -20,8 +20,6 @@ from fe2.physics.kinematics import Block, Kinematics
 from fe2.physics.law import PhaseLaw
 from fe2.physics.physics_table import PHYSICS, Physics
 from fe2.testing.micro_model import check_micro_model
-
-Array = npt.NDArray[np.float64]
 
 _ROUND_OFF = 1e-9
 _BOUNDARIES = ("periodic", "linear", "uniform_flux")
