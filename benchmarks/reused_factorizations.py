@@ -29,7 +29,7 @@ def measure(divisions: int, repeat: int) -> None:
     solver = newton.linear_solver
     assert isinstance(solver, ReusedFactorizations)
     rve.problem.load(rve.initial_state(), 1.0)
-    newton.start(PATH[2], np.zeros(6), np.zeros(rve.unknowns))
+    newton.start(PATH[2], np.zeros(rve.unknowns))
     newton.linearize()
     factorization = min(_seconds(lambda: LinearSolver.factorize(solver)) for _ in range(repeat))
     for columns in (1, 6):

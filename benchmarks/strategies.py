@@ -59,7 +59,7 @@ def unit(model: fe2.RVE, repeat: int = 7) -> float:
     """Seconds of a unit: assembly, factorization and m + 1 right-hand sides."""
     newton, m = model._newton, model.kinematics.size
     model._problem.load(model.initial_state(), 1.0)
-    newton.start(1e-3 * np.ones(m), np.zeros(m), np.zeros(model.unknowns))
+    newton.start(1e-3 * np.ones(m), np.zeros(model.unknowns))
     right = np.random.default_rng(0).normal(size=(model.unknowns, m + 1))
     times = []
     for _ in range(repeat):

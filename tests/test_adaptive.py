@@ -184,12 +184,12 @@ def flux_errors(rve: RVE, gradient: Array, distances: Sequence[float]) -> tuple[
     """Errors of the flux at so many times the fluctuation from equilibrium, plain and corrected."""
     newton = rve._newton
     rve._problem.load(rve.initial_state(), 0.0)
-    exact = newton.equilibrate(gradient, 0.0 * gradient, np.zeros(rve.unknowns))
+    exact = newton.equilibrate(gradient, np.zeros(rve.unknowns))
     wanted = homogenized_flux(newton, exact.nodal)
     away = np.abs(exact.fluctuation).max() * np.random.default_rng(1).normal(size=rve.unknowns)
     errors = []
     for distance in distances:
-        point = newton.start(gradient, 0.0 * gradient, exact.fluctuation + distance * away)
+        point = newton.start(gradient, exact.fluctuation + distance * away)
         plain = homogenized_flux(newton, point.nodal)
         newton.linearize()
         correction = flux_correction(newton, point.residual, condensed_tangent(newton).sensitivity)

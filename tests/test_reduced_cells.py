@@ -180,6 +180,21 @@ def test_what_a_state_needs_to_continue_lasts():
     np.testing.assert_allclose(a, b, rtol=0.0, atol=1e-6 * plastic_reduction().flux_scale[0])
 
 
+def test_increment_that_fails_as_a_whole_is_taken_in_parts():
+    """As whole cells do, with the derivative through the history of all parts."""
+    whole, path = plastic_reduction(0.02).model(), unseen()[0]
+    few = NewtonOptions(max_iterations=5)
+    model = ReducedRVE(whole.rve, whole.basis, whole.cubature, whole.trained, few)
+    gradient, width = 1.4 * path.gradients[4], 1e-8
+    assert answer(whole, gradient)[0].iterations > few.max_iterations + 1
+    found = answer(model, gradient)[0]
+    columns = [
+        (answer(model, gradient + h)[0].flux - answer(model, gradient - h)[0].flux) / (2 * width)
+        for h in width * np.eye(3)
+    ]
+    np.testing.assert_allclose(found.tangent, np.transpose(columns), atol=1e-6 * np.abs(found.tangent).max())
+
+
 # ---- other physics, and where there is none
 
 

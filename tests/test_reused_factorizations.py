@@ -48,7 +48,7 @@ def ball_with_two_factorizations() -> fe2.RVE:
     rve = ball()
     rve.problem.load(rve.initial_state(), 1.0)
     for gradient in PATH[[0, 2]]:
-        rve._newton.start(gradient, np.zeros(6), np.zeros(rve.unknowns))
+        rve._newton.start(gradient, np.zeros(rve.unknowns))
         rve._newton.linearize()
     return rve
 
@@ -100,9 +100,9 @@ def test_tangent_of_iterations_has_twice_their_digits():
     assert isinstance(solver, ReusedFactorizations)
     rve.problem.load(rve.initial_state(), 1.0)
     for gradient in PATH[[0, 2]]:  # the virgin cell is factorized, and one that flows
-        newton.start(gradient, np.zeros(6), np.zeros(rve.unknowns))
+        newton.start(gradient, np.zeros(rve.unknowns))
         newton.linearize()
-    newton.start(PATH[1], np.zeros(6), np.zeros(rve.unknowns))
+    newton.start(PATH[1], np.zeros(rve.unknowns))
     solver._factorization_cost = np.inf  # iterate, however long it takes
     newton.linearize(loosely=True)
     before = profile.snapshot()
@@ -122,7 +122,7 @@ def test_tangent_of_iterations_has_twice_their_digits():
 def test_matrix_is_factorized_where_iterations_exceed_their_budget():
     rve = ball_with_two_factorizations()
     newton, solver = rve._newton, rve._newton.linear_solver
-    newton.start(PATH[1], np.zeros(6), np.zeros(rve.unknowns))
+    newton.start(PATH[1], np.zeros(rve.unknowns))
     solver._factorization_cost = np.inf
     newton.linearize(loosely=True)
     solver._factorization_cost = 0.0

@@ -163,7 +163,7 @@ def test_solution_of_a_singular_matrix_is_looked_at(shape: str) -> None:
     """Round-off hides the zero pivot; nothing balances the forces on a part that floats."""
     rve = floating_strips(shape)
     newton = rve._newton
-    newton.start(np.zeros(2), np.zeros(2), np.zeros(rve.unknowns))
+    newton.start(np.zeros(2), np.zeros(rve.unknowns))
     newton.linearize()
     forces = np.random.default_rng(0).normal(size=(rve.unknowns, 2))
     for unit in (1.0, 1e9):

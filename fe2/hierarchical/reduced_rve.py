@@ -15,15 +15,15 @@ import numpy.typing as npt
 from fe2.errors import MicroSolveError
 from fe2.hierarchical.basis import Basis
 from fe2.hierarchical.cubature import Cubature
-from fe2.hierarchical.reduced_equations import ReducedEquations, reduced_space
+from fe2.hierarchical.reduced_equations import ReducedProblem, reduced_newton
 from fe2.hierarchical.restriction import restrict
 from fe2.hierarchical.trained_range import TrainedRange
 from fe2.identity import facts
 from fe2.micro.form import HistoryVariable
+from fe2.micro.increments import Increments
 from fe2.micro.model import Pointwise
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.points import Point, Step
-from fe2.micro.problem import CellProblem
 from fe2.micro.rve import RVE
 from fe2.micro.state import StateField
 from fe2.physics.kinematics import Kinematics
@@ -69,12 +69,12 @@ class ReducedRVE(Pointwise):
         self._rve = rve
         self._part = restrict(rve.cell, rve.form, cubature.cells, cubature.weights)
         modes = rve.problem.prolong(basis.modes)[self._part.dofs]
-        self._problem = CellProblem(self._part.cell, self._part.form, reduced_space(*modes.shape))
+        self._problem = ReducedProblem(self._part.cell, self._part.form, modes)
         self._layout = self._problem.layout
         shape = (basis.size, rve.kinematics.size)
         self.state = self._layout.with_fields([StateField("last sensitivity", shape, lasts=False)])
         self._sensitivity = self.state.part("last sensitivity")
-        self._equations = ReducedEquations(self._problem, modes, options or NewtonOptions())
+        self._increments = Increments(reduced_newton(self._problem, options or NewtonOptions()))
         self._weights = self._history_weights()
         self._virgin = self.from_full(rve.initial_state())
 
@@ -114,15 +114,13 @@ class ReducedRVE(Pointwise):
         start = time.perf_counter()
         self.trained.check(gradient, step.dt)
         layout = self._layout
-        self._problem.load(committed, step.dt)
-        solution = self._equations.solve(gradient, self._predicted(gradient, committed))
-        flux, tangent = (part / self._part.cell.volume for part in (solution.flux, solution.tangent))
-        if not (np.all(np.isfinite(flux)) and np.all(np.isfinite(tangent))):
+        guess = self._predicted(gradient, committed)
+        solved = self._increments.solve(gradient, committed, step.dt, trial, guess)
+        if not (np.all(np.isfinite(solved.flux)) and np.all(np.isfinite(solved.tangent))):
             raise MicroSolveError("the reduced cell gave a flux or a tangent that is not finite")
-        self._problem.new_history(trial)
-        trial[layout.gradient], trial[layout.fluctuation] = gradient, solution.coordinates
-        trial[self._sensitivity] = solution.sensitivity.reshape(-1)
-        return Response(flux, tangent, solution.iterations, time.perf_counter() - start)
+        trial[layout.gradient], trial[layout.fluctuation] = gradient, solved.fluctuation
+        trial[self._sensitivity] = solved.sensitivity.reshape(-1)
+        return Response(solved.flux, solved.tangent, solved.iterations, time.perf_counter() - start)
 
     def averages(self, states: Array) -> dict[str, Array]:
         """Volume averages of the history variables by the cubature, for states (n, state_size)."""

@@ -27,7 +27,7 @@ from fe2.errors import MicroSolveError
 from fe2.micro.cell_state import Linearization
 from fe2.micro.flux_norms import FluxNorms
 from fe2.micro.homogenize import condensed_tangent, flux_correction, homogenized_flux
-from fe2.micro.newton import CellNewton, Equilibrium
+from fe2.micro.newton import Equilibrium, WholeCellNewton
 from fe2.profile import count
 
 Array = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ class AdaptiveIteration:
     Rows are changed once the new answer is there, not before.
     """
 
-    def __init__(self, newton: CellNewton, tail: Linearization, virgin: Array) -> None:
+    def __init__(self, newton: WholeCellNewton, tail: Linearization, virgin: Array) -> None:
         """Keep the solver and the linearization of the virgin cell.
 
         Args:
@@ -70,7 +70,7 @@ class AdaptiveIteration:
         self._problem.load(state, dt)
         change = gradient - out[layout.gradient]
         sensitivity = tail.sensitivity(out)
-        point = newton.start(gradient, state[layout.gradient], out[layout.fluctuation] + sensitivity @ change)
+        point = newton.start(gradient, out[layout.fluctuation] + sensitivity @ change)
         is_current = out[tail.dt] == dt or not self._problem.depends_on_dt
         if is_current and point.error <= newton.options.tolerance:
             flux = homogenized_flux(newton, point.nodal)
@@ -106,9 +106,7 @@ class AdaptiveIteration:
         sensitivity = tail.sensitivity(self._virgin)
         try:
             point = newton.start(
-                out[layout.gradient] + change,
-                state[layout.gradient],
-                out[layout.fluctuation] + sensitivity @ change,
+                out[layout.gradient] + change, out[layout.fluctuation] + sensitivity @ change
             )
         except MicroSolveError:
             return
@@ -130,12 +128,12 @@ class AdaptiveIteration:
         gradient, iterations = out[layout.gradient].copy(), 0
         if out[tail.residual] > newton.options.tolerance:
             count("polished")
-            point = newton.start(gradient, state[layout.gradient], out[layout.fluctuation])
+            point = newton.start(gradient, out[layout.fluctuation])
             point = self._iterate(gradient, point, newton.options.tolerance)
             iterations = point.iterations
             self._write(gradient, state, point, homogenized_flux(newton, point.nodal), out)
         elif self._problem.form.point_laws:
-            newton.start(gradient, state[layout.gradient], out[layout.fluctuation])
+            newton.start(gradient, out[layout.fluctuation])
         else:
             self._problem.set_field(gradient, out[layout.fluctuation])
         self._problem.new_history(out)

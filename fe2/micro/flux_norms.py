@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fe2.micro.field_groups import component_groups
-from fe2.micro.newton import CellNewton
+from fe2.micro.newton import WholeCellNewton
 from fe2.micro.residual_norms import ROUND_OFF, Numbers, vector_length
 
 Array = npt.NDArray[np.float64]
@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 class FluxNorms:
     """Norms of fluxes, a number for each field with macroscopic modes."""
 
-    def __init__(self, newton: CellNewton, elastic: Array) -> None:
+    def __init__(self, newton: WholeCellNewton, elastic: Array) -> None:
         """Group the components.
 
         Args:

@@ -24,6 +24,7 @@ from dolfinx import fem
 
 from fe2.jit import compile_form
 from fe2.micro.form import partial
+from fe2.micro.homogenize import linear_change
 from fe2.micro.newton import CellNewton
 from fe2.quadrature import PointEvaluator, point_dofs
 
@@ -72,14 +73,10 @@ class HistorySensitivity:
         newton, problem = self._newton, self._newton.problem
         newton.linearize()
         gradients = share * np.eye(problem.form.kinematics.size)
-        forces = problem.forces(gradients) + self._history_forces(changes)
-        fluctuation = -newton.linear_solver.solve_many(problem.restrict(forces))
-        way = problem.prolong(fluctuation)
-        total = problem.form.modes @ gradients + way
-        flux = problem.flux_change(forces + problem.stiffness @ way, total, gradients)
+        found = linear_change(newton, problem.forces(gradients) + self._history_forces(changes), gradients)
         if problem.values is not None:
-            flux[problem.values.components] += self._history_fluxes(changes)
-        return flux, fluctuation, self._new_changes(total, gradients, changes)
+            found.flux[problem.values.components] += self._history_fluxes(changes)
+        return found.flux, found.fluctuation, self._new_changes(found.field, gradients, changes)
 
     def _through_history(self, expression: ufl.core.expr.Expr | ufl.Form) -> ufl.core.expr.Expr | ufl.Form:
         """Derivative of a form or an expression in the direction of the present changes of the history."""

@@ -23,8 +23,8 @@ factorization, and one right-hand side for each component. A field that is short
 :math:`T^T r` has the flux of the equilibrium to first order with the correction
 :math:`-X^T K_f T (T^T K_f T)^{-1}\,T^T r/|Y|`.
 
-The strategies, full Newton and the adaptive one, increments in parts, linear and distributed cells, differ in
-when they call what stands here.
+The strategies, full Newton and the adaptive one, increments in parts, linear, distributed and reduced cells,
+differ in when they call what stands here.
 """
 
 from __future__ import annotations
@@ -46,6 +46,15 @@ class Condensed:
 
     tangent: Array
     sensitivity: Array
+
+
+@dataclass(frozen=True)
+class LinearChange:
+    """Changes of flux (m, k), fluctuation (n, k) and field (N, k) of a linearized cell."""
+
+    flux: Array
+    fluctuation: Array
+    field: Array
 
 
 def homogenized_flux(newton: CellNewton, nodal: Array) -> Array:
@@ -80,18 +89,41 @@ def condensed_tangent(newton: CellNewton, guess: Array | None = None) -> Condens
 def _condensed(newton: CellNewton, guess: Array | None) -> Condensed:
     problem, unit = newton.problem, np.eye(newton.problem.form.kinematics.size)
     forces = problem.forces(unit)
+    if not problem.is_self_adjoint:
+        found = linear_change(newton, forces, unit, guess)
+        return Condensed(found.flux, found.fluctuation)
     right = problem.restrict(forces)
-    sensitivity = -newton.linear_solver.solve_many(right, None if guess is None else -guess)
-    if problem.is_self_adjoint:
-        tangent = problem.flux_change(forces, problem.form.modes, unit)
-        change = right.T @ sensitivity
-        # with F + KS, which a solve to a few digits leaves, the error of A is quadratic
-        if (left := newton.linear_solver.residual) is not None:
-            change += sensitivity.T @ left
-        return Condensed(tangent + change / problem.cell.volume, sensitivity)
-    way = problem.prolong(sensitivity)
-    total = forces + problem.stiffness @ way
-    return Condensed(problem.flux_change(total, problem.form.modes + way, unit), sensitivity)
+    sensitivity = _fluctuations(newton, right, guess)
+    change = right.T @ sensitivity
+    # with F + KS, which a solve to a few digits leaves, the error of A is quadratic
+    if (left := newton.linear_solver.residual) is not None:
+        change += sensitivity.T @ left
+    tangent = problem.flux_change(forces, problem.form.modes, unit)
+    return Condensed(tangent + change / problem.cell.volume, sensitivity)
+
+
+def linear_change(
+    newton: CellNewton, forces: Array, gradients: Array, guess: Array | None = None
+) -> LinearChange:
+    """What k changes of the gradient, shape (m, k), do to the linearized cell, whose factorization is there.
+
+    Args:
+        newton: The cell.
+        forces: Forces of these changes, and of what else changes with them, shape (N, k).
+        gradients: Changes of the gradient.
+        guess: Fluctuations of a similar state, shape (n, k).
+    """
+    problem = newton.problem
+    fluctuation = _fluctuations(newton, problem.restrict(forces), guess)
+    way = problem.prolong(fluctuation)
+    field = problem.form.modes @ gradients + way
+    flux = problem.flux_change(forces + problem.stiffness @ way, field, gradients)
+    return LinearChange(flux, fluctuation, field)
+
+
+def _fluctuations(newton: CellNewton, right: Array, guess: Array | None) -> Array:
+    """Minus K⁻¹ applied to forces on the free fluctuations."""
+    return -newton.linear_solver.solve_many(right, None if guess is None else -guess)
 
 
 def flux_correction(newton: CellNewton, residual: Array, sensitivity: Array) -> Array:

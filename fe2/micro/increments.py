@@ -57,7 +57,9 @@ class Increments:
         self._carries_history = bool(form.history) and not form.point_laws
         self.splits = 0
 
-    def solve(self, gradient: Array, state: Array, dt: float, out: Array) -> Solved:
+    def solve(
+        self, gradient: Array, state: Array, dt: float, out: Array, guess: Array | None = None
+    ) -> Solved:
         """Equilibrium at the end of an increment, in as few parts as are needed.
 
         Args:
@@ -65,12 +67,13 @@ class Increments:
             state: Committed state; not modified.
             dt: Length of the time step.
             out: Receives the new history.
+            guess: First guess of the fluctuation, that of the committed state by default.
 
         Raises:
             MicroSolveError: Neither the whole nor the parts converged: the error of the whole.
         """
         try:
-            return self._whole(gradient, state, dt, out)
+            return self._whole(gradient, state, dt, out, guess)
         except MicroSolveError as error:
             parts = 2
             while parts <= self._newton.options.parts:
@@ -83,10 +86,12 @@ class Increments:
                 return solved
             raise error
 
-    def _whole(self, gradient: Array, state: Array, dt: float, out: Array) -> Solved:
-        layout, newton = self._layout, self._newton
+    def _whole(
+        self, gradient: Array, state: Array, dt: float, out: Array, guess: Array | None = None
+    ) -> Solved:
+        newton = self._newton
         self._problem.load(state, dt)
-        found = newton.equilibrate(gradient, state[layout.gradient], state[layout.fluctuation])
+        found = newton.equilibrate(gradient, state[self._layout.fluctuation] if guess is None else guess)
         flux = homogenized_flux(newton, found.nodal)
         self._problem.new_history(out)
         condensed = homogenized_tangent(newton)
@@ -103,7 +108,7 @@ class Increments:
             share = part / parts
             target = start + share * (gradient - start)
             self._problem.load(row, dt / parts)
-            found = newton.equilibrate(target, row[layout.gradient], row[layout.fluctuation])
+            found = newton.equilibrate(target, row[layout.fluctuation])
             flux = homogenized_flux(newton, found.nodal)
             self._problem.new_history(out)
             tangent, sensitivity, changes = self._sensitivity.advance(share, changes)
@@ -115,15 +120,14 @@ class Increments:
 
     def _continued(self, parts: int, gradient: Array, state: Array, dt: float, out: Array) -> Solved:
         """Equilibria of the whole increment at gradients on the way, each the first guess of the next."""
-        layout, guess, iterations = self._layout, state.copy(), 0
-        start = state[layout.gradient]
+        guess, iterations = state[self._layout.fluctuation], 0
+        start = state[self._layout.gradient]
         self._problem.load(state, dt)
         for part in range(1, parts):
             target = start + part / parts * (gradient - start)
-            found = self._newton.equilibrate(target, start, guess[layout.fluctuation])
-            guess[layout.fluctuation] = found.fluctuation
-            iterations += found.iterations
-        solved = self._whole(gradient, guess, dt, out)
+            found = self._newton.equilibrate(target, guess)
+            guess, iterations = found.fluctuation, iterations + found.iterations
+        solved = self._whole(gradient, state, dt, out, guess)
         return replace(solved, iterations=solved.iterations + iterations)
 
     @cached_property

@@ -15,6 +15,7 @@ from petsc4py import PETSc
 
 from fe2.errors import MicroSolveError
 from fe2.memory import keep_freed_memory
+from fe2.micro.boundary import BoundaryMap
 from fe2.micro.direct_fallback import GaveUpError, direct_instead
 from fe2.micro.folding import FoldedMatrix
 from fe2.micro.problem import CellProblem
@@ -40,7 +41,7 @@ _FAILED = {
 class LinearSolver:
     """Solves with the folded matrix of a cell.
 
-    The matrix shares memory with `folded`; :meth:`factorize` has to follow every update of it.
+    The matrix shares memory with the folded one; :meth:`factorize` has to follow every update of it.
     Every solution is looked at: a factorization may not notice that its matrix is singular.
 
     Attributes:
@@ -51,45 +52,39 @@ class LinearSolver:
         weights: What makes residuals of all fields of the unknown comparable, shape (n,).
     """
 
-    def __init__(self, folded: FoldedMatrix, problem: CellProblem) -> None:
-        """Create the solver.
-
-        Args:
-            folded: The matrix, with its border of constraints.
-            problem: The cell problem that it belongs to.
-        """
+    def __init__(self, problem: CellProblem) -> None:
+        """Create matrix and solver for a cell problem; collective over the ranks that solve it."""
         keep_freed_memory()
         self.free = problem.boundary.size
         self.weights, self._hint = np.ones(self.free), problem.form.singular_hint
         setting = solver_setting(problem)
-        self.choice = setting.choice
         self.iterations: tuple[int, ...] = ()
         self.residual: Array | None = None
-        shape = (folded.size, folded.size)
-        csr = (folded.indptr, folded.indices, folded.data)
-        self._matrix = sp.csr_matrix((folded.data, folded.indices, folded.indptr), shape=shape)
-        blocks = problem.form.unknown.function_space.dofmap.index_map_bs
-        bsize = blocks if setting.iterative and self.free % blocks == 0 else None
-        self.matrix = PETSc.Mat().createAIJWithArrays(shape, csr, bsize=bsize, comm=MPI.COMM_SELF)
+        self._folded = FoldedMatrix(problem.local_stiffness, self._own_boundary(problem))
+        self.matrix = self._created(problem, iterative=setting.iterative)
         self.matrix.setOption(PETSc.Mat.Option.SYMMETRIC, problem.form.symmetric)
-        describe_grid(problem, self.matrix)
         self._prepare = setting.prepare
         self._direct = None if given_types() else setting.direct
         self.ksp = self._new_ksp()
-        self.choice = overridden(self.ksp, setting.choice)
+        self.choice = self._named(overridden(self.ksp, setting.choice))
         self._right, self._solution = self.matrix.createVecs()
+        self._right.set(0.0)  # as the rows of constraints stay
         self._image = self._right.duplicate()
         self._dense_pair: tuple[PETSc.Mat, PETSc.Mat] | None = None
 
+    def update(self, values: Array) -> None:
+        """Take the values of the stiffness over all degrees of freedom, in the order of its data."""
+        self._folded.update(values)
+
     def factorize(self) -> None:
-        """Set up the solver for the current values of the matrix.
+        """Set up the solver for the current values of the matrix; collective.
 
         Raises:
             MicroSolveError: The matrix is singular, or there is not enough memory.
         """
         count("factorizations")
         with phase("factorization"):
-            self.matrix.stateIncrease()
+            self._refresh()
             self.ksp.setOperators(self.matrix)
             set_up(self.ksp)
         check_factorized(self.ksp, self._prepare)
@@ -99,7 +94,7 @@ class LinearSolver:
         self.factorize()
 
     def solve(self, right: Array) -> Array:
-        """Solution for one right-hand side of the free fluctuations, shape (n,).
+        """Solution for one right-hand side of the free fluctuations, shape (n,); collective.
 
         Raises:
             MicroSolveError: The solver gave up, or the matrix is singular.
@@ -112,23 +107,8 @@ class LinearSolver:
         check_residuals(left, right, self.weights, STEP, self._hint)
         return solution
 
-    def _factorize_instead(self, failure: GaveUpError) -> None:
-        self.ksp, self.choice = direct_instead(self.matrix, self._direct, self.choice, failure)
-        self._prepare, self.iterations, self._direct = self._direct or self._prepare, (), None
-
-    def _solve_one(self, right: Array) -> tuple[Array, Array]:
-        """Solution for one right-hand side, and what it leaves of it."""
-        self._right.array[: self.free] = right
-        self._right.array[self.free :] = 0.0
-        count("solves")
-        with phase("solve"), solving():
-            self.ksp.solve(self._right, self._solution)
-            check_solved(self.ksp)
-            self.matrix.mult(self._solution, self._image)
-            return self._solution.array[: self.free].copy(), right - self._image.array[: self.free]
-
     def solve_many(self, right: Array, guess: Array | None = None) -> Array:
-        """Solutions for the columns of `right`, shape (n, m).
+        """Solutions for the columns of `right`, shape (n, m); collective.
 
         Args:
             right: Right-hand sides.
@@ -137,11 +117,12 @@ class LinearSolver:
         Raises:
             MicroSolveError: The solver gave up, or the matrix is singular.
         """
-        if self.ksp.getType() != PETSc.KSP.Type.PREONLY:
+        if not self._solves_side_by_side:
             try:
                 return self._solve_each(right)
             except GaveUpError as failure:
                 self._factorize_instead(failure)
+                return self.solve_many(right)
         solutions, self.residual = self._back_substitute(self.ksp, right), None
         check_solved(self.ksp)
         with phase("solve"):
@@ -150,8 +131,60 @@ class LinearSolver:
         check_residuals(left, right, self.weights, TANGENT, self._hint)
         return solutions
 
+    @property
+    def _is_direct(self) -> bool:
+        return bool(self.ksp.getType() == PETSc.KSP.Type.PREONLY)
+
+    @property
+    def _solves_side_by_side(self) -> bool:
+        """Whether columns are solved all at once."""
+        return self._is_direct
+
+    def _own_boundary(self, problem: CellProblem) -> BoundaryMap:
+        """The boundary condition, with the constraints that stand in this rank's matrix."""
+        return problem.boundary
+
+    def _created(self, problem: CellProblem, *, iterative: bool) -> PETSc.Mat:
+        """The matrix, which shares memory with the folded one."""
+        folded, shape = self._folded, (self._folded.size, self._folded.size)
+        self._matrix = sp.csr_matrix((folded.data, folded.indices, folded.indptr), shape=shape)
+        blocks = problem.form.unknown.function_space.dofmap.index_map_bs
+        bsize = blocks if iterative and self.free % blocks == 0 else None
+        csr = (folded.indptr, folded.indices, folded.data)
+        matrix = PETSc.Mat().createAIJWithArrays(shape, csr, bsize=bsize, comm=MPI.COMM_SELF)
+        describe_grid(problem, matrix)
+        return matrix
+
+    def _refresh(self) -> None:
+        """Let the matrix know the values of the folded one."""
+        self.matrix.stateIncrease()
+
+    def _named(self, choice: SolverChoice) -> SolverChoice:
+        return choice
+
+    def _factorize_instead(self, failure: GaveUpError) -> None:
+        self.ksp, choice = direct_instead(self.matrix, self._direct, self.choice, failure)
+        self.choice = self._named(choice)
+        self._prepare, self.iterations, self._direct = self._direct or self._prepare, (), None
+
+    def _solve_one(self, right: Array) -> tuple[Array, Array]:
+        """Solution for one right-hand side, and what it leaves of it; collective."""
+        own = right[slice(*self._right.getOwnershipRange())]
+        self._right.array[: len(own)] = own
+        count("solves")
+        with phase("solve"), solving():
+            self.ksp.solve(self._right, self._solution)
+            check_solved(self.ksp)
+            self.matrix.mult(self._solution, self._image)
+            return self._gathered(self._solution), right - self._gathered(self._image)
+
+    def _gathered(self, vector: PETSc.Vec) -> Array:
+        """The free fluctuations of a vector."""
+        values: Array = vector.array[: self.free].copy()
+        return values
+
     def _new_ksp(self) -> PETSc.KSP:
-        ksp = PETSc.KSP().create(MPI.COMM_SELF)
+        ksp = PETSc.KSP().create(self.matrix.comm)
         ksp.setOptionsPrefix(OPTIONS_PREFIX)
         ksp.setOperators(self.matrix)
         self._prepare(ksp, self.matrix)
@@ -185,8 +218,8 @@ class LinearSolver:
         for column, values in enumerate(right.T):
             solutions[:, column], left[:, column] = self._solve_one(values)
             counts.append(self.ksp.getIterationNumber())
-        check_residuals(left, right, self.weights, STEP, self._hint)
-        self.iterations, self.residual = tuple(counts), left
+        check_residuals(left, right, self.weights, TANGENT if self._is_direct else STEP, self._hint)
+        self.iterations, self.residual = tuple(counts), None if self._is_direct else left
         return solutions
 
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from petsc4py import PETSc
 
 from fe2.errors import InputError, MicroSolveError
-from fe2.micro.distributed_solver import DistributedSolver, folded_part
-from fe2.micro.folding import FoldedMatrix
+from fe2.micro.distributed_solver import DistributedSolver
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
-from fe2.micro.residual_norms import TINY, Numbers, ResidualNorms
+from fe2.micro.residual_norms import TINY, GroupNorms, Numbers, ResidualNorms
 from fe2.micro.reused_factorizations import ReusedFactorizations, reuses_factorizations
 from fe2.micro.solver_choice import OPTIONS_PREFIX
 from fe2.profile import phase
@@ -106,27 +105,42 @@ class Equilibrium:
         return len(self.norms) - 1
 
 
-class CellNewton:
-    """Newton's method for a cell problem, with its one matrix and factorization.
+class _LinearSystem(Protocol):
+    """What solves with the stiffness of the free fluctuations, one right-hand side (n,) or columns (n, m).
 
     Attributes:
+        residual: What the last :meth:`solve_many` left of its right-hand sides, or None for round-off.
+    """
+
+    residual: Array | None
+
+    def update(self, values: Array) -> None: ...
+    def factorize(self) -> None: ...
+    def renew(self) -> None: ...
+    def solve(self, right: Array) -> Array: ...
+    def solve_many(self, right: Array, guess: Array | None = None) -> Array: ...
+
+
+class CellNewton:
+    """Newton's method for a cell problem, whole, in parts on several ranks, or reduced.
+
+    Attributes:
+        problem: The cell problem.
+        options: When it counts as solved.
         linear_solver: Solver for the matrix of the last :meth:`linearize`.
+        measure: Norms of residuals.
         trace: Receives the norm of every residual, where it is a list.
     """
 
-    def __init__(self, problem: CellProblem, options: NewtonOptions) -> None:
-        """Set up matrix and solver, and measure the forces of the virgin cell."""
+    def __init__(
+        self, problem: CellProblem, options: NewtonOptions, linear_solver: _LinearSystem, measure: GroupNorms
+    ) -> None:
+        """Put the iteration together; that of a whole cell is a `WholeCellNewton`."""
         self.problem, self.options = problem, options
-        self._folded, self.linear_solver = _matrix_and_solver(problem)
+        self.linear_solver, self.measure = linear_solver, measure
         self.trace: list[float] | None = None
         self._constraints = problem.boundary.constraints
         self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
-        problem.load(np.zeros(problem.layout.size), 0.0)
-        problem.set_field(problem.form.kinematics.origin, np.zeros(problem.boundary.size))
-        problem.assemble_residual()
-        problem.assemble_stiffness()
-        self.measure = ResidualNorms(problem)
-        self.linear_solver.weights = self.measure.free_weights
 
     def linearize(self, *, loosely: bool = False) -> None:
         """Assemble and factorize the stiffness at the field of the last residual.
@@ -136,40 +150,39 @@ class CellNewton:
         """
         values = self.problem.assemble_stiffness()
         with phase("assembly"):
-            self._folded.update(values)
+            self.linear_solver.update(values)
         if loosely:
             self.linear_solver.renew()
         else:
             self.linear_solver.factorize()
 
-    def equilibrate(self, gradient: Array, committed: Array, fluctuation: Array) -> Equilibrium:
-        """Solve for the fluctuation; the history has to be loaded.
+    def equilibrate(self, gradient: Array, fluctuation: Array) -> Equilibrium:
+        """Solve for the fluctuation; the committed state has to be loaded.
 
         Args:
             gradient: Macroscopic gradient, shape (m,).
-            committed: Gradient of the committed state, shape (m,).
             fluctuation: First guess, shape (n,).
 
         Raises:
             MicroSolveError: The iteration did not converge.
         """
-        point = self.start(gradient, committed, fluctuation)
+        point = self.start(gradient, fluctuation)
         while point.error > self.options.tolerance:
             self.linearize()
             point = self.step(gradient, point)
         return point
 
-    def start(self, gradient: Array, committed: Array, fluctuation: Array) -> Equilibrium:
-        """The point at which an iteration starts; the history has to be loaded.
+    def start(self, gradient: Array, fluctuation: Array) -> Equilibrium:
+        """The point at which an iteration starts; the committed state has to be loaded.
 
         Args:
             gradient: Macroscopic gradient, shape (m,).
-            committed: Gradient of the committed state, shape (m,).
             fluctuation: First guess, shape (n,).
 
         Raises:
             MicroSolveError: The residual is not finite, or a phase law failed.
         """
+        committed = self.problem.committed[self.problem.layout.gradient]
         point = self._residual_at(gradient, fluctuation, self.measure.forces(gradient, committed))
         self._reached(point, [])
         self._traced(point.norms[-1])
@@ -184,7 +197,8 @@ class CellNewton:
             MicroSolveError: There were too many, or no step lowers the residual.
         """
         if point.iterations >= self.options.max_iterations:
-            wanted = self.options.tolerance * (point.forces[0] if self.measure.count == 1 else 1.0)
+            scale = max(point.forces[0], point.faces[0]) if self.measure.count == 1 else 1.0
+            wanted = self.options.tolerance * scale
             raise MicroSolveError(_not_converged(point, wanted))
         return self._line_search(gradient, point, -self.linear_solver.solve(point.residual))
 
@@ -253,13 +267,25 @@ class CellNewton:
             self.trace.append(norm)
 
 
-def _matrix_and_solver(problem: CellProblem) -> tuple[FoldedMatrix, LinearSolver | DistributedSolver]:
-    if problem.share.is_whole:
-        folded = FoldedMatrix(problem.local_stiffness, problem.boundary)
-        solver = ReusedFactorizations if reuses_factorizations(problem) else LinearSolver
-        return folded, solver(folded, problem)
-    folded = folded_part(problem)
-    return folded, DistributedSolver(folded, problem)
+class WholeCellNewton(CellNewton):
+    """Newton's method for a whole cell, with its one matrix and factorization, of one rank or of several."""
+
+    linear_solver: LinearSolver
+    measure: ResidualNorms
+
+    def __init__(self, problem: CellProblem, options: NewtonOptions) -> None:
+        """Set up matrix and solver, and measure the forces of the virgin cell."""
+        if not problem.share.is_whole:
+            solver: LinearSolver = DistributedSolver(problem)
+        else:
+            solver = (ReusedFactorizations if reuses_factorizations(problem) else LinearSolver)(problem)
+        problem.load(np.zeros(problem.layout.size), 0.0)
+        problem.set_field(problem.form.kinematics.origin, np.zeros(problem.boundary.size))
+        problem.assemble_residual()
+        problem.assemble_stiffness()
+        measure = ResidualNorms(problem)
+        solver.weights = measure.free_weights
+        super().__init__(problem, options, solver, measure)
 
 
 def _total(residuals: Numbers, scales: Numbers) -> float:

@@ -118,6 +118,7 @@ class CellProblem:
         layout: Parts of a state.
         values: The macroscopic values of the form, or None where it has none.
         gradient: The macroscopic gradient of the present field, shape (m,).
+        committed: The state at the beginning of the step, that of the last :meth:`load`.
         share: The elements that this rank integrates: `form` is restricted to them.
         is_linear: Whether one factorization serves every state.
         depends_on_dt: Whether the flux may depend on the time step.
@@ -173,6 +174,7 @@ class CellProblem:
             {f"{h.variable.name} of {h.variable.phase}": h.initial for h in self._history},
             linearization=linearization and not self.is_linear,
         )
+        self.committed = self.layout.initial()
 
     @property
     def stiffness(self) -> sp.bsr_matrix | sp.csr_matrix | SummedMatrix:
@@ -186,7 +188,7 @@ class CellProblem:
 
     def load(self, state: Array, dt: float) -> None:
         """Copy the history of a state in; the fluctuation is left to :meth:`set_field`."""
-        self.form.dt.value = dt
+        self.form.dt.value, self.committed = dt, state
         for stored, part in zip(self._history, self.layout.history, strict=True):
             stored.load(state[part])
 

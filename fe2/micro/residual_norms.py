@@ -7,6 +7,7 @@ says what is measured together, and a cell is in equilibrium where every group i
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from fe2.micro.field_groups import field_groups
 from fe2.micro.problem import CellProblem
 
 Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64] | slice
 Numbers = tuple[float, ...]
 """A number for each group."""
 
@@ -23,11 +25,52 @@ ROUND_OFF = 1e-15
 """What is round-off, relative to the sum of the magnitudes of its summands."""
 
 
-class ResidualNorms:
-    """Norms by group, and what they are compared with.
+class GroupNorms(ABC):
+    """Norms of the residuals of groups of unknowns, and what they are compared with.
 
     Attributes:
         count: Number of groups.
+    """
+
+    def __init__(self, free: list[tuple[Rows, Array]], leading: list[npt.NDArray[np.int64]]) -> None:
+        """Keep the groups.
+
+        Args:
+            free: Numbers of the free fluctuations of each group, and weights of their residuals.
+            leading: Numbers of those of the field that leads the group.
+        """
+        self._free, self._leading, self.count = free, leading, len(free)
+
+    def free(self, residual: Array) -> Numbers:
+        """Norms of the residual of the free fluctuations (n,)."""
+        return tuple(vector_length(weights * residual[rows]) for rows, weights in self._free)
+
+    def works(self, direction: Array, residual: Array) -> Numbers:
+        """Work of the residual on a direction; of several groups, relative to the length of the direction."""
+        if self.count == 1:
+            return (float(direction @ residual),)
+        return tuple(
+            float(direction[rows] @ residual[rows]) / max(vector_length(direction[leading]), TINY)
+            for (rows, _), leading in zip(self._free, self._leading, strict=True)
+        )
+
+    @abstractmethod
+    def forces(self, gradient: Array, committed: Array) -> Numbers:
+        """Norms of the forces of an elastic response to a gradient, the committed one being another."""
+
+    @abstractmethod
+    def nodal(self, nodal: Array) -> Numbers:
+        """Norms of the forces that make up the nodal residual (N,)."""
+
+    @abstractmethod
+    def round_off(self) -> Numbers:
+        """Norms that are the round-off of the present field."""
+
+
+class ResidualNorms(GroupNorms):
+    """Norms by group of fields of a whole cell.
+
+    Attributes:
         free_weights: What makes the residuals of all fields as large as those of the first, shape (n,).
     """
 
@@ -36,7 +79,6 @@ class ResidualNorms:
         self._problem, free = problem, problem.boundary.free
         forces = problem.forces(np.eye(problem.form.kinematics.size))
         groups = field_groups(problem, forces)
-        self.count = len(groups)
         factors = [np.linalg.qr(g.weights[:, None] * forces[g.dofs], mode="r") for g in groups]
         sizes = [float(np.linalg.norm(factor)) for factor in factors]
         self._factors, origin = factors, problem.form.kinematics.origin_size
@@ -44,19 +86,20 @@ class ResidualNorms:
         self._origin = tuple(ROUND_OFF * origin * size for size in sizes)
         weights, everywhere = np.zeros(len(free)), np.zeros(problem.boundary.size)
         self.free_weights = np.ones(problem.boundary.size)
-        self._nodal: list[tuple[npt.NDArray[np.int64] | slice, Array]] = []
-        self._free: list[tuple[npt.NDArray[np.int64] | slice, Array]] = []
-        self._leading = [np.unique(free[g.leading][free[g.leading] >= 0]) for g in groups]
+        self._nodal: list[tuple[Rows, Array]] = []
+        by_group: list[tuple[Rows, Array]] = []
+        leading = [np.unique(free[g.leading][free[g.leading] >= 0]) for g in groups]
         for group, size in zip(groups, sizes, strict=True):
             weights[group.dofs] = group.weights
             kept = group.dofs[free[group.dofs] >= 0]
             everywhere[free[kept]] = weights[kept]
             rows = np.unique(free[kept])
             self._nodal.append((group.dofs, group.weights))
-            self._free.append((rows, everywhere[rows]))
+            by_group.append((rows, everywhere[rows]))
             self.free_weights[rows] = everywhere[rows] * (sizes[0] / size if size else 1.0)
-        if self.count == 1:  # nothing to be picked
-            self._nodal, self._free = [(slice(None), weights)], [(slice(None), everywhere)]
+        if len(groups) == 1:  # nothing to be picked
+            self._nodal, by_group = [(slice(None), weights)], [(slice(None), everywhere)]
+        super().__init__(by_group, leading)
         # round-off hardly changes with the state
         several = len(problem.form.fields()) > 1 or problem.form.values
         self._magnitudes = abs(problem.stiffness) if several else None
@@ -71,19 +114,6 @@ class ResidualNorms:
     def nodal(self, nodal: Array) -> Numbers:
         """Norms of the nodal residual (N,), the forces on the faces."""
         return tuple(vector_length(weights * nodal[rows]) for rows, weights in self._nodal)
-
-    def free(self, residual: Array) -> Numbers:
-        """Norms of the residual of the free fluctuations (n,)."""
-        return tuple(vector_length(weights * residual[rows]) for rows, weights in self._free)
-
-    def works(self, direction: Array, residual: Array) -> Numbers:
-        """Work of the residual on a direction; of several groups, relative to the length of the direction."""
-        if self.count == 1:
-            return (float(direction @ residual),)
-        return tuple(
-            float(direction[rows] @ residual[rows]) / max(vector_length(direction[leading]), TINY)
-            for (rows, _), leading in zip(self._free, self._leading, strict=True)
-        )
 
     def round_off(self) -> Numbers:
         """Norms that are the round-off of the present field."""

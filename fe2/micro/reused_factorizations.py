@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 from petsc4py import PETSc
 
-from fe2.micro.folding import FoldedMatrix
 from fe2.micro.linear_solver import LinearSolver, given_types
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import solver_setting
@@ -96,9 +95,10 @@ class _Factorization:
 class ReusedFactorizations(LinearSolver):
     """Solves exactly after :meth:`factorize`, and to a few digits after :meth:`renew`."""
 
-    def __init__(self, folded: FoldedMatrix, problem: CellProblem) -> None:
+    def __init__(self, problem: CellProblem) -> None:
         """Create the solver; the first matrix that it factorizes is taken for that of the virgin cell."""
-        super().__init__(folded, problem)
+        super().__init__(problem)
+        folded = self._folded
         self.choice = replace(
             self.choice, name=f"{self.choice.name}, and conjugate gradients on factorizations of other states"
         )

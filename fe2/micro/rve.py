@@ -22,13 +22,12 @@ from fe2.micro.effective import EffectiveProperties, effective_properties
 from fe2.micro.element_share import ElementShare
 from fe2.micro.fields import LocalFields, local_fields
 from fe2.micro.form import CellForm
-from fe2.micro.homogenize import homogenized_flux, homogenized_tangent
-from fe2.micro.increments import Increments
+from fe2.micro.increments import Increments, Solved
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
 from fe2.micro.memory_estimate import check_cell_memory
 from fe2.micro.model import Pointwise
-from fe2.micro.newton import CellNewton, NewtonOptions, with_database
+from fe2.micro.newton import NewtonOptions, WholeCellNewton, with_database
 from fe2.micro.points import Point, Step
 from fe2.micro.problem import CellProblem
 from fe2.physics.kinematics import Kinematics
@@ -269,10 +268,10 @@ class RVE(Pointwise):
         return len(points)
 
     @cached_property
-    def _newton(self) -> CellNewton:
+    def _newton(self) -> WholeCellNewton:
         with self._share.agreed():
             check_cell_memory(self._problem)
-        return CellNewton(self._problem, self._options)
+        return WholeCellNewton(self._problem, self._options)
 
     def _approach(self, gradient: Array, state: Array, dt: float, out: Array, accuracy: float) -> int:
         try:
@@ -341,21 +340,16 @@ class RVE(Pointwise):
         return {phase: point_weights(self.cell.mesh, degree, found) for phase, found in cells.items()}
 
     @cached_property
-    def _linear_response(self) -> tuple[Array, Array, Array, Array]:
-        """Flux and fluctuation at no gradient, tangent and sensitivity of a linear cell."""
-        problem = self._problem
-        zero = np.zeros(self.kinematics.size)
-        problem.load(np.zeros(self.state_size), 0.0)
-        found = self._newton.equilibrate(zero, zero, np.zeros(self.unknowns))
-        condensed = homogenized_tangent(self._newton)
-        flux = homogenized_flux(self._newton, found.nodal)
-        return flux, found.fluctuation, condensed.tangent, condensed.sensitivity
+    def _linear_response(self) -> Solved:
+        """A linear cell at no gradient."""
+        state = np.zeros(self.state_size)
+        return self._increments.solve(np.zeros(self.kinematics.size), state, 0.0, state.copy())
 
     def _solve_linear(self, gradient: Array, out: Array, start: float) -> Response:
-        flux, fluctuation, tangent, sensitivity = self._linear_response
+        none = self._linear_response
         out[self._layout.gradient] = gradient
-        out[self._layout.fluctuation] = fluctuation + sensitivity @ gradient
-        return Response(flux + tangent @ gradient, tangent, 0, time.perf_counter() - start)
+        out[self._layout.fluctuation] = none.fluctuation + none.sensitivity @ gradient
+        return Response(none.flux + none.tangent @ gradient, none.tangent, 0, time.perf_counter() - start)
 
     def _check_gradient(self, gradient: Array) -> None:
         if gradient.shape != (self.kinematics.size,):
