@@ -123,9 +123,9 @@ from fe2.physics.neo_hookean import NeoHookean as NeoHookean
 from fe2.physics.plasticity import J2Plasticity as J2Plasticity
 from fe2.physics.pore_flow import NewtonianFluid as NewtonianFluid
 from fe2.physics.pore_flow import Solid as Solid
+from fe2.physics.thermoelastic_materials import thermoelastic as thermoelastic
+from fe2.physics.thermoelastic_materials import thermoplastic as thermoplastic
 from fe2.physics.thermoelasticity import Thermoelastic as Thermoelastic
-from fe2.physics.thermoelasticity import thermoelastic as thermoelastic
-from fe2.physics.thermoelasticity import thermoplastic as thermoplastic
 from fe2.physics.viscoplasticity import NortonPerzyna as NortonPerzyna
 from fe2.physics.voce import VocePlasticity as VocePlasticity
 from fe2.physics.void import Void as Void

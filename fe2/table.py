@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, Strict, WithJsonSchema
@@ -63,6 +64,44 @@ Numbers = Annotated[
     WithJsonSchema({"anyOf": [_NUMBER, _LIST, {"type": "array", "items": _LIST}]}),
 ]
 """A number, a list of numbers, or a matrix."""
+
+
+def _number(value: Any) -> float:
+    if is_number(value):
+        return float(value)
+    raise ValueError("a number is needed")
+
+
+def _dependent(plain: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What `plain` takes, or a table of values at temperatures."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return plain(value)
+        columns = [value.get(name) for name in ("temperature", "value")]
+        if len(value) == 2 and all(isinstance(c, list) and c and all(map(is_number, c)) for c in columns):
+            return {name: [float(entry) for entry in column] for name, column in value.items()}
+        raise ValueError("a table has two lists of numbers: { temperature = [...], value = [...] }")
+
+    return check
+
+
+_TABLE = {
+    "type": "object",
+    "properties": {"temperature": _LIST, "value": _LIST},
+    "required": ["temperature", "value"],
+    "additionalProperties": False,
+}
+
+Dependent = Annotated[Any, PlainValidator(_dependent(_number)), WithJsonSchema({"anyOf": [_NUMBER, _TABLE]})]
+"""A number, or a table of values at temperatures."""
+
+DependentTensor = Annotated[
+    Any,
+    PlainValidator(_dependent(_numbers)),
+    WithJsonSchema({"anyOf": [_NUMBER, _LIST, {"type": "array", "items": _LIST}, _TABLE]}),
+]
+"""A number, a list of numbers, a matrix, or a table of values at temperatures."""
 
 Lengths = Annotated[Any, PlainValidator(_lengths), WithJsonSchema({"anyOf": [_NUMBER, _LIST]})]
 """A positive length for all axes, or one for each."""

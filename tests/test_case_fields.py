@@ -18,6 +18,7 @@ from fe2.case.read import read_case
 from fe2.case.run_case import read_run_case
 from fe2.case.understood import understood
 from fe2.io.history import read_history
+from fe2.io.watched import read_watched
 
 YOUNG, POISSON, ALPHA, CONDUCTIVITY, CAPACITY = 70e3, 0.3, 20e-6, 50.0, 2.5
 ALLOY = {
@@ -116,6 +117,17 @@ def test_heat_that_comes_in_is_what_is_stored_whatever_the_temperature(tmp_path:
     assert np.all(inflow > 0.0)
     np.testing.assert_allclose(history["flow_stored"], inflow, rtol=1e-8)
     assert np.all(np.abs(history["flow_imbalance"]) < 1e-8 * inflow)
+
+
+def test_heated_body_takes_the_heat_capacity_times_its_warming_however_hot_it_is(tmp_path: Path) -> None:
+    """At constant strain, from 300 K to 900 K in one step: c ΔT = Q t."""
+    walls = [{"on": side, "field": "u", "fixed": ["x", "y"]} for side in ("left", "right", "bottom", "top")]
+    source = {"field": "T", "load": CAPACITY * 300.0}
+    table = changed(BAR, boundary=walls, body=[source], output={"balance": True, "watch": [[2.0, 0.5]]})
+    history = run(tmp_path, table)
+    np.testing.assert_allclose(history["flow_stored"], CAPACITY * 300.0 * 4.0, rtol=1e-8)
+    (watched,) = read_watched(tmp_path / "results")
+    np.testing.assert_allclose(watched.gradients[-1], [0, 0, 0, START + 600.0, 0, 0], rtol=1e-8, atol=1e-6)
 
 
 def test_heat_flows_through_a_bar_whose_ends_differ(tmp_path: Path) -> None:

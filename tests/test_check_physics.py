@@ -49,7 +49,7 @@ PHYSICS_OF_FE2: dict[str, tuple[str, list[Any], Any, dict[str, Any]]] = {
     "thermoelasticity": (
         "thermoelasticity",
         [
-            fe2.thermoplastic(200e3, 0.3, 300.0, 12e-6, 50.0, 3.6, hardening=2e3),
+            fe2.thermoplastic(200e3, 0.3, 300.0, 12e-6, 50.0, 3.6, hardening=2e3, taylor_quinney=0.9),
             fe2.thermoelastic(70e3, 0.33, 23e-6, 237.0, 2.4),
         ],
         THERMAL,

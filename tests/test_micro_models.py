@@ -36,7 +36,7 @@ from fe2.micro.thermoelasticity import thermoelasticity
 from fe2.physics.conduction import LinearConduction, NonlinearConduction
 from fe2.physics.neo_hookean import NeoHookean
 from fe2.physics.small_strain import small_strain_kinematics
-from fe2.physics.thermoelasticity import thermoelastic
+from fe2.physics.thermoelastic_materials import thermoelastic
 from fe2.response import Response
 from fe2.testing import check_micro_model
 

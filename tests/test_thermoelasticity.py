@@ -23,7 +23,8 @@ from fe2.hierarchical.trained_range import trained_range
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
 from fe2.micro.thermoelasticity import thermoelasticity
-from fe2.physics.thermoelasticity import ROOM_TEMPERATURE, Thermoelastic, thermoelastic, thermoplastic
+from fe2.physics.thermoelastic_materials import thermoelastic, thermoplastic
+from fe2.physics.thermoelasticity import ROOM_TEMPERATURE, Thermoelastic
 from fe2.physics.void import Void
 from fe2.tensors import shear_factors
 

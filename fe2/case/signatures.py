@@ -8,12 +8,12 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
 from pydantic import Field, create_model
 
-from fe2.table import Floats, Integers, Numbers, Table
+from fe2.table import Dependent, DependentTensor, Floats, Integers, Numbers, Table
 
 
 def summary(function: Callable[..., Any]) -> str:
@@ -77,6 +77,12 @@ def table_model(
 
 def value_type(annotation: Any) -> Any:
     """Type of the value in a file for an annotation in a signature; arrays are numbers, lists or matrices."""
+    if isinstance(annotation, TypeAliasType):
+        kinds = [get_origin(part) for part in get_args(annotation.__value__)]
+        beyond = [value_type(part) for part in get_args(annotation.__value__)]
+        if Mapping in kinds:
+            return Dependent
+        return DependentTensor if Dependent in beyond else Numbers
     if annotation in (float, int, bool, str) or get_origin(annotation) is Literal:
         return annotation
     if get_origin(annotation) in (Union, types.UnionType):

@@ -246,6 +246,17 @@ class PhaseTerms:
         self._history.append(HistoryVariable(name, phase, old, self.cell.cells_of(phase), update))
         return old
 
+    def accumulate(self, phase: str, name: str, increment: Expr) -> Expr:
+        """A scalar history variable of a phase at the end of a step in which it grows by an increment."""
+        old = self._quadrature_function(1, name)
+        new = old + increment
+        self._history.append(HistoryVariable(name, phase, old, self.cell.cells_of(phase), new))
+        return new
+
+    def variable(self, phase: str, name: str) -> HistoryVariable:
+        """A history variable of a phase whose law was added."""
+        return next(found for found in self._history if (found.phase, found.name) == (phase, name))
+
     def _over(self, phase: str) -> ufl.Measure:
         return self._dx(self.cell.names.index(phase))
 

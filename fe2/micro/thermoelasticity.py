@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import ufl
 from ufl.core.expr import Expr
 
@@ -23,7 +24,9 @@ from fe2.micro.rve import RVE
 from fe2.physics.checks import POSITIVE, checked
 from fe2.physics.law import PhaseLaw, PointLaw
 from fe2.physics.material_field import MaterialField
+from fe2.physics.temperature import at, integral
 from fe2.physics.thermoelasticity import (
+    PLASTIC,
     ROOM_TEMPERATURE,
     Thermoelastic,
     thermal_strain,
@@ -90,50 +93,74 @@ def _add_phase(
 
 
 def _add_mechanics(terms: PhaseTerms, phase: str, law: PhaseLaw, temperature: Expr, origin: Expr) -> Expr:
-    r"""Add the work of the stress of a phase; its entropy."""
+    r"""Add the work of the stress of a phase; the entropy that it was supplied with."""
     theta, size = ufl.variable(temperature), terms.block.local_size
     kind: Any = law_of(law)
     symbolic = terms.with_parameters(phase, law)
-    given: Any = kind.expansion
-    alpha = ufl.as_ufl(given(theta) if callable(given) else symbolic.expansion)
-    thermal = thermal_strain(alpha, theta - origin, size)
+    start = origin if kind.stress_free_temperature is None else symbolic.stress_free_temperature
+    thermal = thermal_strain(ufl.as_ufl(at(symbolic.expansion, theta)), theta - start, size)
     rate = ufl.as_vector([ufl.diff(thermal[i], theta) for i in range(size)])
     mechanical = terms.gradient - thermal
+    of_phase = _mechanics(law, theta)
+    stress = terms.add(phase, of_phase, mechanical)
+    entropy = ufl.dot(rate, stress)
     if isinstance(kind.mechanics, PhaseLaw):
-        of_phase = law.map(_mechanics) if isinstance(law, MaterialField) else kind.mechanics
-        stress, softening = terms.add(phase, of_phase, mechanical), ufl.as_ufl(0.0)
         stiffness = _elastic_stiffness(phase, of_phase, terms, size)
     else:
-        elastic = kind.mechanics(theta)
-        stress = terms.add(phase, elastic, mechanical)
-        # -∂W/∂T at constant mechanical strain, of W = σ · ε_m / 2
-        held = ufl.variable(mechanical)
-        softening = -0.5 * ufl.dot(mechanical, ufl.diff(elastic.flux(held, {}, terms.dt), theta))
-        stiffness = _elastic_stiffness(phase, kind.mechanics(origin), terms, size)
-    start = ufl.variable(origin)
-    first = ufl.as_ufl(given(start)) if callable(given) else alpha
-    at_rest = thermal_strain(first, ufl.as_ufl(1.0), size)
-    capacity = symbolic.heat_capacity / origin + ufl.dot(at_rest, ufl.dot(stiffness, at_rest))
-    return ufl.dot(rate, stress) + softening + capacity * (theta - origin)
+        elastic = getattr(kind.mechanics, "elastic", kind.mechanics)
+        slope = ufl.diff(_elastic_stiffness(phase, elastic(theta), terms, size), theta)
+        strain = mechanical - _plastic_strain(terms, phase, of_phase, mechanical, stress)
+        entropy -= 0.5 * ufl.dot(strain, ufl.dot(slope, strain))
+        stiffness = _elastic_stiffness(phase, elastic(origin), terms, size)
+    first = thermal_strain(ufl.as_ufl(at(symbolic.expansion, origin)), ufl.as_ufl(1.0), size)
+    entropy += integral(symbolic.heat_capacity, origin, theta) / origin
+    entropy += ufl.dot(first, ufl.dot(stiffness, first)) * (theta - origin)
+    if not any(material.heating for material in law.materials if isinstance(material, Thermoelastic)):
+        return entropy
+    change = (
+        _plastic_strain(terms, phase, of_phase, mechanical, stress) - terms.variable(phase, PLASTIC).value
+    )
+    heat = symbolic.taylor_quinney * ufl.dot(stress, change)
+    return entropy - terms.accumulate(phase, "plastic_heat", heat) / origin
 
 
-def _mechanics(law: Thermoelastic) -> PhaseLaw:
-    assert isinstance(law.mechanics, PhaseLaw)
-    return law.mechanics
+def _mechanics(law: PhaseLaw, temperature: Expr) -> PhaseLaw:
+    """The law of the mechanical strain, at a temperature where it depends on it."""
+    kind: Any = law_of(law)
+    if not isinstance(kind.mechanics, PhaseLaw):
+        return kind.mechanics(temperature)
+    return law.map(lambda material: material.mechanics) if isinstance(law, MaterialField) else kind.mechanics
+
+
+def _plastic_strain(terms: PhaseTerms, phase: str, law: PhaseLaw, mechanical: Expr, stress: Expr) -> Expr:
+    """Plastic strain at the end of the step, zero of a law that has none."""
+    size = terms.block.local_size
+    if PLASTIC not in law.history(size):
+        return ufl.zero(size)
+    strain = terms.variable(phase, PLASTIC).update
+    if strain is not None:
+        return strain
+
+    # what a point law computes does not stand in the form: it is what is not elastic
+    def compliance(material: Any) -> npt.NDArray[np.float64]:
+        return np.linalg.inv(_virgin_tangent(material, size))
+
+    return mechanical - ufl.dot(terms.of_materials(phase, law, compliance), stress)
 
 
 def _elastic_stiffness(phase: str, law: PhaseLaw, terms: PhaseTerms, size: int) -> Expr:
     """Stiffness of a virgin material, a UFL matrix of the material's constants."""
     history = law.history(size)
     if isinstance(law_of(law), PointLaw):
-        rest = {name: np.zeros((1, count)) for name, count in history.items()}
-        strains = np.zeros((1, size))
-        return terms.of_materials(
-            phase, law, lambda material: material.respond(strains, rest, 0.0).tangent[0]
-        )
+        return terms.of_materials(phase, law, lambda material: _virgin_tangent(material, size))
     rest = {name: _zeros(count) for name, count in history.items()}
     strain = ufl.variable(terms.constant(np.zeros(size)))
     return ufl.diff(terms.with_parameters(phase, law).flux(strain, rest, terms.dt), strain)
+
+
+def _virgin_tangent(law: PointLaw, size: int) -> npt.NDArray[np.float64]:
+    rest = {name: np.zeros((1, count)) for name, count in law.history(size).items()}
+    return law.respond(np.zeros((1, size)), rest, 0.0).tangent[0]
 
 
 def _zeros(count: int) -> Expr:

@@ -23,6 +23,7 @@ class Admissible:
 
 POSITIVE = Admissible("positive", lambda value: value > 0.0)
 NOT_NEGATIVE = Admissible("zero or positive", lambda value: value >= 0.0)
+SHARE = Admissible("between 0 and 1", lambda value: 0.0 <= value <= 1.0)
 AT_LEAST_ONE = Admissible("at least 1", lambda value: value >= 1.0)
 POISSON = Admissible("greater than -1 and less than 0.5", lambda value: -1.0 < value < 0.5)
 PLANE_POISSON = Admissible("greater than -1 and less than 1", lambda value: -1.0 < value < 1.0)

@@ -14,8 +14,17 @@ stress, entropy and the (opposite of the physical) heat flux are
         + \frac{c_\sigma}{T_0} (T - T_0), \qquad s = K(T)\,\nabla T,
 
 with :math:`c_\sigma = c + T_0\,\alpha : C : \alpha` at :math:`T_0`, so that c is the heat capacity of a unit
-of volume at constant strain there. Linear in the temperature, this is Biot's thermoelasticity (J. Appl. Phys.
-27 (1956), 240–253).
+of volume at constant strain. Linear in the temperature, this is Biot's thermoelasticity (J. Appl. Phys.
+27 (1956), 240–253), with the balance of heat :math:`T_0\,\dot\eta = \nabla\cdot s`: a constant c is then a
+constant heat capacity however far it is heated.
+
+Of the power of plastic flow the share χ of Taylor and Quinney (Proc. R. Soc. A 143 (1934), 307–326) is heat.
+What a point is *supplied* with, by conduction or by sources, is the entropy without what it produces itself,
+
+.. math:: \eta - \frac1{T_0} \int \chi\,\sigma : \mathrm{d}\varepsilon_p,
+
+and this is what stands for η everywhere: the balance keeps its form, a point that exchanges nothing is
+adiabatic with and without plastic flow, and what is stored is what came in.
 """
 
 from __future__ import annotations
@@ -30,16 +39,23 @@ import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
 from fe2.errors import InputError
-from fe2.physics.checks import FINITE, POSITIVE, checked, checked_array
+from fe2.physics.checks import (
+    FINITE,
+    POISSON,
+    POSITIVE,
+    SHARE,
+    check_fields,
+    checked_array,
+)
 from fe2.physics.conduction import DiffusionLaw, LinearConduction, NonlinearConduction
-from fe2.physics.diffusion import characterize_diffusion, slope
+from fe2.physics.diffusion import slope
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.kinematics import Kinematics, scalar_value
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
-from fe2.physics.plasticity import J2Plasticity
+from fe2.physics.law_of_temperature import IsotropicElastic, OfTemperature, law_of_properties
 from fe2.physics.small_strain import small_strain_kinematics
-from fe2.singular import null_directions
-from fe2.stiffness import bulk_modulus, shear_modulus
+from fe2.physics.temperature import Property, checked_property
+from fe2.physics.thermoelastic_properties import characterize_thermoelasticity
 from fe2.tensors import component_indices, component_names
 
 if TYPE_CHECKING:
@@ -47,12 +63,12 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 type Number = float | npt.ArrayLike
-type Property = float | Callable[[Expr], Expr]
-"""A number, or a formula of the temperature."""
 
 ROOM_TEMPERATURE = 293.15
 STRAIN, TEMPERATURE, SLOPE = "strain", "temperature", "temperature_gradient"
 STRESS, ENTROPY, HEAT_FLUX = "stress", "entropy", "heat_flux"
+PLASTIC = "plastic_strain"
+"""The history variable whose change does plastic work."""
 
 
 def thermoelastic_kinematics(dim: int, reference_temperature: float = ROOM_TEMPERATURE) -> Kinematics:
@@ -72,7 +88,9 @@ def thermoelastic_kinematics(dim: int, reference_temperature: float = ROOM_TEMPE
             scalar_value(TEMPERATURE, ENTROPY, "temperature", reference_temperature),
             slope(SLOPE, HEAT_FLUX, "temperature", dim),
         ),
-        characterize=partial(_characterize, dim=dim, reference_temperature=reference_temperature),
+        characterize=partial(
+            characterize_thermoelasticity, dim=dim, reference_temperature=reference_temperature
+        ),
     )
 
 
@@ -87,12 +105,16 @@ class Thermoelastic(PhaseLaw):
         Thermoelastic.isotropic(lambda T: 210e3 - 60.0 * (T - 293.15), 0.3, 12e-6, 50.0, 3.6)
 
     Attributes:
-        mechanics: Law of the mechanical strain, of small strain; or temperature ↦ elastic law.
+        mechanics: Law of the mechanical strain, of small strain; or temperature ↦ elastic law, or an
+            :class:`OfTemperature`.
         conduction: Law of conduction, which may depend on the temperature; what it stores does not count.
         expansion: Secant coefficient of expansion, 1/K: a number, the three principal values along the axes,
-            a symmetric matrix of shape (3, 3), or temperature ↦ number.
-        heat_capacity: Heat capacity c of a unit of volume at constant strain and the reference temperature;
-            positive.
+            a symmetric matrix of shape (3, 3), a table, or temperature ↦ number.
+        heat_capacity: Heat capacity c of a unit of volume at constant strain, positive: a number, a table, or
+            temperature ↦ number.
+        taylor_quinney: Share of the plastic power σ : dε_p/dt that becomes heat, between 0 and 1.
+        stress_free_temperature: Temperature at which the material is free of stress without strain, positive;
+            the cell's reference temperature where it is None.
 
     Raises:
         InputError: A law is of another kind, or a number is not admissible.
@@ -100,8 +122,10 @@ class Thermoelastic(PhaseLaw):
 
     mechanics: PhaseLaw | Callable[[Expr], ExpressionLaw]
     conduction: DiffusionLaw
-    expansion: Number | Callable[[Expr], Expr]
-    heat_capacity: float
+    expansion: Number | Property
+    heat_capacity: Property
+    taylor_quinney: float = 0.0
+    stress_free_temperature: float | None = None
 
     def __post_init__(self) -> None:
         owner = type(self).__name__
@@ -113,37 +137,49 @@ class Thermoelastic(PhaseLaw):
             raise InputError(
                 f"{owner}: conduction is a {type(self.conduction).__name__}, no law of conduction"
             )
-        if not callable(self.expansion):
-            object.__setattr__(self, "expansion", _checked_expansion(owner, self.expansion))
-        object.__setattr__(
-            self, "heat_capacity", checked(owner, "heat_capacity", self.heat_capacity, POSITIVE)
-        )
+        object.__setattr__(self, "expansion", _checked_expansion(owner, self.expansion))
+        capacity = checked_property(owner, "heat_capacity", self.heat_capacity, POSITIVE)
+        object.__setattr__(self, "heat_capacity", capacity)
+        check_fields(self, taylor_quinney=SHARE)
+        if self.stress_free_temperature is not None:
+            check_fields(self, stress_free_temperature=POSITIVE)
+        if self.taylor_quinney and PLASTIC not in self.history(6):
+            raise InputError(
+                f"{owner}: taylor_quinney = {self.taylor_quinney:g} is not admissible; "
+                f"a {type(self.mechanics).__name__} has no {PLASTIC}, so that nothing heats"
+            )
 
     @classmethod
     def isotropic(
         cls,
         young: Property,
         poisson: Property,
-        expansion: Property,
-        conductivity: Property,
-        heat_capacity: float,
+        expansion: Number | Property,
+        conductivity: Number | Property,
+        heat_capacity: Property,
+        stress_free_temperature: float | None = None,
     ) -> Thermoelastic:
-        """Isotropic elasticity; each property but the heat capacity is a number or temperature ↦ formula.
+        """Isotropic elasticity; each property is a number, a table or temperature ↦ formula.
 
         Args:
             young: Young's modulus, positive.
             poisson: Poisson's ratio, between -1 and 0.5.
-            expansion: Secant coefficient of thermal expansion, 1/K.
-            conductivity: Thermal conductivity.
+            expansion: Secant coefficient of thermal expansion, 1/K; or as in the class.
+            conductivity: Thermal conductivity; or principal values along the axes, or a symmetric matrix.
             heat_capacity: Heat capacity of a unit of volume at constant strain, positive.
+            stress_free_temperature: As in the class.
         """
-        conduction = (
-            NonlinearConduction(conductivity) if callable(conductivity) else LinearConduction(conductivity)
+        mechanics = law_of_properties(
+            cls.__name__,
+            IsotropicElastic,
+            LinearElastic.isotropic,
+            young=(young, POSITIVE),
+            poisson=(poisson, POISSON),
         )
-        if callable(young) or callable(poisson):
-            formulas = [p if callable(p) else partial(_constant, float(p)) for p in (young, poisson)]
-            return cls(lambda T: _Isotropic(*(f(T) for f in formulas)), conduction, expansion, heat_capacity)
-        return cls(LinearElastic.isotropic(young, poisson), conduction, expansion, heat_capacity)
+        conduction = conduction_of(cls.__name__, conductivity)
+        return cls(
+            mechanics, conduction, expansion, heat_capacity, stress_free_temperature=stress_free_temperature
+        )
 
     @property
     def symmetric(self) -> bool:  # type: ignore[override]
@@ -159,111 +195,15 @@ class Thermoelastic(PhaseLaw):
         """Those of the law of the mechanical strain."""
         return self.mechanics.moduli() if isinstance(self.mechanics, PhaseLaw) else ()
 
+    @property
+    def heating(self) -> bool:
+        """Whether plastic flow heats."""
+        return self.taylor_quinney > 0.0
+
     def history(self, size: int) -> dict[str, int]:
-        """That of the law of the mechanical strain."""
-        return self.mechanics.history(size) if isinstance(self.mechanics, PhaseLaw) else {}
-
-
-def thermoelastic(
-    young: float, poisson: float, expansion: Number, conductivity: Number, heat_capacity: float
-) -> Thermoelastic:
-    """Isotropic elasticity with thermal expansion, conduction and storage of heat.
-
-    Args:
-        young: Young's modulus, positive.
-        poisson: Poisson's ratio, between -1 and 0.5.
-        expansion: Coefficient of thermal expansion, 1/K: a number, three principal values along the axes,
-            or a symmetric matrix of shape (3, 3).
-        conductivity: Thermal conductivity: a number, principal values along the axes, or a symmetric matrix.
-        heat_capacity: Heat capacity of a unit of volume at constant strain, positive.
-    """
-    mechanics = LinearElastic.isotropic(young, poisson)
-    return Thermoelastic(mechanics, LinearConduction(conductivity), expansion, heat_capacity)
-
-
-def thermoplastic(
-    young: float,
-    poisson: float,
-    yield_stress: float,
-    expansion: Number,
-    conductivity: Number,
-    heat_capacity: float,
-    hardening: float = 0.0,
-    kinematic_hardening: float = 0.0,
-) -> Thermoelastic:
-    """Von Mises plasticity with thermal expansion, conduction and storage of heat; plastic work is lost.
-
-    Args:
-        young: Young's modulus, positive.
-        poisson: Poisson's ratio, between -1 and 0.5.
-        yield_stress: Initial yield stress in uniaxial tension, positive.
-        expansion: Coefficient of thermal expansion, 1/K: a number, three principal values along the axes,
-            or a symmetric matrix of shape (3, 3).
-        conductivity: Thermal conductivity: a number, principal values along the axes, or a symmetric matrix.
-        heat_capacity: Heat capacity of a unit of volume at constant strain, positive.
-        hardening: Isotropic hardening modulus, not negative.
-        kinematic_hardening: Kinematic hardening modulus, not negative.
-    """
-    mechanics = J2Plasticity(young, poisson, yield_stress, hardening, kinematic_hardening)
-    return Thermoelastic(mechanics, LinearConduction(conductivity), expansion, heat_capacity)
-
-
-def thermoelastic_orthotropic(
-    young_1: float,
-    young_2: float,
-    young_3: float,
-    poisson_12: float,
-    poisson_13: float,
-    poisson_23: float,
-    shear_12: float,
-    shear_13: float,
-    shear_23: float,
-    expansion: Number,
-    conductivity: Number,
-    heat_capacity: float,
-) -> Thermoelastic:
-    """Orthotropic elasticity along the axes with thermal expansion, conduction and storage of heat.
-
-    Args:
-        young_1: Young's modulus along the first axis; likewise `young_2`, `young_3`; positive.
-        young_2: See `young_1`.
-        young_3: See `young_1`.
-        poisson_12: Contraction of axis 2 under tension along axis 1; likewise `poisson_13`, `poisson_23`.
-        poisson_13: See `poisson_12`.
-        poisson_23: See `poisson_12`.
-        shear_12: Shear modulus of the plane of axes 1 and 2; likewise `shear_13`, `shear_23`; positive.
-        shear_13: See `shear_12`.
-        shear_23: See `shear_12`.
-        expansion: Coefficients of thermal expansion along the axes, 1/K, a number where they are equal, or a
-            symmetric matrix of shape (3, 3).
-        conductivity: Thermal conductivities along the axes, a number, or a symmetric matrix.
-        heat_capacity: Heat capacity of a unit of volume at constant strain, positive.
-    """
-    mechanics = LinearElastic.orthotropic(
-        young_1, young_2, young_3, poisson_12, poisson_13, poisson_23, shear_12, shear_13, shear_23
-    )
-    return Thermoelastic(mechanics, LinearConduction(conductivity), expansion, heat_capacity)
-
-
-@dataclass(frozen=True, eq=False)
-class _Isotropic(ExpressionLaw):
-    """Isotropic elasticity with moduli that are UFL expressions."""
-
-    young: Any
-    poisson: Any
-
-    def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
-        """Stress."""
-        bulk, shear = bulk_modulus(self.young, self.poisson), shear_modulus(self.young, self.poisson)
-        identity = ufl.as_vector([1.0, 1.0, 1.0] + [0.0] * (gradient.ufl_shape[0] - 3))
-        volume = gradient[0] + gradient[1] + gradient[2]
-        return (bulk - 2.0 / 3.0 * shear) * volume * identity + 2.0 * shear * gradient
-
-    def admissible(self, gradient: Expr) -> dict[str, Expr]:
-        """Positive moduli."""
-        moduli = {"Young's modulus": self.young, "1 + poisson": 1.0 + self.poisson}
-        moduli["1 - 2 poisson"] = 1.0 - 2.0 * self.poisson
-        return {name: ufl.as_ufl(value) for name, value in moduli.items()}
+        """That of the law of the mechanical strain, and the heat of plastic flow where there is any."""
+        own = self.mechanics.history(size) if isinstance(self.mechanics, PhaseLaw | OfTemperature) else {}
+        return {**own, "plastic_heat": 1} if self.heating else own
 
 
 def thermal_strain(expansion: Any, change: Expr, size: int) -> Expr:
@@ -281,18 +221,21 @@ def thermal_strain(expansion: Any, change: Expr, size: int) -> Expr:
     return ufl.as_vector([expansion[names.index(name)] * change for name in component_names(size)])
 
 
-def _constant(value: float, temperature: Expr) -> Expr:
-    return ufl.as_ufl(value)
+def conduction_of(owner: str, conductivity: Any) -> DiffusionLaw:
+    """The law of conduction of a conductivity that is a number, an array, a table or a formula."""
+    if isinstance(conductivity, Mapping):
+        conductivity = checked_property(owner, "conductivity", conductivity, POSITIVE)
+    return NonlinearConduction(conductivity) if callable(conductivity) else LinearConduction(conductivity)
 
 
-def _checked_expansion(owner: str, value: Number) -> float | Array:
-    """A number, or six Mandel components.
+def _checked_expansion(owner: str, value: Any) -> Any:
+    """A number, six Mandel components, a table or a function.
 
     Raises:
         InputError: It is no number, no three numbers and no symmetric matrix.
     """
-    if np.ndim(value) == 0:
-        return checked(owner, "expansion", value, FINITE)
+    if callable(value) or isinstance(value, Mapping) or np.ndim(value) == 0:
+        return checked_property(owner, "expansion", value, FINITE)
     if np.shape(value) not in ((3,), (3, 3)):
         raise InputError(
             f"{owner}: expansion has shape {np.shape(value)}; it must be a number, three principal values, "
@@ -304,43 +247,3 @@ def _checked_expansion(owner: str, value: Number) -> float | Array:
         raise InputError(f"{owner}: expansion is not symmetric: {given.tolist()}")
     factors = [1.0 if i == j else np.sqrt(2.0) for i, j in component_indices(6)]
     return np.array([f * matrix[i, j] for (i, j), f in zip(component_indices(6), factors, strict=True)])
-
-
-def _characterize(
-    effective: Array,
-    phases: list[Array],
-    fractions: list[float],
-    boundary: str,
-    *,
-    dim: int,
-    reference_temperature: float,
-) -> dict[str, Any]:
-    r"""Effective expansion and heat capacities, and what stiffness and conductivity have by themselves.
-
-    .. math:: \alpha = -C^{-1}\,\partial_T\sigma, \qquad c_\varepsilon = T_0\,\partial_T\eta, \qquad
-        c_\sigma = c_\varepsilon + T_0\,\alpha : C : \alpha
-
-    In the plane the strain along the third axis is zero: α is the expansion of a body that is held there.
-    Numbers that a singular stiffness does not have are None.
-    """
-    strain, value, heat = slice(0, -dim - 1), -dim - 1, slice(-dim, None)
-    mechanics = small_strain_kinematics(dim)
-    stiffness, pressure = effective[strain, strain], effective[strain, value]
-    capacity = reference_temperature * float(effective[value, value])
-    expansion, free = None, None
-    if not len(null_directions(stiffness)):
-        solved = -np.linalg.solve(stiffness, pressure)
-        expansion = (solved * mechanics.scale).tolist()
-        free = capacity + reference_temperature * float(effective[value, strain] @ solved)
-    return {
-        "expansion": expansion,
-        "heat_capacity_constant_strain": capacity,
-        "heat_capacity_constant_stress": free,
-        "reference_temperature": reference_temperature,
-        "mechanics": mechanics.characterize(
-            stiffness, [phase[strain, strain] for phase in phases], fractions, boundary
-        ),
-        "conduction": characterize_diffusion(
-            effective[heat, heat], [phase[heat, heat] for phase in phases], fractions, boundary
-        ),
-    }

@@ -38,7 +38,7 @@ class Thermoelasticity(Physics):
     def balances(
         self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
     ) -> dict[str, Expr]:
-        r"""Equilibrium of the stress, and of heat: :math:`T\,\dot\eta = \nabla\cdot s`."""
+        r"""Equilibrium of the stress, and of heat: :math:`T_0\,\dot\eta = \nabla\cdot s`."""
         strain, _, slope = kinematics.blocks
         heat = self.stored(kinematics, law, fields)["temperature"]
         v, q = tests["displacement"], tests["temperature"]
@@ -48,5 +48,5 @@ class Thermoelasticity(Physics):
         }
 
     def stored(self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr]) -> dict[str, Expr]:
-        r"""Heat in a unit of time, :math:`T\,\dot\eta`."""
-        return {"temperature": fields["temperature"] * law.rate(ENTROPY)}
+        r"""Heat in a unit of time, :math:`T_0\,\dot\eta`."""
+        return {"temperature": self.reference_temperature * law.rate(ENTROPY)}
