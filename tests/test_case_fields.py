@@ -106,7 +106,9 @@ def test_unknown_starts_as_the_virgin_cell_or_as_the_physics_where_the_model_has
     without = replace(case, laws={"alloy": replace(law, cell=None)})
     temperature = case.fields[1]
     assert initial_value(case, temperature) == START
-    assert initial_value(without, temperature) == case.physics.values["temperature"] == 293.15
+    assert (
+        initial_value(without, temperature) == replace(law, cell=None).physics.values["temperature"] == 293.15
+    )
     assert not starts_elsewhere(case)
     assert not starts_elsewhere(without)
 
@@ -180,11 +182,11 @@ MISTAKES = {
     ),
     "an unknown that is missing": (
         {"fields": [{"name": "u", "kind": "vector"}]},
-        "fields: temperature (scalar) of thermoelasticity is missing",
+        "fields: temperature (scalar) is missing",
     ),
     "an unknown too many": (
         {"fields": [{"name": "u", "kind": "vector"}, {"name": "v", "kind": "vector"}]},
-        'fields[1].kind = "vector": the unknowns of thermoelasticity are displacement (vector), temperature',
+        'fields[1].kind = "vector": the unknowns of the laws are displacement (vector), temperature',
     ),
     "one name twice": (
         {"fields": [{"name": "u", "kind": "vector"}, {"name": "u", "kind": "scalar"}]},

@@ -165,7 +165,7 @@ RUN_MISTAKES = {
     ),
     "another physics": (
         {"physics": "diffusion"},
-        "its physics is small_strain, but that of the run is diffusion",
+        'physics = "diffusion": no law is of it; the cells are of small_strain',
     ),
     "a micro model with a slip": (
         {"laws__composite__model": "linearised"},

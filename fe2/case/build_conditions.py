@@ -84,10 +84,14 @@ class ConditionsBuilder:
             self._add_boundary(name, table, ("boundary", number))
         dx = ufl.Measure("dx", domain=self._marked.mesh, subdomain_data=self._marked.cell_tags)
         for number, body in enumerate(tables.body):
-            measure, unknown = dx, self._of(body)
+            unknown = self._of(body)
+            measure = dx if unknown.groups is None else dx(unknown.groups)
             if body.on is not None:
-                group = self._group(body.on, ("body", number, "on"), "subdomain", self._marked.cell_names)
+                key: Key = ("body", number, "on")
+                group = self._group(body.on, key, "subdomain", self._marked.cell_names)
                 measure = dx(group)
+                if unknown.groups is not None and group not in unknown.groups:
+                    self._problems.add(key, f"the law there has no {unknown.field.name}", body.on)
             self._add_load(f"body_{number}", body.load, unknown, measure, ("body", number, "load"))
             self._add_exchange(f"body_{number}", body.exchange, unknown, measure)
         return self._conditions
@@ -105,6 +109,9 @@ class ConditionsBuilder:
             group = self._group(table.on, (*key, "on"), "boundary", self._marked.facet_names)
             facets = self._marked.facet_tags.find(-1 if group is None else group)
             nodes = fem.locate_dofs_topological(space, self._marked.mesh.topology.dim - 1, facets)
+            if table.load is not None or table.exchange is not None:
+                self._check_facets(facets, unknown, (*key, "on"), table.on)
+        nodes = self._with_law(nodes, unknown, key)
         fixed, prescribed = constrained(table, unknown.field.vector, size)
         self._conditions.fields[name] = unknown.field.name
         for component in sorted(fixed | prescribed.keys()):
@@ -119,6 +126,26 @@ class ConditionsBuilder:
         ds = ufl.Measure("ds", domain=self._marked.mesh, subdomain_data=self._marked.facet_tags)
         self._add_load(f"{name}_load", table.load, unknown, ds(group), (*key, "load"))
         self._add_exchange(name, table.exchange, unknown, ds(group))
+
+    def _with_law(self, nodes: Dofs, unknown: Unknown, key: Key) -> Dofs:
+        """Those of some nodes at which a law has the unknown; collective."""
+        if unknown.groups is None:
+            return nodes
+        found = np.intersect1d(nodes, unknown.nodes(self._marked))
+        count = self._marked.mesh.comm.allreduce(np.array([len(nodes), len(found)]))
+        if count[0] and not count[1]:
+            self._problems.add(key, f"no law has the {unknown.field.name} there")
+        return found
+
+    def _check_facets(self, facets: Dofs, unknown: Unknown, key: Key, on: object) -> None:
+        """Refuse a load on facets where no law has the unknown."""
+        topology = self._marked.mesh.topology
+        topology.create_connectivity(topology.dim - 1, topology.dim)
+        cells = topology.connectivity(topology.dim - 1, topology.dim)
+        beside = [cells.links(facet)[0] for facet in facets]
+        if unknown.groups is not None and not np.isin(beside, unknown.cells(self._marked)).all():
+            text = f"the {unknown.field.name} does not reach all of it: there are parts whose law has none"
+            self._problems.add(key, text, on)
 
     def _add_load(self, name: str, load: Any, unknown: Unknown, measure: ufl.Measure, key: Key) -> None:
         for component, function in components(load).items() if load is not None else ():

@@ -33,7 +33,6 @@ from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import ExpressionLaw, isochoric_phases
-from fe2.physics.physics_table import Physics
 from fe2.quadrature import quadrature_points
 from fe2.volumetric_locking import warn_of_locking
 
@@ -97,14 +96,8 @@ class Subdomain:
         return mesh.comm.allreduce(int(cells)) * len(points)
 
 
-def build_subdomains(
-    case: RunCase, marked: MarkedMesh, kinematics: Kinematics, quadrature_degree: int, problems: Problems
-) -> list[Subdomain]:
-    """The laws with their subdomains and their cells; collective.
-
-    Raises:
-        CaseFileError: On all ranks: a cell cannot be made; the message names file and key.
-    """
+def groups_of_laws(case: RunCase, marked: MarkedMesh, problems: Problems) -> dict[str, int | None]:
+    """Number of the subdomain of each law, None for the whole mesh; `problems` receives what does not fit."""
     groups = {
         name: None
         if law.subdomain is None
@@ -114,7 +107,28 @@ def build_subdomains(
         for name, law in case.laws.items()
     }
     _check_cover(case, marked, groups, problems)
-    on_every_rank(marked.mesh.comm, problems.raise_if_any)
+    return groups
+
+
+def build_subdomains(
+    case: RunCase,
+    marked: MarkedMesh,
+    groups: Mapping[str, int | None],
+    quadrature_degree: int,
+    problems: Problems,
+) -> list[Subdomain]:
+    """The laws with their subdomains and their cells; collective.
+
+    Args:
+        case: The run file.
+        marked: The mesh.
+        groups: Number of the subdomain of each law, or None for the whole mesh.
+        quadrature_degree: Degree of the quadrature rule.
+        problems: Receives what is wrong.
+
+    Raises:
+        CaseFileError: On all ranks: a cell cannot be made; the message names file and key.
+    """
     solver = case.tables.solver.micro
     options = NewtonOptions(**solver.model_dump())
     comm = marked.mesh.comm
@@ -130,7 +144,7 @@ def build_subdomains(
             law,
             groups[name],
             on_every_rank(comm, partial(_rve, law, options)),
-            kinematics,
+            law.physics.kinematics(marked.mesh.geometry.dim),
             comm,
             case.file,
             parameters[name],
@@ -170,16 +184,14 @@ def _check_cover(
 
 def formula_work(
     subdomain: Subdomain,
-    case: RunCase,
-    kinematics: Kinematics,
     measure: ufl.Measure,
     unknowns: Sequence[Unknown],
     problems: Problems,
 ) -> list[tuple[str, ufl.Form]]:
     """Virtual work of a law that is a formula of the local gradient, without history, by field."""
-    material = subdomain.law.material
+    material, kinematics = subdomain.law.material, subdomain.kinematics
     assert material is not None
-    law = material.make(case.physics_name)
+    law = material.make(subdomain.law.physics_name)
     if getattr(law, "stores", False) or getattr(law, "needs_value", False):
         text = "this law needs a cell with value = true; storage beside it stores a constant capacity"
         problems.add(("laws", subdomain.name, "law"), text, material.law)
@@ -257,16 +269,10 @@ def _parameters_located(subdomain: Subdomain) -> Iterator[None]:
         problems.raise_if_any()
 
 
-def physics_of(law: Law, case: RunCase) -> Physics:
-    """The physics of a law with its keys: that of its cell, or of the run."""
-    return case.physics if law.cell is None else law.cell.physics
-
-
 def homogenized_work(
-    subdomain: Subdomain, case: RunCase, law: HomogenizedLaw, unknowns: Sequence[Unknown]
+    subdomain: Subdomain, law: HomogenizedLaw, unknowns: Sequence[Unknown]
 ) -> list[tuple[str, ufl.Form]]:
     """Terms of the weak form in which a homogenized law stands, by field, as its physics has them."""
     functions, tests = by_meaning(unknowns)
-    physics = physics_of(subdomain.law, case)
-    densities = physics.balances(law.micro.kinematics, law, functions, tests)
+    densities = subdomain.law.physics.balances(law.micro.kinematics, law, functions, tests)
     return [(field, density * law.dx) for field, density in densities.items()]

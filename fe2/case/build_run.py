@@ -15,6 +15,7 @@ from fe2.case.build_laws import (
     Subdomain,
     build_subdomains,
     formula_work,
+    groups_of_laws,
     homogenized_law,
     homogenized_work,
 )
@@ -52,7 +53,7 @@ class Model:
     Attributes:
         case: The run file.
         marked: The mesh.
-        kinematics: Names and sizes of gradient and flux.
+        kinematics: Names and sizes of gradient and flux of the first law, that with a cell where one has.
         unknowns: The macroscopic unknowns.
         subdomains: The laws.
         conditions: Boundary conditions and loads.
@@ -89,8 +90,9 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
     problems = Problems(case.file)
     marked = build_mesh(case, comm)
     table = case.tables.field
-    kinematics = case.physics.kinematics(marked.mesh.geometry.dim)
-    unknowns = build_unknowns(case, marked, kinematics)
+    groups = groups_of_laws(case, marked, problems)
+    on_every_rank(comm, problems.raise_if_any)
+    unknowns = build_unknowns(case, marked, groups)
     conditions = ConditionsBuilder(case, marked, unknowns, problems).build()
     _check_watched(case, marked, problems)
     on_every_rank(comm, problems.raise_if_any)
@@ -98,13 +100,13 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
     quadrature = (
         full_degree(marked.mesh, max(field.degree for field in case.fields)) if degree is None else degree
     )
-    subdomains = build_subdomains(case, marked, kinematics, quadrature, problems)
-    _check_dimensions(subdomains, kinematics, problems)
+    subdomains = build_subdomains(case, marked, groups, quadrature, problems)
+    _check_dimensions(subdomains, marked.mesh.geometry.dim, problems)
     on_every_rank(comm, problems.raise_if_any)
     return Model(
         case=case,
         marked=marked,
-        kinematics=next((sub.rve.kinematics for sub in subdomains if sub.rve is not None), kinematics),
+        kinematics=min(subdomains, key=lambda subdomain: subdomain.rve is None).kinematics,
         unknowns=unknowns,
         subdomains=subdomains,
         conditions=conditions,
@@ -158,27 +160,28 @@ def build_problem(model: Model) -> MacroProblem:
     problems = Problems(case.file)
     laws: list[HomogenizedLaw] = []
     terms: list[tuple[str, ufl.Form]] = []
-    plain = case.physics.kinematics(model.marked.mesh.geometry.dim)
     for subdomain in model.subdomains:
         if subdomain.law.model is None:
             dx = measure(subdomain, model.marked, model.quadrature_degree)
-            terms += formula_work(subdomain, case, plain, dx, unknowns, problems)
+            terms += formula_work(subdomain, dx, unknowns, problems)
             continue
         laws.append(
             homogenized_law(subdomain, model.marked, unknowns, model.quadrature_degree, _parallel(case))
         )
-        terms += homogenized_work(subdomain, case, laws[-1], unknowns)
+        terms += homogenized_work(subdomain, laws[-1], unknowns)
     on_every_rank(model.marked.mesh.comm, problems.raise_if_any)
     terms += model.storage.work
+    terms += [term for unknown in unknowns for term in unknown.no_work(model.marked)]
     terms += [(meaning, -power) for meaning, power in model.conditions.power]
+    held = [bc for unknown in unknowns if (bc := unknown.held(model.marked)) is not None]
     forms = residuals(terms, unknowns)
     several = len(unknowns) > 1
     problem = MacroProblem(
         forms if several else forms[0],
         model.functions if several else model.functions[0],
         laws,
-        bcs=list(model.conditions.supports.values()),
-        rate=model.storage.rate,
+        bcs=[*model.conditions.supports.values(), *held],
+        rate=list(model.storage.rates.values()),
         scheme=case.tables.steps.scheme,
         petsc_options=case.tables.solver.macro.options(),
     )
@@ -253,10 +256,8 @@ def _check_watched(case: RunCase, marked: MarkedMesh, problems: Problems) -> Non
             problems.add(("output", "watch", number), f"{dim} coordinates are needed on this mesh", place)
 
 
-def _check_dimensions(subdomains: list[Subdomain], kinematics: Kinematics, problems: Problems) -> None:
+def _check_dimensions(subdomains: list[Subdomain], dim: int, problems: Problems) -> None:
     for subdomain in subdomains:
-        if subdomain.rve is not None and subdomain.rve.kinematics.dim != kinematics.dim:
-            text = (
-                f"the cell has {subdomain.rve.kinematics.dim} dimensions, but the mesh has {kinematics.dim}"
-            )
+        if subdomain.rve is not None and subdomain.rve.kinematics.dim != dim:
+            text = f"the cell has {subdomain.rve.kinematics.dim} dimensions, but the mesh has {dim}"
             problems.add(("laws", subdomain.name, "cell"), text)

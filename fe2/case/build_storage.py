@@ -10,7 +10,7 @@ from ufl.core.expr import Expr
 
 from fe2.case.build_conditions import Conditions
 from fe2.case.build_fields import Unknown, by_meaning
-from fe2.case.build_laws import Subdomain, physics_of
+from fe2.case.build_laws import Subdomain
 from fe2.case.fields import flow_prefix
 from fe2.case.run_case import RunCase
 from fe2.io.gmsh_mesh import MarkedMesh
@@ -20,10 +20,10 @@ from fe2.macro.rate import Rate
 
 
 class Storage:
-    """What the laws of a run store of its scalar unknown beside what their cells do.
+    """What the laws of a run store of their scalar unknowns beside what their cells do.
 
     Attributes:
-        rate: The rate of the unknown, or None where nothing is stored.
+        rates: The rate of each unknown of which something is stored, by its name in the physics.
     """
 
     def __init__(
@@ -33,34 +33,31 @@ class Storage:
         marked: MarkedMesh,
         quadrature_degree: int,
     ) -> None:
-        """Set up the rate where a law has a storage."""
-        storing = [sub for sub in subdomains if sub.law.storage]
-        scalars = [unknown for unknown in unknowns if not unknown.field.vector]
-        self._unknown = scalars[0] if storing else None
-        self._densities: list[tuple[Expr, ufl.Measure]] = []
-        self.rate = rate = Rate(scalars[0].function) if storing else None
-        if rate is not None:
-            self._densities = [
-                (
-                    fem.Constant(marked.mesh, sub.law.storage) * rate(scalars[0].function),
-                    measure(sub, marked, quadrature_degree),
-                )
-                for sub in storing
-            ]
+        """Set up the rates where laws have a storage."""
+        self._unknowns = {unknown.field.meaning: unknown for unknown in unknowns}
+        self.rates: dict[str, Rate] = {}
+        self._stored: dict[str, list[tuple[Expr, ufl.Measure]]] = {}
+        for subdomain in subdomains:
+            if subdomain.law.storage:
+                meaning = next(n for n, kind in subdomain.law.physics.unknowns.items() if kind == "scalar")
+                function = self._unknowns[meaning].function
+                rate = self.rates.setdefault(meaning, Rate(function))
+                density = fem.Constant(marked.mesh, subdomain.law.storage) * rate(function)
+                dx = measure(subdomain, marked, quadrature_degree)
+                self._stored.setdefault(meaning, []).append((density, dx))
 
     @property
     def work(self) -> list[tuple[str, ufl.Form]]:
         """Terms of the weak form, with the field in whose equation they stand."""
-        if self._unknown is None:
-            return []
-        unknown = self._unknown
-        return [(unknown.field.meaning, density * unknown.test * dx) for density, dx in self._densities]
+        return [
+            (meaning, density * self._unknowns[meaning].test * dx)
+            for meaning, found in self._stored.items()
+            for density, dx in found
+        ]
 
     def integrals(self, meaning: str) -> list[ufl.Form]:
         """What is stored of an unknown in a unit of time."""
-        if self._unknown is None or self._unknown.field.meaning != meaning:
-            return []
-        return [density * dx for density, dx in self._densities]
+        return [density * dx for density, dx in self._stored.get(meaning, ())]
 
 
 def measure(subdomain: Subdomain, marked: MarkedMesh, quadrature_degree: int) -> ufl.Measure:
@@ -86,7 +83,7 @@ def balance_columns(
     scalars = [field for field in case.fields if not field.vector] if case.tables.output.balance else []
     models = [sub for sub in subdomains if sub.law.model is not None]
     stored_by = [
-        (law, physics_of(sub.law, case).stored(law.micro.kinematics, law, by_meaning(unknowns)[0]))
+        (law, sub.law.physics.stored(law.micro.kinematics, law, by_meaning(unknowns)[0]))
         for sub, law in zip(models, problem.laws, strict=True)
     ]
     found: dict[str, Callable[[], float]] = {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fe2.case.problems import Key, Problems
 from fe2.case.run_tables import BodyTable, BoundaryTable, RunFile
-from fe2.physics.physics_table import Physics
+from fe2.physics.physics_table import Kind
 from fe2.registry import suggestion
 
 
@@ -30,18 +30,18 @@ class Field:
     initial: float | None = None
 
 
-def understand_fields(tables: RunFile, physics: Physics, problems: Problems) -> list[Field]:
-    """The unknowns, in the order of the physics; `problems` receives what does not fit it.
+def understand_fields(tables: RunFile, unknowns: Mapping[str, Kind], problems: Problems) -> list[Field]:
+    """The unknowns, in the order of the physics; `problems` receives what does not fit them.
 
     An entry of [[fields]] stands for the unknown of its name, or else for the next one of its kind.
     """
-    unknowns, common, count = physics.unknowns, tables.field, len(problems.lines)
+    common, count = tables.field, len(problems.lines)
     listed = ", ".join(f"{name} ({kind})" for name, kind in unknowns.items())
     found: dict[str, Field] = {}
     for number, entry in enumerate(tables.fields):
         left = [name for name, kind in unknowns.items() if name not in found and entry.kind in (None, kind)]
         if not left:
-            text = f"the unknowns of {physics.title} are {listed}"
+            text = f"the unknowns of the laws are {listed}"
             problems.add(("fields", number, "kind" if entry.kind else "name"), text, entry.kind or entry.name)
             continue
         if entry.name in [field.name for field in found.values()]:
@@ -53,7 +53,7 @@ def understand_fields(tables: RunFile, physics: Physics, problems: Problems) -> 
         found[meaning] = Field(entry.name, meaning, vector, entry.degree or common.degree, entry.initial)
     missing = [f"{name} ({kind})" for name, kind in unknowns.items() if name not in found]
     if tables.fields and missing and len(problems.lines) == count:
-        problems.add(("fields",), f"{', '.join(missing)} of {physics.title} is missing")
+        problems.add(("fields",), f"{', '.join(missing)} is missing")
     if common.initial is not None and (tables.fields or len(unknowns) > 1):
         problems.add(("field", "initial"), "here it stands with each of [[fields]]", common.initial)
     if len(problems.lines) > count:

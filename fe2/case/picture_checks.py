@@ -29,13 +29,16 @@ class LawWithCell(Protocol):
         """The cell, where the law has one."""
 
     @property
+    def physics(self) -> Physics:
+        """Its physics."""
+
+    @property
     def model(self) -> ModelTable | None:
         """The micro model, where the law has one."""
 
 
 def check_pictures(
     tables: RunFile,
-    physics: Physics,
     fields: Sequence[Field],
     laws: Mapping[str, LawWithCell],
     dims: Iterable[int],
@@ -45,7 +48,6 @@ def check_pictures(
 
     Args:
         tables: The run file.
-        physics: Its physics.
         fields: Its unknowns.
         laws: Its laws.
         dims: Dimensions that the mesh may have.
@@ -53,9 +55,7 @@ def check_pictures(
     """
     models = [law for law in laws.values() if law.model is not None]
     cells = [law.cell for law in models if law.cell is not None]
-    written = list(
-        dict.fromkeys(name for dim in dims for law in models for name in _macro_fields(law, physics, dim))
-    )
+    written = list(dict.fromkeys(name for dim in dims for law in models for name in _macro_fields(law, dim)))
     local = list(dict.fromkeys(name for dim in dims for cell in cells for name in _local_fields(cell, dim)))
     columns = _columns(tables, fields, boundary_names(tables))
     steps = len(planned_times(tables.steps)) - 1
@@ -91,8 +91,8 @@ def _check_picture(picture: PictureTable, tables: RunFile, steps: int, key: Key,
         problems.add((*key, "local_field"), "it needs watch, the point whose cell is drawn")
 
 
-def _macro_fields(law: LawWithCell, physics: Physics, dim: int) -> list[str]:
-    kinematics = physics.kinematics(dim) if law.cell is None else law.cell.physics.kinematics(dim)
+def _macro_fields(law: LawWithCell, dim: int) -> list[str]:
+    kinematics = law.physics.kinematics(dim)
     indicators = kinematics.indicators(np.zeros((0, kinematics.size, kinematics.size)))
     return [
         *kinematics.flux_names,

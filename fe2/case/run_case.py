@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import create_model
 
-from fe2.case.catalogue import meant_name, meant_physics
+from fe2.case.catalogue import meant_name
 from fe2.case.cell_case import (
     CellCase,
     Material,
@@ -27,6 +27,7 @@ from fe2.case.point_fields import PointField, check_point_fields
 from fe2.case.problems import CaseFileError, Key, Problems
 from fe2.case.repair import repaired
 from fe2.case.run_checks import check_box, check_run
+from fe2.case.run_physics import physics_of_laws, unknowns_of_laws
 from fe2.case.run_tables import (
     BoxMesh,
     FileMesh,
@@ -52,15 +53,22 @@ class Law:
 
     Attributes:
         place: Where it holds, and what is stored there besides.
+        physics_name: Name of its physics.
         model: The micro model at every quadrature point, with its keys, or None where there is none.
         cell: The cell of the model, where it has one.
         material: The law itself, where there is no micro model.
     """
 
     place: LawPlace
+    physics_name: str
     model: ModelTable | None = None
     cell: CellCase | None = None
     material: Material | None = None
+
+    @property
+    def physics(self) -> Physics:
+        """Its physics, with the keys of its cell, or as they are by default."""
+        return PHYSICS[self.physics_name]() if self.cell is None else self.cell.physics
 
     @property
     def subdomain(self) -> int | str | None:
@@ -94,8 +102,8 @@ class Law:
         return self.place.model if isinstance(self.place, ModelPlace) else "formula"
 
     def stores(self, meaning: str) -> bool:
-        """Whether cells store anything of an unknown of the physics."""
-        return self.cell is not None and meaning in self.cell.physics.values
+        """Whether micro models store anything of an unknown of the physics."""
+        return self.model is not None and meaning in self.physics.values
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ class RunCase:
     Attributes:
         file: The file; paths in it are relative to its folder.
         mesh: Table of the mesh.
-        physics_name: Name of the physics.
+        physics_name: Name of the physics of laws without a cell, where they have none of their own.
         fields: The macroscopic unknowns.
         laws: Laws by name.
         tables: All other tables.
@@ -113,15 +121,15 @@ class RunCase:
 
     file: Path
     mesh: Table
-    physics_name: str
+    physics_name: str | None
     fields: Sequence[Field]
     laws: Mapping[str, Law]
     tables: RunFile
 
     @property
-    def physics(self) -> Physics:
-        """The physics, with its keys as they are by default."""
-        return PHYSICS[self.physics_name]()
+    def physics_names(self) -> tuple[str, ...]:
+        """Names of the physics of all laws."""
+        return tuple(dict.fromkeys(law.physics_name for law in self.laws.values()))
 
     def path(self, name: str) -> Path:
         """A path of the file, relative to the file's folder."""
@@ -166,15 +174,11 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
     contents = table.get("laws") if isinstance(table.get("laws"), dict) else {}
     assert isinstance(contents, dict)
     count = len(problems.lines)
-    cells = {
-        name: _understand_model(content, dim, problems, ("laws", name))
-        for name, content in contents.items()
-        if isinstance(content, dict) and ("cell" in content or "model" in content)
-    }
-    named = {name: _physics_of_cell(content, problems.file.parent) for name, content in contents.items()}
-    physics = _physics(table.get("physics"), named, problems)
+    common, named = physics_of_laws(table.get("physics"), contents, problems)
     laws = {
-        name: cells[name] if name in cells else _understand_law(content, physics, problems, ("laws", name))
+        name: _understand_model(content, named[name], dim, problems, ("laws", name))
+        if isinstance(content, dict) and ("cell" in content or "model" in content)
+        else _understand_law(content, named[name], problems, ("laws", name))
         for name, content in contents.items()
     }
     found = {name: law for name, law in laws.items() if law is not None}
@@ -185,18 +189,17 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
     check_names(tables, problems)
     if parts is not None:
         check_groups(tables, contents, parts, problems)
-    if physics is None:
+    if not any(named.values()):
         return None
-    fields = understand_fields(tables, PHYSICS[physics](), problems)
-    _check_together(tables, PHYSICS[physics](), fields, found, parts, problems)
+    fields = understand_fields(tables, unknowns_of_laws(named, problems), problems)
+    _check_together(tables, fields, found, parts, problems)
     if problems.lines or mesh is None:
         return None
-    return RunCase(problems.file, mesh, physics, fields, found, tables)
+    return RunCase(problems.file, mesh, common, fields, found, tables)
 
 
 def _check_together(
     tables: RunFile,
-    physics: Physics,
     fields: Sequence[Field],
     laws: Mapping[str, Law],
     parts: MeshParts | None,
@@ -209,7 +212,7 @@ def _check_together(
         check_components(tables, fields, parts.dim, problems)
         if len(problems.lines) > count:
             problems.broken.append(("boundary", ""))  # some component, by which columns are named
-    check_pictures(tables, physics, fields, laws, (2, 3) if parts is None else (parts.dim,), problems)
+    check_pictures(tables, fields, laws, (2, 3) if parts is None else (parts.dim,), problems)
 
 
 def _axes(box: object) -> int:
@@ -257,7 +260,9 @@ def file_keys(table: ModelTable) -> list[str]:
     return [name for name in named if getattr(table, name) is not None]
 
 
-def _understand_model(table: dict[str, Any], dim: int | None, problems: Problems, key: Key) -> Law | None:
+def _understand_model(
+    table: dict[str, Any], physics: str | None, dim: int | None, problems: Problems, key: Key
+) -> Law | None:
     """A law that is a micro model, whose keys stand beside its name and its place."""
     name = table.get("model", DEFAULT_MODEL)
     meant = name if name in MODELS else meant_name(name, MODELS)
@@ -274,13 +279,13 @@ def _understand_model(table: dict[str, Any], dim: int | None, problems: Problems
     kept = without_keys_of_others(table, model, f'model = "{meant}"', _keys_by_model, problems, key)
     found = repaired(model, {**kept, "model": meant}, problems, key)
     cell = _understand_cell(table, found, problems, key) if issubclass(model, CellModel) else None
-    if found is None or (cell is None and isinstance(found, CellModel)):
+    if found is None or physics is None or (cell is None and isinstance(found, CellModel)):
         return None
     for file in file_keys(found):
         check_file(getattr(found, file), problems, (*key, file))
     assert isinstance(found, ModelPlace)
     check_point_fields(found.parameters, asked_for(found, dim), dim, problems, (*key, "parameters"))
-    return Law(found, model=found, cell=cell)
+    return Law(found, physics, model=found, cell=cell)
 
 
 def asked_for(law: Any, dim: int | None) -> tuple[str, ...]:
@@ -325,36 +330,6 @@ def _read_cell(law: CellModel, problems: Problems, key: Key) -> CellCase | None:
     return cell
 
 
-def _physics_of_cell(content: object, folder: Path) -> str | None:
-    """The physics that the cell of a law states, whatever else may be wrong there."""
-    cell = content.get("cell") if isinstance(content, dict) else None
-    if isinstance(cell, str):
-        try:
-            cell = read_toml(folder / cell).get("cell")
-        except (CaseFileError, ValueError):
-            return None
-    return meant_physics(cell.get("physics")) if isinstance(cell, dict) else None
-
-
-def _physics(stated: object, cells: Mapping[str, str | None], problems: Problems) -> str | None:
-    """The physics that is stated, or that of the cells; all have to agree."""
-    found = {name: physics for name, physics in cells.items() if physics is not None}
-    if isinstance(stated, str) and stated not in PHYSICS.sound():
-        return None
-    if stated is None and not found:
-        if not problems.lines:
-            problems.add(
-                ("physics",), f"is missing, and no law has a cell; it is one of {', '.join(PHYSICS)}"
-            )
-        return None
-    wanted = stated if isinstance(stated, str) else next(iter(found.values()), None)
-    for name, physics in found.items():
-        if physics != wanted:
-            text = f"its physics is {physics}, but that of the run is {wanted}"
-            problems.add(("laws", name, "cell"), text)
-    return wanted
-
-
 def _understand_law(table: object, physics: str | None, problems: Problems, key: Key) -> Law | None:
     """A law of the physics at the macroscopic scale."""
     if not isinstance(table, dict):
@@ -372,4 +347,4 @@ def _understand_law(table: object, physics: str | None, problems: Problems, key:
     material = understand_material(rest, physics, problems, key, places)
     if own is None or material is None:
         return None
-    return Law(own, material=material)
+    return Law(own, physics, material=material)

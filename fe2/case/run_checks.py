@@ -12,11 +12,16 @@ from fe2.case.fields import Field, field_of
 from fe2.case.problems import Key, Problems
 from fe2.case.run_tables import BoundaryTable, BoxMesh, ExchangeTable, OutputTable, RunFile, StepsTable
 from fe2.case.time_functions import TimeFunction
+from fe2.physics.physics_table import Physics
 from fe2.registry import suggestion
 
 
 class StoringLaw(Protocol):
     """What is asked of a law."""
+
+    @property
+    def physics(self) -> Physics:
+        """Its physics."""
 
     @property
     def storage(self) -> float:
@@ -71,14 +76,13 @@ def _check_scalar(
     tables: RunFile, fields: Sequence[Field], laws: Mapping[str, StoringLaw], problems: Problems
 ) -> None:
     """What only a scalar unknown has."""
-    scalars = [field for field in fields if not field.vector]
     text = f"the {fields[0].name} is a vector; this is for a scalar unknown"
-    if len(scalars) > 1:
-        text = "there are several scalar unknowns, of which it cannot be told which one this is for"
     for name, law in laws.items():
-        if law.storage and len(scalars) != 1:
-            problems.add(("laws", name, "storage"), text, law.storage)
-    if not scalars:
+        count = list(law.physics.unknowns.values()).count("scalar")
+        if law.storage and count != 1:
+            several = "there are several scalar unknowns, of which it cannot be told which one this is for"
+            problems.add(("laws", name, "storage"), several if count else text, law.storage)
+    if all(field.vector for field in fields):
         if tables.field.initial is not None:
             problems.add(("field", "initial"), text, tables.field.initial)
         if tables.output.balance:

@@ -148,10 +148,14 @@ class FieldTable(Table):
 
 
 class LawPlace(Table):
-    """Where a law holds, and what is stored there besides."""
+    """Where a law holds, of which physics, and what is stored there besides."""
 
     subdomain: Group = None
     """Physical group of the mesh in which the law holds; the whole mesh by default."""
+    physics: PhysicsName | None = None
+    """Physics of a law without a cell; that of the run by default. Laws of several physics have unknowns in
+    common. One that some laws do not have keeps its initial value where they alone hold, and nothing of it
+    passes to them."""
     storage: float = Field(0.0, ge=0.0)
     """What a unit of volume stores where a scalar unknown rises by one: porosity times compressibility, or a
     heat capacity, of a law that does not store by itself."""
@@ -323,7 +327,7 @@ class RunFile(Table):
     units: str = ""
     """Units of all numbers, in words, e.g. "mm, N, s"; repeated in the results."""
     physics: PhysicsName | None = None
-    """Physics; that of the cells by default."""
+    """Physics of laws without a cell; that of the cells by default."""
     mesh: dict[str, Any]
     """The macroscopic mesh: a box, a file or a generator."""
     field: CommonFieldTable = CommonFieldTable()

@@ -42,7 +42,8 @@ def understood(case: RunCase, path: Callable[[Path], str] | None = None) -> dict
             place = law.place.model_dump(mode="json", exclude_none=True)
             laws[name] = {**place, **_material(law.material)}
     output = {**tables["output"], "folder": written(case.path(case.tables.output.folder))}
-    return {**tables, "physics": case.physics_name, "mesh": mesh, "laws": laws, "output": output}
+    physics = {} if case.physics_name is None else {"physics": case.physics_name}
+    return {**tables, **physics, "mesh": mesh, "laws": laws, "output": output}
 
 
 _NOT_DECISIVE = ("output", "solver", "steps", "parallel")

@@ -34,7 +34,7 @@ def warn_of_locking_in_run(case: RunCase) -> None:
     elif isinstance(mesh, GeneratorMesh):
         shape = _shape(mesh, mesh.generator)
     for name, law in case.laws.items():
-        found = _isochoric_law(name, law, case.physics_name)
+        found = _isochoric_law(name, law)
         warn_of_locking(f"{case.file}: the macroscopic mesh", shape, case.tables.field.degree, found)
 
 
@@ -52,7 +52,7 @@ def _isochoric(case: CellCase) -> tuple[str, ...]:
     return case.physics.keeps_volume(laws)
 
 
-def _isochoric_law(name: str, law: Law, physics: str) -> tuple[str, ...]:
+def _isochoric_law(name: str, law: Law) -> tuple[str, ...]:
     if law.cell is not None:
         return () if law.model is not None and law.model.linear else _isochoric(law.cell)
-    return () if law.material is None else isochoric_phases({name: law.material.make(physics)})
+    return () if law.material is None else isochoric_phases({name: law.material.make(law.physics_name)})

@@ -49,7 +49,12 @@ def command(file: Path, as_json: bool) -> None:
 
             check_solver(case, MPI.COMM_WORLD)
         warn_of_locking_in_run(case)
-        facts = {"kind": "run", "physics": case.physics_name, "laws": len(case.laws), "cells": len(cells)}
+        facts = {
+            "kind": "run",
+            "physics": " and ".join(case.physics_names),
+            "laws": len(case.laws),
+            "cells": len(cells),
+        }
     for cell in cells:
         cell.warn_of_contrast()
     for image in images:

@@ -74,7 +74,7 @@ def _model(
     if max_iterations is not None:
         options = replace(options, max_iterations=max_iterations)
     rve = None if found.cell is None else build_rve(found.cell, options)
-    kinematics = case.physics.kinematics(2) if rve is None else rve.kinematics
+    kinematics = found.physics.kinematics(2) if rve is None else rve.kinematics
     model = Subdomain(name, found, None, rve, kinematics, MPI.COMM_SELF, case.file).micro
     assert model is not None
     if whole_cell(model, model.initial_state(), model.kinematics.origin) is None:

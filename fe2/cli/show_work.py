@@ -99,7 +99,7 @@ def _cell(
                 raise InputError(f"--step {step}: the run has {len(states)} stored steps, the start included")
             return rve.kinematics, rve.fields(states[step]), point.coordinates
     # the name of the first component, all that is needed then, is the same in two and three dimensions
-    return case.physics.kinematics(2), None, None
+    return next(iter(case.laws.values())).physics.kinematics(2), None, None
 
 
 def load_columns(history: Mapping[str, Array]) -> list[str]:
