@@ -13,9 +13,9 @@ Int. J. Numer. Meth. Engng 102 (2015), on why positive weights keep stability).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
+from fe2.arrays import Array
 from fe2.errors import MicroSolveError
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.cell import Cell
@@ -23,8 +23,6 @@ from fe2.micro.form import CellForm
 from fe2.micro.newton import CellNewton, NewtonOptions
 from fe2.micro.problem import CellProblem
 from fe2.micro.residual_norms import GroupNorms, Numbers, vector_length
-
-Array = npt.NDArray[np.float64]
 
 _NOTHING = 1e-100
 """Forces that are none in any units: round-off of a field that has gone back to zero has no scale."""

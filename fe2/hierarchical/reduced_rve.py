@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import MicroSolveError
 from fe2.hierarchical.basis import Basis
 from fe2.hierarchical.cubature import Cubature
@@ -29,8 +29,6 @@ from fe2.micro.state import StateField
 from fe2.physics.kinematics import Kinematics
 from fe2.quadrature import point_weights
 from fe2.response import Response
-
-Array = npt.NDArray[np.float64]
 
 
 class ReducedRVE(Pointwise):

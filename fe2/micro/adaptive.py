@@ -21,16 +21,14 @@ from __future__ import annotations
 from operator import le, lt
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import MicroSolveError
 from fe2.micro.cell_state import Linearization
 from fe2.micro.flux_norms import FluxNorms
 from fe2.micro.homogenize import condensed_tangent, flux_correction, homogenized_flux
 from fe2.micro.newton import Equilibrium, WholeCellNewton
 from fe2.profile import count
-
-Array = npt.NDArray[np.float64]
 
 _LINEAR = 1e-6
 """Difference of a flux from its prediction that counts as none, relative to the flux."""

@@ -20,21 +20,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 import ufl
 from dolfinx import fem
 from dolfinx import mesh as dmesh
 
+from fe2.arrays import Array, Ints, Mask
 from fe2.errors import InputError
 from fe2.jit import compile_form
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
 from fe2.micro.periodicity import node_representatives
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +46,7 @@ class BoundaryMap:
     """
 
     name: str
-    free: Indices
+    free: Ints
     size: int
     constraints: Array
 
@@ -74,7 +70,7 @@ class CellField:
 
     number: int
     nodes: Array
-    dofs: Indices
+    dofs: Ints
     carries_modes: bool
 
 
@@ -88,7 +84,7 @@ class Admissible:
         rows: Linear forms of the test function that vanish for an admissible fluctuation.
     """
 
-    masters: Indices
+    masters: Ints
     fixed: Mask
     rows: Sequence[ufl.Form] = ()
 
@@ -146,7 +142,7 @@ def boundary_map(boundary: str | BoundaryCondition, cell: Cell, form: CellForm) 
     return _numbered(condition.name, masters, fixed, rows)
 
 
-def _check(name: str, masters: Indices, fixed: Mask, size: int) -> None:
+def _check(name: str, masters: Ints, fixed: Mask, size: int) -> None:
     """Refuse what is no map of the degrees of freedom."""
     if masters.shape != (size,) or fixed.shape != (size,) or fixed.dtype != np.bool_:
         raise InputError(
@@ -204,7 +200,7 @@ BOUNDARY_CONDITIONS = {
 }
 
 
-def _copies(form: CellForm) -> Indices:
+def _copies(form: CellForm) -> Ints:
     """What each degree of freedom copies before any boundary condition."""
     return np.arange(len(form.modes)) if form.copies is None else form.copies.copy()
 
@@ -232,7 +228,7 @@ def _on_faces(cell: Cell, x: Array) -> Mask:
     return np.any(np.abs(np.abs(x) - cell.period / 2) < 1e-8 * cell.period, axis=1)
 
 
-def _numbered(name: str, masters: Indices, fixed: Mask, rows: list[fem.Form]) -> BoundaryMap:
+def _numbered(name: str, masters: Ints, fixed: Mask, rows: list[fem.Form]) -> BoundaryMap:
     """Number the free fluctuations of degrees of freedom that copy `masters` and are not fixed."""
     used = np.flatnonzero(np.bincount(masters[~fixed]))
     number = np.full(len(masters), -1, dtype=np.int64)

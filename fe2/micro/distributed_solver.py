@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from petsc4py import PETSc
 
+from fe2.arrays import Array
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
 from fe2.records import SolverChoice
-
-Array = npt.NDArray[np.float64]
 
 
 class DistributedSolver(LinearSolver):

@@ -21,12 +21,11 @@ from dolfinx import mesh as dmesh
 from dolfinx.fem.forms import get_integration_domains
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints
 from fe2.micro.form import CellForm, HistoryVariable
 from fe2.parallel import together
 
-Array = npt.NDArray[np.float64]
 Cells = npt.NDArray[np.int32]
-Indices = npt.NDArray[np.int64]
 
 _KINDS = {
     "cell": fem.IntegralType.cell,
@@ -86,10 +85,10 @@ class ElementShare:
             ),
         )
 
-    def of_history(self, variable: HistoryVariable, points: int) -> Indices:
+    def of_history(self, variable: HistoryVariable, points: int) -> Ints:
         """Places of this rank's values among those of all elements, with so many points in each."""
         numbers = points * variable.components
-        kept: Indices = np.flatnonzero(np.repeat(self._mine[variable.cells], numbers))
+        kept: Ints = np.flatnonzero(np.repeat(self._mine[variable.cells], numbers))
         return kept
 
     def sum(self, values: Array) -> Array:

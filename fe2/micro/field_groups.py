@@ -10,13 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.micro.form import CellForm
 from fe2.micro.problem import CellProblem
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 _NONE = 1e-10
 """Forces that are the round-off of their summands, relative to them."""
@@ -32,9 +29,9 @@ class FieldGroup:
         leading: Degrees of freedom of the field that leads.
     """
 
-    dofs: Indices
+    dofs: Ints
     weights: Array
-    leading: Indices
+    leading: Ints
 
 
 def field_groups(problem: CellProblem, forces: Array) -> list[FieldGroup]:
@@ -67,7 +64,7 @@ def field_groups(problem: CellProblem, forces: Array) -> list[FieldGroup]:
     return groups
 
 
-def component_groups(form: CellForm) -> list[Indices]:
+def component_groups(form: CellForm) -> list[Ints]:
     """Components of gradient and flux by the field that their modes move: those have comparable works.
 
     Each value is a group of its own.
@@ -79,14 +76,14 @@ def component_groups(form: CellForm) -> list[Indices]:
     return [np.flatnonzero(field == f) for f in np.unique(field)]
 
 
-def _has_own_forces(problem: CellProblem, dofs: Indices) -> bool:
+def _has_own_forces(problem: CellProblem, dofs: Ints) -> bool:
     modes = np.zeros_like(problem.form.modes)
     modes[dofs] = problem.form.modes[dofs]
     forces, summands = problem.stiffness @ modes, abs(problem.stiffness) @ np.abs(modes)
     return _size(forces[dofs], summands[dofs]) > 0.0
 
 
-def _couplings(problem: CellProblem, fields: list[Indices]) -> Array:
+def _couplings(problem: CellProblem, fields: list[Ints]) -> Array:
     """Size of the block of the stiffness with the rows of one field and the columns of another."""
     columns = np.zeros((len(problem.form.modes), len(fields)))
     for f, dofs in enumerate(fields):

@@ -7,13 +7,11 @@ different fields, as those of stresses and of heat flows, have units of their ow
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.micro.field_groups import component_groups
 from fe2.micro.newton import WholeCellNewton
 from fe2.micro.residual_norms import ROUND_OFF, Numbers, vector_length
-
-Array = npt.NDArray[np.float64]
 
 
 class FluxNorms:

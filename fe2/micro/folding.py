@@ -7,12 +7,10 @@ single unwrapped ones: they are taken, and the few that share a place, at the fa
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
+from fe2.arrays import Array, Ints
 from fe2.micro.boundary import BoundaryMap
-
-Array = npt.NDArray[np.float64]
 
 
 class FoldedMatrix:
@@ -61,9 +59,7 @@ class FoldedMatrix:
         np.add.at(self.data, self._shared, unwrapped[self._added])
 
 
-def _entries(
-    unwrapped: sp.bsr_matrix | sp.csr_matrix, boundary: BoundaryMap
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _entries(unwrapped: sp.bsr_matrix | sp.csr_matrix, boundary: BoundaryMap) -> tuple[Ints, Ints, Ints]:
     """Folded rows and columns of the entries that survive, with their positions in the data array."""
     numbered = unwrapped.copy()
     numbered.data = np.arange(1, unwrapped.data.size + 1, dtype=np.float64).reshape(unwrapped.data.shape)

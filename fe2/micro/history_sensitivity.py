@@ -18,17 +18,15 @@ The derivatives are UFL's: nothing is differenced.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import ufl
 from dolfinx import fem
 
+from fe2.arrays import Array
 from fe2.jit import compile_form
 from fe2.micro.form import partial
 from fe2.micro.homogenize import linear_change
 from fe2.micro.newton import CellNewton
 from fe2.quadrature import PointEvaluator, point_dofs
-
-Array = npt.NDArray[np.float64]
 
 
 class HistorySensitivity:

@@ -32,12 +32,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.micro.newton import CellNewton
 from fe2.profile import phase
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
-
+from fe2.arrays import Array
 from fe2.errors import MicroSolveError
 from fe2.micro.history_sensitivity import HistorySensitivity
 from fe2.micro.homogenize import homogenized_flux, homogenized_tangent
 from fe2.micro.newton import CellNewton
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

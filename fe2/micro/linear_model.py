@@ -6,16 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Points, Step
 from fe2.micro.state import StateField, StateLayout
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Answers
-
-Array = npt.NDArray[np.float64]
 
 
 class LinearModel(MicroModel):

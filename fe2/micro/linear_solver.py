@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 from mpi4py import MPI
 from petsc4py import PETSc
 
+from fe2.arrays import Array
 from fe2.errors import MicroSolveError
 from fe2.memory import keep_freed_memory
 from fe2.micro.boundary import BoundaryMap
@@ -23,8 +23,6 @@ from fe2.micro.solver_choice import OPTIONS_PREFIX, describe_grid, solver_settin
 from fe2.petsc_errors import set_from_options, set_up, solving
 from fe2.profile import count, phase
 from fe2.records import SolverChoice
-
-Array = npt.NDArray[np.float64]
 
 STEP, TANGENT = 1e-3, 1e-6
 """Residuals, relative to the right-hand side, above which a Newton step or a sensitivity is no solution."""

@@ -11,15 +11,13 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import ufl
 from dolfinx import fem
 
+from fe2.arrays import Array
 from fe2.jit import compile_form
 from fe2.micro.element_share import ElementShare
 from fe2.micro.form import CellForm
-
-Array = npt.NDArray[np.float64]
 
 
 class MacroValues:

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError, MicroSolveError, place
 from fe2.micro.breakdown import breakdowns
 from fe2.micro.points import NOWHERE, Point, Points, Step, only
@@ -22,8 +22,6 @@ from fe2.response import Answers, Response
 
 if TYPE_CHECKING:
     from fe2.micro.fields import LocalFields
-
-Array = npt.NDArray[np.float64]
 
 
 class MicroModel(ABC):
@@ -238,7 +236,7 @@ class MicroModel(ABC):
         raise InputError(f"a {type(self).__name__} lives on one rank")
 
     @property
-    def share(self) -> npt.NDArray[np.int64]:
+    def share(self) -> Ints:
         """Which words of a whole state this rank holds, shape (state_size,)."""
         return np.arange(self.state_size)
 

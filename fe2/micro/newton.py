@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from petsc4py import PETSc
 
+from fe2.arrays import Array
 from fe2.errors import InputError, MicroSolveError
 from fe2.micro.distributed_solver import DistributedSolver
 from fe2.micro.linear_solver import LinearSolver
@@ -22,8 +22,6 @@ from fe2.micro.residual_norms import TINY, GroupNorms, Numbers, ResidualNorms
 from fe2.micro.reused_factorizations import ReusedFactorizations, reuses_factorizations
 from fe2.micro.solver_choice import OPTIONS_PREFIX
 from fe2.profile import phase
-
-Array = npt.NDArray[np.float64]
 
 STRATEGIES = ("adaptive", "newton")
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 import ufl
 from dolfinx import fem, la
 from mpi4py import MPI
 
+from fe2.arrays import Array
 from fe2.errors import LocalSolveError, MicroSolveError
 from fe2.jit import compile_form
 from fe2.micro.boundary import BoundaryMap
@@ -27,8 +27,6 @@ from fe2.micro.macro_values import MacroValues
 from fe2.profile import count, phase
 from fe2.quadrature import PointEvaluator, point_dofs
 from fe2.unchanged import read_only, unchanged
-
-Array = npt.NDArray[np.float64]
 
 
 class _StoredVariable:

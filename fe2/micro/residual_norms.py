@@ -10,13 +10,12 @@ import math
 from abc import ABC, abstractmethod
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.micro.field_groups import field_groups
 from fe2.micro.problem import CellProblem
 
-Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64] | slice
+Rows = Ints | slice
 Numbers = tuple[float, ...]
 """A number for each group."""
 
@@ -32,7 +31,7 @@ class GroupNorms(ABC):
         count: Number of groups.
     """
 
-    def __init__(self, free: list[tuple[Rows, Array]], leading: list[npt.NDArray[np.int64]]) -> None:
+    def __init__(self, free: list[tuple[Rows, Array]], leading: list[Ints]) -> None:
         """Keep the groups.
 
         Args:

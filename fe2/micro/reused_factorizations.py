@@ -23,15 +23,13 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 from petsc4py import PETSc
 
+from fe2.arrays import Array
 from fe2.micro.linear_solver import LinearSolver, given_types
 from fe2.micro.problem import CellProblem
 from fe2.micro.solver_choice import solver_setting
 from fe2.profile import count
-
-Array = npt.NDArray[np.float64]
 
 _STEP, _TANGENT = 1e-3, 1e-4
 """Relative residuals of a Newton step and of sensitivities; the error of a tangent is quadratic in them."""

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError, MicroSolveError
 from fe2.identity import facts, mesh_facts
 from fe2.micro.adaptive import AdaptiveIteration
@@ -35,8 +35,6 @@ from fe2.profile import count, phase
 from fe2.quadrature import point_weights, quadrature_points
 from fe2.records import SolverChoice
 from fe2.response import Response
-
-Array = npt.NDArray[np.float64]
 
 
 class RVE(Pointwise):
@@ -248,7 +246,7 @@ class RVE(Pointwise):
         return part
 
     @property
-    def share(self) -> npt.NDArray[np.int64]:
+    def share(self) -> Ints:
         """Which numbers of a whole state this rank holds, shape (state_size,)."""
         whole, layout = self._whole or self, (self._whole or self)._layout
         numbers = np.arange(layout.size)
