@@ -30,6 +30,8 @@ class StepRecord:
         micro_seconds: Seconds spent in them, summed over the ranks.
         rejected: Steps given up since the start of the run.
         seconds: Wall time of the accepted try.
+        dt: Length of the step.
+        error: Its local error where a tolerance controls it, not a number in the first step.
     """
 
     step: int
@@ -43,6 +45,8 @@ class StepRecord:
     micro_seconds: float
     rejected: int
     seconds: float
+    dt: float = 0.0
+    error: float | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from fe2.io.progress import Progress
 from fe2.io.results import Results
 from fe2.io.run_lock import RunLock, one_run
 from fe2.macro.problem import MacroProblem
+from fe2.macro.time_error import StepTooLongError, TimeError
 from fe2.parallel import together
 from fe2.profile import snapshot
 from fe2.records import StepRecord, Summary, as_plain, from_plain, merged
@@ -35,8 +36,9 @@ class Simulation:
     """Takes a macroscopic problem through its load steps.
 
     A step that fails, on whatever scale, is rolled back on all ranks and halved; it grows again
-    afterwards. Nothing of a rejected step is kept. What is written, printed or done besides is the matter of
-    observers: the results, the progress, the checkpoints, and a user's own.
+    afterwards. Where the plan has a tolerance, so is one whose error in time is too large. Nothing of a
+    rejected step is kept. What is written, printed or done besides is the matter of observers: the results,
+    the progress, the checkpoints, and a user's own.
 
     Attributes:
         problem: The macroscopic problem.
@@ -88,6 +90,7 @@ class Simulation:
         self.problem, self.steps, self.may_go_on = problem, steps, resume
         self._reactions, self._loads = dict(reactions or {}), dict(loads or {})
         self.records: list[StepRecord] = []
+        self._errors = None if steps.tolerance is None else TimeError(problem, steps.tolerance)
         self.control = StepControl(steps)
         self._reports: dict[str, float] = {}
         self._reports_before: dict[str, float] = {}
@@ -96,7 +99,8 @@ class Simulation:
         folder = None if results is None else results.folder
         self._saving: Saving | None = None
         if checkpoint is not None or resume:
-            self._saving = Saving(checkpoint or Checkpoints(), folder, problem)
+            remembered = None if self._errors is None else self._errors.remembered
+            self._saving = Saving(checkpoint or Checkpoints(), folder, problem, remembered)
         given = [entry if isinstance(entry, Observer) else Calls(entry) for entry in observers]
         if not any(isinstance(entry, Progress) for entry in given):
             given.insert(0, Progress(quiet=quiet))
@@ -170,6 +174,8 @@ class Simulation:
             self.records = [from_plain(record) for record in self._position["records"]]
             self._before = float(self._position["seconds"])
             self._reports = self._reports_before = dict(self._position["models"])
+        elif self._errors is not None:
+            self._errors.begin(self.control.time)
         self.steps.apply(self.control.time)
         for observer in self._observers:
             observer.begin()
@@ -202,7 +208,7 @@ class Simulation:
 
     def _take_step(self) -> None:
         """Try a step."""
-        start, target = time.perf_counter(), self.control.target
+        start, target, errors = time.perf_counter(), self.control.target, self._errors
         for observer in self._observers:
             observer.trying(target)
         self.steps.apply(target)
@@ -210,18 +216,25 @@ class Simulation:
             self.problem.time = self.control.time
             with self.problem.step(target - self.control.time):
                 iterations = self.problem.solve()
-        except (MicroSolveError, MacroSolveError) as error:
+                error = (
+                    None if errors is None else errors.measure(target, refuse=not self.control.is_smallest)
+                )
+        except (MicroSolveError, MacroSolveError) as reason:
             for observer in self._observers:
-                observer.rejected(error)
-            self.control.reject(error)
+                observer.rejected(reason)
+            self.control.reject(reason, reason.factor if isinstance(reason, StepTooLongError) else 0.5)
             return
-        record = self._record(target, iterations, time.perf_counter() - start)
-        self.control.accept()
+        record = self._record(target, iterations, time.perf_counter() - start, error)
+        if errors is None:
+            self.control.accept()
+        else:
+            errors.accept(target)
+            self.control.accept(errors.factor)
         self.records.append(record)
         for observer in self._observers:
             observer.accepted(record)
 
-    def _record(self, target: float, iterations: int, seconds: float) -> StepRecord:
+    def _record(self, target: float, iterations: int, seconds: float, error: float | None) -> StepRecord:
         counts = self.problem.take_counts()
         self._reports = merged([self._reports_before, self.problem.reports()])
         self._work = snapshot().since(self._work_before).summed(self.problem.comm)
@@ -237,6 +250,8 @@ class Simulation:
             micro_seconds=counts.seconds,
             rejected=self.control.rejected,
             seconds=seconds,
+            dt=target - self.control.time,
+            error=error,
         )
 
     def _reactions_by_column(self) -> dict[str, Array]:

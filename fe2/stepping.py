@@ -1,7 +1,8 @@
-"""Load steps: the plan of times, and the control that halves a step that fails and lets it grow again."""
+"""Load steps: the plan of times, and the control that shortens a step that fails and lets it grow again."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,13 @@ from typing import Any
 import numpy as np
 
 from fe2.errors import InputError, StepSizeError
+
+
+def least_part(smallest: float | None, tolerance: float | None) -> float:
+    """The smallest part of a planned step, also where it is left to its default."""
+    if smallest is not None:
+        return smallest
+    return 2.0**-6 if tolerance is None else 2.0**-12
 
 
 @dataclass(frozen=True)
@@ -19,19 +27,36 @@ class LoadSteps:
         times: The start and then the end of every planned step, increasing. A hold is a step over
             which the load does not change.
         apply: Sets the load of a time: it writes to the constants and functions in the user's form.
-        smallest: Smallest part of a planned step that is tried before the run ends.
+        smallest: Smallest part of a planned step that is tried before the run ends: 2⁻⁶ by default, 2⁻¹²
+            with a tolerance.
+        tolerance: Local error of a step, relative to the largest change of a field since the start, see
+            `time_error.py`: above it the step is given up and shortened, below it grows. None takes the
+            planned steps. The first step is the smallest; one that cannot be shorter is accepted whatever its
+            error is, as after a jump of a load.
+        largest: Largest part of a planned step that is taken with a tolerance.
     """
 
     times: Sequence[float]
     apply: Callable[[float], None]
-    smallest: float = 2.0**-6
+    smallest: float | None = None
+    tolerance: float | None = None
+    largest: float = 1.0
 
     def __post_init__(self) -> None:
         times = np.asarray(self.times, dtype=np.float64)
         if times.ndim != 1 or len(times) < 2 or not np.all(np.diff(times) > 0):
             raise InputError(f"load steps need at least two increasing times, not {list(self.times)}")
-        if not 0.0 < self.smallest <= 1.0:
+        if not 0.0 < self.least <= 1.0:
             raise InputError(f"smallest = {self.smallest} is not admissible; it must lie in (0, 1]")
+        if self.tolerance is not None and not 0.0 < self.tolerance < 1.0:
+            raise InputError(f"tolerance = {self.tolerance} is not admissible; it must lie in (0, 1)")
+        if not self.least <= self.largest <= 1.0:
+            raise InputError(f"largest = {self.largest} must lie between the smallest, {self.least:g}, and 1")
+
+    @property
+    def least(self) -> float:
+        """The smallest part, also where it was left to its default."""
+        return least_part(self.smallest, self.tolerance)
 
 
 def ramp(points: Sequence[tuple[float, float]]) -> Callable[[float], float]:
@@ -44,6 +69,10 @@ def ramp(points: Sequence[tuple[float, float]]) -> Callable[[float], float]:
     if not np.all(np.diff(times) > 0):
         raise InputError(f"the times of a ramp must increase, not {times.tolist()}")
     return lambda time: float(np.interp(time, times, values))
+
+
+_ROUND_OFF = 1e-9
+"""Part of a step by which another may be longer without being one more."""
 
 
 class StepControl:
@@ -59,7 +88,10 @@ class StepControl:
         self._interval = 0
         self._done = 0.0
         self._part = 1.0
+        self._length = 0.0  # wanted in a unit of time, with a tolerance
         self.rejected = 0
+        if steps.tolerance is not None:
+            self._want(0.0)
 
     @property
     def finished(self) -> bool:
@@ -82,6 +114,11 @@ class StepControl:
         return self._time(min(1.0, self._done + self._part))
 
     @property
+    def is_smallest(self) -> bool:
+        """True where the step to be tried cannot be shorter."""
+        return self._part <= self._steps.least
+
+    @property
     def on_plan(self) -> bool:
         """True where the last accepted step ended at a planned time."""
         return self._done == 0.0
@@ -93,6 +130,7 @@ class StepControl:
             "times": [float(time) for time in passed],
             "done": self._done,
             "part": self._part,
+            "length": self._length,
             "rejected": self.rejected,
         }
 
@@ -116,29 +154,62 @@ class StepControl:
         self._done, self._part = float(position["done"]), float(position["part"])
         self._interval = len(passed) - 1 - (not self.on_plan)
         self.rejected = int(position["rejected"])
+        if self._steps.tolerance is not None:
+            self._want(float(position["length"]))
 
-    def accept(self) -> None:
-        """The step to `target` succeeded; the next one may be twice as large."""
-        self._done += self._part
+    def accept(self, factor: float = 2.0) -> None:
+        """The step to `target` succeeded.
+
+        Args:
+            factor: How much longer the next one may be.
+        """
+        part, length = self._part, self.target - self.time
+        self._done += part
         if self._done >= 1.0:
             self._interval, self._done = self._interval + 1, 0.0
-        self._part = min(2.0 * self._part, 1.0 - self._done)
+        self._part = min(factor * part, 1.0 - self._done)
+        if self._steps.tolerance is not None:
+            self._want(factor * length)
 
-    def reject(self, reason: Exception) -> None:
-        """The step to `target` failed and is halved.
+    def reject(self, reason: Exception, factor: float = 0.5) -> None:
+        """The step to `target` failed and is shortened.
+
+        Args:
+            reason: Why it failed.
+            factor: By which it is multiplied, as far as it may.
 
         Raises:
             StepSizeError: The step is at its smallest; the message ends with the reason.
         """
         self.rejected += 1
-        if self._part / 2.0 < self._steps.smallest:
+        shorter = factor * self._part
+        if self._steps.tolerance is not None:
+            shorter = max(shorter, self._steps.least)
+        if not self._steps.least <= shorter < self._part:
             error = StepSizeError(
                 f"load step {self.number} failed at the smallest step size, from time {self.time:.6g} "
                 f"to {self.target:.6g}: {reason}"
             )
             error.collective = True
             raise error from reason
-        self._part /= 2.0
+        self._part = shorter
+        if self._steps.tolerance is not None:
+            self._want(shorter * self._span)
+
+    def _want(self, length: float) -> None:
+        """Want a step of that length, in equal ones up to the next planned time."""
+        self._length = length
+        if self.finished:
+            return
+        part = min(max(length / self._span, self._steps.least), self._steps.largest)
+        left = 1.0 - self._done
+        self._part = left / math.ceil(left / part - _ROUND_OFF)
+
+    @property
+    def _span(self) -> float:
+        """Length of the planned step."""
+        start, end = self._steps.times[self._interval : self._interval + 2]
+        return float(end - start)
 
     def _time(self, fraction: float) -> float:
         if self.finished:

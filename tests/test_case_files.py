@@ -146,6 +146,12 @@ RUN_MISTAKES = {
     ),
     "no end": ({"steps__end": None}, "steps.end: is missing, and so is times"),
     "an end before the start": ({"steps__end": -1.0}, "steps.end = -1.0: it has to come after the start, 0"),
+    "largest alone": ({"steps__largest": 0.5}, "steps.largest = 0.5: is of use with a tolerance only"),
+    "largest and smallest": (
+        {"steps__tolerance": 1e-3, "steps__smallest": 0.1, "steps__largest": 0.05},
+        "steps.largest = 0.05: has to be at least the smallest, 0.1",
+    ),
+    "a scheme": ({"steps__scheme": "bdf3"}, 'steps.scheme = "bdf3"'),
     "end and times": ({"steps__times": [0.0, 1.0]}, "steps.end = 1.0: cannot stand beside times"),
     "reactions of nothing": (
         {"output__reactions": ["gripp"]},

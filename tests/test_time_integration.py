@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from mpi import mpiexec, succeeded
 from mpi4py import MPI
 
-from fe2.errors import InputError
+from fe2.errors import Fe2Warning, InputError
+from fe2.io.history import read_history
 from fe2.macro.rate import weights
+from fe2.simulation import Simulation
+from fe2.stepping import LoadSteps
 
 WORLD = MPI.COMM_WORLD
 
@@ -85,3 +88,75 @@ def test_checkpoint_of_another_scheme_and_unknown_schemes_are_refused(tmp_path):
         cooling.run(WORLD, "bdf2", tmp_path, 2)
     with pytest.raises(InputError, match="scheme = 'bdf3' is not one of backward_euler, bdf2"):
         cooling.body(WORLD, "bdf3")
+
+
+def controlled(scheme: str, tolerance: float, warm: float = 0.0, smallest: float = 2.0**-12) -> Simulation:
+    """Let the body cool with an error that is controlled; at time 0.3 it becomes warm around it."""
+    found = cooling.body(WORLD, scheme)
+    times = (0.0, 0.3, 2.0)
+    plan = LoadSteps(times, lambda t: found.ambient.value.fill(warm * (t > 0.3)), smallest, tolerance)
+    simulation = Simulation(found.problem, plan, quiet=True)
+    simulation.run()
+    assert {0.3, 2.0} <= {record.time for record in simulation.records}
+    return simulation
+
+
+def test_estimate_is_the_error_of_the_step():
+    """That of backward Euler, from the value at its beginning; what comes next is smaller by the step."""
+    records, values = controlled("backward_euler", 1e-4).records, [cooling.START]
+    values = cooling.integrated([0.0, *(record.time for record in records)], 1)
+    for record, start, end in zip(records[1:], values[1:], values[2:], strict=False):
+        change = cooling.START - end
+        error = abs(end - start * np.exp(-cooling.SPEED * record.dt)) / change
+        assert record.error == pytest.approx(error, rel=2.0 * cooling.SPEED * record.dt, abs=1e-9)
+    assert np.isnan(records[0].error)
+
+
+@pytest.mark.parametrize(("scheme", "order"), [("backward_euler", 1), ("bdf2", 2)])
+def test_error_follows_the_tolerance(scheme, order):
+    """Local errors fall with the power p + 1 of the step, the final one with the power p."""
+    errors = []
+    for tolerance in (1e-3, 1e-3 / 4.0 ** (order + 1)):
+        simulation = controlled(scheme, tolerance, smallest=2.0**-16)
+        assert max(record.error for record in simulation.records[1:]) <= tolerance
+        errors.append(abs(simulation.problem.functions[0].x.array[0] - cooling.exact(2.0)))
+    assert np.log(errors[0] / errors[1]) / np.log(4.0) == pytest.approx(order, abs=0.25)
+
+
+def test_steps_become_short_after_a_jump_and_long_again():
+    with pytest.warns(Fe2Warning, match="local error in time of T, .* in a step that cannot be shorter"):
+        simulation = controlled("bdf2", 1e-3, warm=10.0)
+    steps = {record.time: record.dt for record in simulation.records}
+    times = np.array(list(steps))
+    assert simulation.control.rejected > 0
+    shortest = steps[times[times > 0.3][0]]
+    assert shortest == pytest.approx(1.7 * 2.0**-12)
+    assert min(steps[0.3], steps[2.0]) > 50.0 * shortest
+
+
+@pytest.mark.mpi
+def test_controlled_steps_are_the_same_on_any_number_of_ranks_and_after_a_restart(tmp_path):
+    program, folder = str(Path(cooling.__file__)), tmp_path / "parts"
+    for ranks, steps in ((1, 2), (3, 3), (2, 5)):
+        succeeded(mpiexec(ranks, [program, str(folder), str(steps), "1e-3"]))
+    whole = cooling.run(WORLD, "bdf2", tmp_path / "whole", 5, 1e-3)
+    found = read_history(folder)
+    assert found["time"].tolist() == [record.time for record in whole.records]
+    np.testing.assert_allclose(found["error"], [record.error for record in whole.records], rtol=1e-6)
+    assert len(found["dt"]) > 20
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tolerance": 0.0}, "tolerance = 0.0 is not admissible"),
+        (
+            {"tolerance": 1e-3, "largest": 1e-5},
+            "largest = 1e-05 must lie between the smallest, 0.000244141, and 1",
+        ),
+    ],
+)
+def test_controls_that_cannot_be_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        LoadSteps((0.0, 1.0), lambda time: None, **options)

@@ -118,7 +118,9 @@ def build_model(case: RunCase, comm: MPI.Comm) -> Model:
 
 def load_steps(table: StepsTable, conditions: Conditions) -> LoadSteps:
     """The plan of load steps."""
-    return LoadSteps(planned_times(table), _naming_time(conditions.apply), table.smallest)
+    return LoadSteps(
+        planned_times(table), _naming_time(conditions.apply), table.smallest, table.tolerance, table.largest
+    )
 
 
 def _in_turn(*actions: Callable[[float], None]) -> Callable[[float], None]:

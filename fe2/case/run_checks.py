@@ -14,6 +14,7 @@ from fe2.case.run_tables import BoundaryTable, BoxMesh, ExchangeTable, OutputTab
 from fe2.case.time_functions import TimeFunction
 from fe2.physics.physics_table import Physics
 from fe2.registry import suggestion
+from fe2.stepping import least_part
 
 
 class StoringLaw(Protocol):
@@ -141,6 +142,11 @@ def check_box(mesh: BoxMesh, problems: Problems) -> None:
 
 
 def _check_steps(steps: StepsTable, problems: Problems) -> None:
+    least = least_part(steps.smallest, steps.tolerance)
+    if steps.largest < 1.0 and steps.tolerance is None:
+        problems.add(("steps", "largest"), "is of use with a tolerance only", steps.largest)
+    elif steps.largest < least:
+        problems.add(("steps", "largest"), f"has to be at least the smallest, {least:g}", steps.largest)
     if steps.times is None:
         if steps.end is None:
             problems.add(("steps", "end"), "is missing, and so is times: one of them is needed")

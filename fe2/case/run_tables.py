@@ -235,8 +235,13 @@ class StepsTable(Table):
     """Number of equal increments up to the end; 1 by default."""
     times: Annotated[Floats, Field(min_length=2)] | None = None
     """Start and end of each increment, instead of start, end and increments."""
-    smallest: float = Field(2.0**-6, gt=0.0, le=1.0)
-    """Smallest part of an increment that is tried before the run ends."""
+    smallest: float | None = Field(None, gt=0.0, le=1.0)
+    """Smallest part of an increment that is tried before the run ends; 2⁻⁶ by default, 2⁻¹² with a
+    tolerance."""
+    tolerance: float | None = Field(None, gt=0.0, lt=1.0)
+    """Local error in time of a step, relative to the largest change of its field; steps are chosen by it."""
+    largest: float = Field(1.0, gt=0.0, le=1.0)
+    """Largest part of an increment that is taken as one step; less than 1 only with a tolerance."""
     scheme: Literal["backward_euler", "bdf2"] = "backward_euler"
     """How what is stored follows in time: by backward Euler, of first order, or by BDF2, of second order."""
 

@@ -14,6 +14,7 @@ from typing import Any
 from fe2.case.cell_case import CellCase, Material
 from fe2.case.problems import CaseFileError, Problems
 from fe2.case.run_case import RunCase, file_keys, understand_run
+from fe2.stepping import least_part
 
 
 def understood(case: RunCase, path: Callable[[Path], str] | None = None) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def understood(case: RunCase, path: Callable[[Path], str] | None = None) -> dict
     """
     written = path or _absolute
     tables = case.tables.model_dump(mode="json", exclude_none=True)
+    tables["steps"]["smallest"] = least_part(case.tables.steps.smallest, case.tables.steps.tolerance)
     if "times" in tables["steps"]:  # beside which the defaults of equal steps cannot stand
         tables["steps"] = {k: v for k, v in tables["steps"].items() if k not in ("start", "increments")}
     mesh = case.mesh.model_dump(mode="json", exclude_none=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypedDict
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
-FORMAT = 2
+FORMAT = 3
 
 type Numbers = float | list[Numbers]
 """A number, or an array as JSON has it."""
@@ -24,6 +24,7 @@ class Control(TypedDict):
     times: Annotated[list[float], Field(min_length=1)]
     done: Annotated[float, Field(ge=0.0, lt=1.0)]
     part: Annotated[float, Field(gt=0.0, le=1.0)]
+    length: Annotated[float, Field(ge=0.0)]
     rejected: Count
 
 
@@ -42,6 +43,8 @@ class Record(TypedDict):
     micro_seconds: float
     rejected: Count
     seconds: float
+    dt: float
+    error: float | None
 
 
 @with_config(_STRICT)

@@ -62,15 +62,28 @@ class Checkpoints:
 class Saving(Observer):
     """Writes the checkpoints of one run, when the clock or the count says so; methods are collective."""
 
-    def __init__(self, checkpoints: Checkpoints, output: str | Path | None, problem: Problem) -> None:
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        output: str | Path | None,
+        problem: Problem,
+        errors: Mapping[str, Remembered] | None = None,
+    ) -> None:
         """Find the folder, and start clock and count.
+
+        Args:
+            checkpoints: When and where.
+            output: Folder of results.
+            problem: The macroscopic problem.
+            errors: What the control of errors in time remembers, where there is one.
 
         Raises:
             InputError: There is no folder, or something cannot be stored.
         """
         self._checkpoints, self._comm = checkpoints, problem.comm
-        place, identity = checkpoints.place(output), {"fe2": __version__, "case": checkpoints.case}
-        self._folder = CheckpointFolder(place, problem, checkpoints.remember, identity)
+        identity = {"fe2": __version__, "case": checkpoints.case, "error control": errors is not None}
+        remembered = {**checkpoints.remember, **(errors or {})}
+        self._folder = CheckpointFolder(checkpoints.place(output), problem, remembered, identity)
         self._written = False
         self._start()
 

@@ -23,6 +23,7 @@ class Fields:
     Attributes:
         names: Name of each field: that of its unknown, numbered in a mixed one, as in the results.
         sizes: Number of components of each field.
+        unknowns: Number of the unknown to which each field belongs.
     """
 
     def __init__(self, unknowns: Sequence[fem.Function]) -> None:
@@ -39,17 +40,20 @@ class Fields:
             # a boundary condition would be of both
             raise InputError("two unknowns share a function space: give each its own, e.g. V.clone()")
         found = [
-            (name, dofs[dofs < count] + start, np.arange(len(dofs))[dofs < count] % size, size)
-            for unknown, space, start, count in zip(unknowns, spaces, self._starts, counts, strict=True)
+            (name, dofs[dofs < count] + start, np.arange(len(dofs))[dofs < count] % size, size, number)
+            for number, (unknown, space, start, count) in enumerate(
+                zip(unknowns, spaces, self._starts, counts, strict=True)
+            )
             for name, dofs, size in _leaves(space, unknown.name)
         ]
         self.names = tuple(name for name, *_ in found)
-        self.sizes = tuple(size for *_, size in found)
+        self.sizes = tuple(size for *_, size, _ in found)
+        self.unknowns = tuple(number for *_, number in found)
         if len(set(self.names)) < len(found):
             raise InputError(f"the unknowns need different names, not {', '.join(self.names)}")
         # field and component of every own degree of freedom
         self._field, self._component = np.zeros((2, sum(counts)), dtype=np.int32)
-        for number, (_, dofs, components, _) in enumerate(found):
+        for number, (_, dofs, components, *_) in enumerate(found):
             self._field[dofs], self._component[dofs] = number, components
 
     def __len__(self) -> int:

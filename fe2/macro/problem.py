@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import ufl
 from dolfinx import fem
 from dolfinx import mesh as dmesh
 from petsc4py import PETSc
@@ -62,6 +63,7 @@ class MacroProblem:
         snes: PETSc's nonlinear solver.
         scheme: How rates follow from the values at the ends of steps.
         fields: The fields of the unknown, with their names.
+        storing: Numbers of the fields in whose equation a rate stands; all where none does.
         norms: Norms of the residual in the last solve; for an unknown of several fields, whose residuals have
             different units, relative to the forces of the field that is worst.
         before_evaluation: Called on all ranks before the micro models are evaluated; collective. An error
@@ -126,6 +128,11 @@ class MacroProblem:
         self._counts = Evaluation(0, 0, 0.0)
         self.dt, self.time, self._is_within_step = 0.0, 0.0, False
         self.fields = Fields(self.functions)
+        forms = [F] if isinstance(F, ufl.Form) else list(F)
+        rates = [*self._rates, *(law.rates for law in self.laws if law.rates is not None)]
+        found = {k for k, form in enumerate(forms) if any(rate.stands_in(form) for rate in rates)}
+        everything = range(len(self.fields))
+        self.storing = [k for k in everything if self.fields.unknowns[k] in found] or list(everything)
         self._forces = Forces(self.fields)
         self.norms: list[float] = []
         self.before_evaluation: Callable[[], None] | None = None

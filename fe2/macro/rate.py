@@ -85,6 +85,10 @@ class Rate:
         before, earlier = (ufl.replace(quantity, {self.unknown: u}) for u in (self.previous, self._earlier))
         return self._alpha * (quantity - before) - self._beta * (before - earlier)
 
+    def stands_in(self, form: ufl.Form) -> bool:
+        """Whether any of these rates stands in a form."""
+        return self._alpha in form.constants()
+
     def begin(self, dt: float, scheme: Scheme = "backward_euler", start: Array | None = None) -> None:
         """Begin a step of that length; the problem does so in `solve`.
 
