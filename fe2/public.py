@@ -98,6 +98,8 @@ from fe2.physics import small_strain as _small_strain
 from fe2.physics.conduction import DiffusionLaw as DiffusionLaw
 from fe2.physics.conduction import LinearConduction as LinearConduction
 from fe2.physics.conduction import NonlinearConduction as NonlinearConduction
+from fe2.physics.crystal_plasticity import CrystalPlasticity as CrystalPlasticity
+from fe2.physics.crystal_plasticity import crystal_plasticity as crystal_plasticity
 from fe2.physics.diffusion import gradient as gradient
 from fe2.physics.diffusion import value_and_gradient as value_and_gradient
 from fe2.physics.elasticity import LinearElastic as LinearElastic
@@ -123,6 +125,7 @@ from fe2.physics.neo_hookean import NeoHookean as NeoHookean
 from fe2.physics.plasticity import J2Plasticity as J2Plasticity
 from fe2.physics.pore_flow import NewtonianFluid as NewtonianFluid
 from fe2.physics.pore_flow import Solid as Solid
+from fe2.physics.slip_systems import SlipSystems as SlipSystems
 from fe2.physics.thermoelastic_materials import thermoelastic as thermoelastic
 from fe2.physics.thermoelastic_materials import thermoplastic as thermoplastic
 from fe2.physics.thermoelasticity import Thermoelastic as Thermoelastic

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,12 @@ STEEL = {"young": 200e3, "poisson": 0.3, "yield_stress": 400.0}  # MPa
 PASCAL = {"young": 200e9, "poisson": 0.3, "yield_stress": 400e6}
 SATURATING = {"saturation_stress": 150.0, "saturation_rate": 80.0}
 CREEP = {"reference_rate": 1e-3, "exponent": 5.0}
+CRYSTAL = {
+    **{"c11": 168.4e3, "c12": 121.4e3, "c44": 75.4e3, "resistance": 60.0, "reference_rate": 1e-2},
+    **{"exponent": 10.0, "hardening": 250.0, "saturation": 150.0, "kinematic_hardening": 1e3},
+}
+STRESSES = ("c11", "c12", "c44", "resistance", "hardening", "saturation", "kinematic_hardening")
+CRYSTAL_IN_PASCAL = {name: value * (1e6 if name in STRESSES else 1.0) for name, value in CRYSTAL.items()}
 LAWS: dict[str, tuple[Any, float, Any]] = {
     "isotropic": (fe2.LinearElastic.isotropic(200e3, 0.3), 1e-3, fe2.LinearElastic.isotropic(200e9, 0.3)),
     "cubic": (
@@ -33,6 +40,16 @@ LAWS: dict[str, tuple[Any, float, Any]] = {
         fe2.VocePlasticity(**STEEL, **SATURATING),
         8e-3,
         fe2.VocePlasticity(**PASCAL, saturation_stress=150e6, saturation_rate=80.0),
+    ),
+    "crystal": (fe2.crystal_plasticity(**CRYSTAL), 8e-3, fe2.crystal_plasticity(**CRYSTAL_IN_PASCAL)),
+    "crystals": (
+        fe2.MaterialField(
+            partial(fe2.crystal_plasticity, **CRYSTAL),
+            [1, 2],
+            orientation=rotation_from_bunge([10.0, 70.0], 40.0, 5.0),
+        ),
+        8e-3,
+        None,
     ),
     "Norton": (fe2.NortonPerzyna(**STEEL, **CREEP), 8e-3, fe2.NortonPerzyna(**PASCAL, **CREEP)),
     "neo-Hooke": (fe2.NeoHookean(1.0, 0.4), 0.2, fe2.NeoHookean(1e6, 0.4)),

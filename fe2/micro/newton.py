@@ -277,7 +277,7 @@ class WholeCellNewton(CellNewton):
             solver: LinearSolver = DistributedSolver(problem)
         else:
             solver = (ReusedFactorizations if reuses_factorizations(problem) else LinearSolver)(problem)
-        problem.load(np.zeros(problem.layout.size), 0.0)
+        problem.load(problem.layout.initial(), 0.0)
         problem.set_field(problem.form.kinematics.origin, np.zeros(problem.boundary.size))
         problem.assemble_residual()
         problem.assemble_stiffness()
