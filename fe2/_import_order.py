@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -20,21 +20,27 @@ from types import ModuleType
 from fe2.errors import HOW_TO_GET_DOLFINX, MissingDependencyError
 
 
-class _BeforeDolfinx(MetaPathFinder):
-    """Finds nothing; the first search for DOLFINx makes it load what has to come before."""
+class _Before(MetaPathFinder):
+    """Finds nothing; the first search for one of some modules makes it do something else first."""
 
-    def __init__(self) -> None:
-        self._waits = True
+    def __init__(self, modules: Collection[str], action: Callable[[], None]) -> None:
+        self.modules, self.action, self._waits = modules, action, True
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Load h5py and MPI when DOLFINx or PETSc is asked for, once."""
+        """Act when one of the modules is asked for, once."""
         # stays in the list: to leave it now would hide the next finder from the search that goes on
-        if self._waits and fullname in ("dolfinx", "petsc4py"):
+        if self._waits and fullname in self.modules:
             self._waits = False
-            prepare()
+            self.action()
         return None
+
+
+def before(modules: Collection[str], action: Callable[[], None]) -> None:
+    """Let something be done when one of some modules is imported, before it is looked for."""
+    if all(getattr(finder, "action", None) is not action for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Before(modules, action))
 
 
 def check() -> None:
@@ -55,8 +61,8 @@ def install() -> None:
     if "dolfinx" in sys.modules:
         importlib.import_module("fe2._dependencies")  # here, where it is not too late to say what is wrong
         prepare()
-    elif not any(isinstance(finder, _BeforeDolfinx) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _BeforeDolfinx())
+    else:
+        before(("dolfinx", "petsc4py"), prepare)
 
 
 def prepare() -> None:

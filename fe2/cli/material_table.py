@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from fe2.arrays import Array
 from fe2.case.problems import CaseFileError
+from fe2.io.history import csv_text
 from fe2.micro.material_test import MaterialPath, MaterialTest
 from fe2.physics.kinematics import Kinematics
 from fe2.registry import suggestion
@@ -55,11 +55,7 @@ def response_columns(kinematics: Kinematics, test: MaterialTest) -> dict[str, Ar
 
 def response_text(columns: dict[str, Array]) -> str:
     """The columns as comma-separated values, exact."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([repr(float(value)) for value in row] for row in zip(*columns.values(), strict=True))
-    return text.getvalue()
+    return csv_text([columns], np.column_stack(list(columns.values())).tolist())
 
 
 def _rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

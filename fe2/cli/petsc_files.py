@@ -8,38 +8,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+
+from fe2._import_order import before
 
 _MODULE = "petsc4py.PETSc"
 
 
-class _StartsPetsc(MetaPathFinder):
-    """Finds nothing; the first search for PETSc starts it without the files of the working directory."""
-
-    def __init__(self) -> None:
-        self._waits = True
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Start PETSc when it is asked for, once."""
-        if self._waits and fullname == _MODULE:
-            self._waits = False
-            import petsc4py
-
-            _name_file_of_user()
-            petsc4py.init(["fe2", "-skip_petscrc"])
-        return None
-
-
 def leave_out_working_directory() -> None:
     """Let PETSc start without the files of options of the working directory, where it has not started."""
-    if _MODULE not in sys.modules and not any(isinstance(finder, _StartsPetsc) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _StartsPetsc())
+    if _MODULE not in sys.modules:
+        before([_MODULE], _start)
+
+
+def _start() -> None:
+    import petsc4py
+
+    _name_file_of_user()
+    petsc4py.init(["fe2", "-skip_petscrc"])
 
 
 def _name_file_of_user() -> None:

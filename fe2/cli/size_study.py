@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,12 +92,11 @@ def _volumes(study: Any, error: float) -> dict[str, float]:
 
 
 def _table(study: Any) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["size", "volume", "sample", "value"])
-    for size, space, values in zip(study.sizes, study.volumes, study.values, strict=True):
-        writer.writerows([repr(size), repr(float(space)), k, repr(float(v))] for k, v in enumerate(values))
-    return text.getvalue()
+    from fe2.io.history import csv_text
+
+    samples = zip(study.sizes, study.volumes, study.values, strict=True)
+    rows = ([size, float(v), k, float(x)] for size, v, values in samples for k, x in enumerate(values))
+    return csv_text([["size", "volume", "sample", "value"]], rows)
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mpi4py import MPI
 
 from fe2.arrays import Array, Ints
-from fe2.dispatch.pool import Pool
 from fe2.errors import InputError
 from fe2.hierarchical.error_control import ErrorControlledRVE
 
-
-class WeightedLaw(Protocol):
-    """What is needed of a homogenized law."""
-
-    pool: Pool
-
-    def weights(self) -> Array:
-        """Volumes that this rank's points stand for, shape (n,)."""
-
-    def coordinates(self) -> Array:
-        """Coordinates of this rank's points, shape (n, dim)."""
+if TYPE_CHECKING:
+    from fe2.macro.law import HomogenizedLaw
 
 
 class FullSolves:
@@ -47,7 +37,7 @@ class FullSolves:
     Before the first step nothing is known, so that step is reduced everywhere.
     """
 
-    def __init__(self, law: WeightedLaw, model: ErrorControlledRVE, budget: int, comm: MPI.Comm) -> None:
+    def __init__(self, law: HomogenizedLaw, model: ErrorControlledRVE, budget: int, comm: MPI.Comm) -> None:
         """Take over the choice from the tolerance.
 
         Args:

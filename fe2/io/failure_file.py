@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ConfigDict, TypeAdapter, with_config
+from pydantic import BaseModel, ConfigDict
 
 from fe2.arrays import Array
 from fe2.dispatch.opaque import unpacked
@@ -22,15 +21,14 @@ from fe2.micro.points import Point
 from fe2.parallel import together
 
 if TYPE_CHECKING:
-    from fe2.macro.law import HomogenizedLaw as Law
     from fe2.macro.problem import MacroProblem as Problem
 
 
 FILE = "failure.h5"
+_ARRAYS = ("coordinates", "gradient", "state")
 
 
-@dataclass(frozen=True)
-class FailedPoint:
+class FailedPoint(BaseModel):
     """A quadrature point whose RVE was not solved, at the smallest step.
 
     Attributes:
@@ -49,6 +47,8 @@ class FailedPoint:
         number: Number of the point, as the micro model was told it.
         parameters: Its parameters by name.
     """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     message: str
     step: int
@@ -90,26 +90,6 @@ class FailedPoint:
         return model.state.restored(self.state[None], model.initial_state())[0]
 
 
-@with_config(ConfigDict(strict=True, extra="forbid"))
-class _Facts(TypedDict):
-    """What stands in the file beside its arrays."""
-
-    message: str
-    step: int
-    time: float
-    dt: float
-    law: int
-    cell: int
-    point: int
-    micro: dict[str, Any]
-    case: dict[str, Any] | None
-    number: int
-    parameters: dict[str, Any]
-
-
-_FACTS = TypeAdapter(_Facts)
-
-
 def write_failure(
     path: Path, problem: Problem, message: str, step: int, time: float, case: Mapping[str, Any] | None
 ) -> MicroModel | None:
@@ -135,16 +115,19 @@ def write_failure(
     micro, coordinates = law.micro.describe(), law.coordinates()
     with together(problem.comm):
         if mine:
-            content = {"message": message, "step": step, "time": time, "dt": failure.dt, "law": number}
-            content |= {**_place(law, failure.point), "micro": micro, "case": case}
+            row, inner = divmod(failure.point, law.points_per_cell)
             point = law.points.point(failure.point)
-            parameters = {name: np.asarray(value).tolist() for name, value in point.parameters.items()}
-            content |= {"number": point.number, "parameters": parameters}
+            content = {
+                **{"message": message, "step": step, "time": time, "dt": failure.dt, "law": number},
+                **{"cell": int(law.numbers()[row]), "point": inner, "micro": micro, "case": case},
+                "number": point.number,
+                "parameters": {name: np.asarray(value).tolist() for name, value in point.parameters.items()},
+            }
             with written_whole(path) as file:
                 put(file, "content", np.frombuffer(json.dumps(content).encode(), dtype=np.uint8))
-                put(file, "coordinates", coordinates[failure.point])
-                put(file, "gradient", failure.gradient)
-                put(file, "state", states[0])
+                values = coordinates[failure.point], failure.gradient, states[0]
+                for name, array in zip(_ARRAYS, values, strict=True):
+                    put(file, name, array)
     return law.micro
 
 
@@ -155,13 +138,6 @@ def read_failure(path: str | Path) -> FailedPoint:
         InputError: It is missing, damaged, or another file.
     """
     with opened(Path(path), "the file of a failure", sealed=True) as file:
-        facts = _FACTS.validate_json(table(file, "content", np.uint8, (None,))[:].tobytes())
-        arrays = {
-            name: table(file, name, np.float64, (None,))[:] for name in ("coordinates", "gradient", "state")
-        }
-        return FailedPoint(**facts, **arrays)
-
-
-def _place(law: Law, point: int) -> dict[str, int]:
-    local, number = divmod(point, law.points_per_cell)
-    return {"cell": int(law.numbers()[local]), "point": number}
+        facts = json.loads(table(file, "content", np.uint8, (None,))[:].tobytes())
+        arrays = {name: table(file, name, np.float64, (None,))[:] for name in _ARRAYS}
+        return FailedPoint(**{**facts, **arrays})

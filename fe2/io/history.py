@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ def append_history(folder: Path, record: StepRecord) -> None:
     """
     for path, header, rows in _tables(folder, record):
         with naming(path), path.open("a", encoding="utf-8") as file:
-            file.write(_text([] if path.exists() and path.stat().st_size else [header], rows))
+            file.write(csv_text([] if path.exists() and path.stat().st_size else [header], rows))
 
 
 def write_history(folder: Path, records: Sequence[StepRecord]) -> None:
@@ -40,7 +40,7 @@ def write_history(folder: Path, records: Sequence[StepRecord]) -> None:
     texts: dict[Path, str] = {folder / HISTORY: "", folder / RESIDUALS: ""}
     for record in records:
         for path, header, rows in _tables(folder, record):
-            texts[path] += _text([] if texts[path] else [header], rows)
+            texts[path] += csv_text([] if texts[path] else [header], rows)
     for path, text in texts.items():
         path.unlink(missing_ok=True) if not text else write_whole(path, text)
 
@@ -103,11 +103,12 @@ def _tables(folder: Path, record: StepRecord) -> list[tuple[Path, list[str], lis
     ]
 
 
-def _text(headers: Sequence[Sequence[str]], rows: Sequence[Sequence[float]]) -> str:
+def csv_text(headers: Iterable[Iterable[str]], rows: Iterable[Iterable[float]]) -> str:
+    """Comma-separated values: rows of names, if any, and rows of numbers, exact."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows(headers)
-    writer.writerows([[repr(number) for number in row] for row in rows])
+    writer.writerows([repr(number) for number in row] for row in rows)
     return text.getvalue()
 
 

@@ -198,8 +198,7 @@ def _read_npy(path: Path, facts: ImageFacts) -> Labels:
 def _tiff_facts(path: Path, shape: Sequence[int] | None, dtype: npt.DTypeLike | None) -> ImageFacts:
     from fe2.io.tiff import tiff_header  # checking a file without images does without tifffile
 
-    header = tiff_header(path)
-    return ImageFacts(header.shape, header.dtype, header.spacing, header.unit, header.notes)
+    return tiff_header(path)
 
 
 def _read_tiff(path: Path, facts: ImageFacts) -> Labels:

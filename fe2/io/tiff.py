@@ -9,15 +9,14 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tifffile
 
 from fe2.arrays import Labels
 from fe2.errors import InputError
+from fe2.io.images import ImageFacts
 
 _PER_INCH, _PER_CENTIMETRE = 2, 3
 _MILLIMETRES = {_PER_INCH: 25.4, _PER_CENTIMETRE: 10.0}
@@ -26,27 +25,8 @@ _BIG = 43  # version of BigTIFF
 _PAGES = {"C": "channels", "T": "times"}
 
 
-@dataclass(frozen=True)
-class TiffHeader:
-    """What the header of a stack says.
-
-    Attributes:
-        shape: Columns, rows and pages.
-        dtype: Type of the labels.
-        spacing: Edge lengths of a voxel along the first axes, or None where they are not told.
-        unit: Their unit, or "".
-        notes: What may be read otherwise than it was meant.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    spacing: tuple[float, ...] | None
-    unit: str
-    notes: tuple[str, ...]
-
-
-def tiff_header(path: Path) -> TiffHeader:
-    """Read the header.
+def tiff_header(path: Path) -> ImageFacts:
+    """Size, type and spacing of a stack.
 
     Raises:
         InputError: The file is damaged or truncated, or no stack of labels.
@@ -71,7 +51,7 @@ def tiff_header(path: Path) -> TiffHeader:
             )
         if page.photometric == _WHITE_IS_ZERO:
             notes.append("the file says that 0 is white; labels are what it stores, not what viewers show")
-    return TiffHeader(shape, dtype, spacing, unit, tuple(notes))
+    return ImageFacts(shape, dtype, spacing, unit, tuple(notes))
 
 
 def tiff_voxels(path: Path) -> Labels:

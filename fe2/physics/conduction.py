@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,7 @@ import fe2.lazy_ufl as ufl
 from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.physics.checks import NOT_NEGATIVE, check_fields, checked, checked_array, checked_rotation
-from fe2.physics.law import ExpressionLaw, PhaseLaw
-from fe2.physics.material_field import MaterialField
+from fe2.physics.law import ExpressionLaw
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -201,16 +200,9 @@ class WithValue(ExpressionLaw):
 
     Attributes:
         law: The law of a phase.
-        stores: True where it has an enthalpy.
     """
 
     law: DiffusionLaw
-    stores: bool
-
-    @classmethod
-    def of(cls, law: DiffusionLaw) -> Self:
-        """The law that sees the value as well."""
-        return cls(law, law.stores)
 
     @property
     def symmetric(self) -> bool:  # type: ignore[override]
@@ -219,37 +211,24 @@ class WithValue(ExpressionLaw):
 
     def history(self, size: int) -> dict[str, int]:
         """Enthalpy, where there is one, and what the law wants to be observed."""
-        kept = {"enthalpy": 1} if self.stores else {}
-        return {**kept, **dict.fromkeys(self.law.observed(ufl.as_ufl(0.0)), 1)}
+        return dict.fromkeys(self.law.kept(), 1)
 
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
         """Storage in a unit of time, and flux."""
-        value, slope = _split(gradient)
-        flux, stored = self.law.conducted(value, slope), ufl.as_ufl(0.0)
-        if self.stores:
+        value, *slope = (gradient[i] for i in range(gradient.ufl_shape[0]))
+        flux, stored = self.law.conducted(value, ufl.as_vector(slope)), ufl.as_ufl(0.0)
+        if self.law.stores:
             stored = self.law.stored_rate(value, history["enthalpy"], dt)
         return ufl.as_vector([stored, *(flux[i] for i in range(flux.ufl_shape[0]))])
 
     def update(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> dict[str, Expr]:
         """Enthalpy at the end of the time step, and what is observed."""
-        kept = {"enthalpy": self.law.stored(gradient[0])} if self.stores else {}
+        kept = {"enthalpy": self.law.stored(gradient[0])} if self.law.stores else {}
         return {**kept, **self.law.observed(gradient[0])}
 
     def admissible(self, gradient: Expr) -> dict[str, Expr]:
         """What the law demands of the value."""
         return self.law.admissible_value(gradient[0])
-
-
-def with_value(law: PhaseLaw) -> PhaseLaw:
-    """A law of diffusion, or a field of them, that sees the field's value as well."""
-    if isinstance(law, MaterialField):
-        stores = any(material.stores for material in law.materials if isinstance(material, DiffusionLaw))
-        return law.map(lambda material: WithValue(material, stores))
-    return WithValue.of(law) if isinstance(law, DiffusionLaw) else law
-
-
-def _split(gradient: Expr) -> tuple[Expr, Expr]:
-    return gradient[0], ufl.as_vector([gradient[i] for i in range(1, gradient.ufl_shape[0])])
 
 
 def _checked_conductivity(law: LinearConduction) -> float | Array:

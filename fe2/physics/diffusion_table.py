@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fe2.physics.conduction import with_value
+from fe2.physics.conduction import DiffusionLaw, WithValue
 from fe2.physics.diffusion import diffusion_kinematics, value_diffusion_kinematics
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import Key, Physics
@@ -63,7 +63,7 @@ class Diffusion(Physics):
 
     def seen(self, law: Any) -> Any:
         """Laws see the value too where cells receive it."""
-        return with_value(law) if self.value else law
+        return WithValue(law) if self.value and isinstance(law, DiffusionLaw) else law
 
     def history(self, law: Any, size: int) -> dict[str, int]:
         """What is kept where cells receive the value."""
