@@ -111,6 +111,8 @@ def test_unknown_starts_as_the_virgin_cell_or_as_the_physics_where_the_model_has
     )
     assert not starts_elsewhere(case)
     assert not starts_elsewhere(without)
+    assert law.stores("temperature")
+    assert replace(law, cell=None).stores("temperature")
 
 
 def test_heat_that_comes_in_is_what_is_stored_whatever_the_temperature(tmp_path: Path) -> None:

@@ -137,6 +137,15 @@ def test_all_mistakes_are_told_at_once_and_no_consequences(mistakes: str, tmp_pa
     assert set(told(tmp_path, changed(table, **MANY[mistakes]))) == KEYS[mistakes]
 
 
+def test_a_law_tells_what_it_refuses_beside_a_misspelt_key(tmp_path: Path) -> None:
+    """Also where what is missing then may be a matrix or a table over temperature."""
+    wrong = {"law": "thermoelastic", "young": -1.0, "poisson": 0.3, "expnsion": 1e-5, "conductivity": -2.0}
+    cell = changed(GENERATOR_CELL, cell__physics="thermoelasticity")
+    cell["phases"] = {"layer_1": {**wrong, "heat_capacity": 2.0}, "layer_2": {"law": "void"}}
+    keys = {"expnsion", "expansion", "young", "conductivity"}
+    assert set(told(tmp_path, cell)) == {f"phases.layer_1.{key}" for key in keys}
+
+
 def test_mistakes_of_a_run_and_of_its_cell_file_are_told_together(tmp_path: Path) -> None:
     wrong = changed(GENERATOR_CELL, cell__elements="tensr", phases__layer_1__young=-1.0)
     write(tmp_path, wrong, "cell.toml")

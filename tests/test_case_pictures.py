@@ -86,6 +86,7 @@ def test_what_a_run_writes_is_accepted_and_nothing_else_is_known(tmp_path: Path)
     assert run(["run", str(file), "-q"]) == 0
     folder = tmp_path / "results"
     fields = names_of_cell_data(folder / "macro/step_000001.vtu")
+    fields += ["displacement", "displacement_x", "displacement_y"]
     columns = list(read_history(folder))
     entries = [
         *({"file": "a.png", "field": name} for name in fields),

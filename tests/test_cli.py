@@ -633,7 +633,7 @@ def test_show_draws_a_run_from_its_folder_alone(fe2: Command, tmp_path: Path) ->
     assert "xy.png" in well(fe2("show", "results", *options))
     refused = fe2("show", "results", "--field", "stres_xy", "-o", "no.png")
     assert refused.status == 1
-    assert "have no field 'stres_xy'" in refused.err
+    assert "has no field 'stres_xy'" in refused.err
     assert fe2("show", ".").status == 1
 
 

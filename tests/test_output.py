@@ -567,6 +567,38 @@ def has_egl() -> bool:
     return True
 
 
+@pytest.mark.parametrize(
+    ("field", "exact"),
+    [
+        ("T", lambda x, y: 300.0 + x + 2.0 * y),
+        ("u_x", lambda x, y: x - y),
+        ("u_y", lambda x, y: 2.0 * y),
+        ("u", None),
+        ("stress_xx", lambda x, y: 7.0 + 0.0 * x),
+    ],
+)
+def test_unknowns_are_drawn_by_name_as_fields_of_the_elements_are(field, exact, tmp_path):
+    """Linear fields on triangles: each has the value of its middle; a vector is drawn by its length."""
+    import pyvista as pv
+
+    from fe2.io.render_scene import Scene
+
+    grid = pv.ImageData(dimensions=(4, 3, 1)).cast_to_unstructured_grid()
+    x, y, zero = (np.asarray(column) for column in grid.points.T)
+    grid.point_data["u"] = np.column_stack([x - y, 2.0 * y, zero])
+    grid.point_data["T"] = 300.0 + x + 2.0 * y
+    grid.cell_data["stress_xx"] = np.full(grid.n_cells, 7.0)
+    grid.save(tmp_path / "step.vtu")
+    scene = Scene({"file": str(tmp_path / "step.vtu"), "field": field, "warp": 0.0})
+    middle = scene.triangles.mean(axis=1).T[:2]
+    if exact is not None:
+        np.testing.assert_allclose(scene.values, exact(*middle), rtol=1e-6)
+    else:
+        corners = np.moveaxis(scene.triangles[:, :, :2], 2, 0)
+        lengths = np.hypot(corners[0] - corners[1], 2.0 * corners[1])
+        np.testing.assert_allclose(scene.values, lengths.mean(axis=1), rtol=1e-6)
+
+
 @pytest.mark.skipif(not has_egl(), reason="VTK renders solids with libEGL")
 def test_a_solid_is_drawn_with_its_rve_cut_open(tmp_path):
     labels = np.zeros((4, 4, 4), dtype=int)
@@ -589,7 +621,7 @@ def test_a_solid_is_drawn_with_its_rve_cut_open(tmp_path):
 def test_a_picture_of_what_does_not_exist_names_what_there_is(finished, tmp_path):
     folder, _, _ = finished
     for options, message in (
-        ({"field": "stress_zz"}, r"have no field 'stress_zz', but .*stress_xx"),
+        ({"field": "stress_zz"}, r"has no field 'stress_zz', but .*stress_xx"),
         ({"step": 4}, r"holds no step 4: it has 4, the start included"),
         ({"history": ("pull", "grip_x")}, r"no column 'pull' in its history; there are step, time, pull_0"),
     ):

@@ -434,4 +434,4 @@ def understand_material(
 
 def _any_number(fields: Mapping[str, FieldInfo]) -> dict[str, float]:
     """Numbers in the place of those that a law needs and that are missing or no numbers."""
-    return {name: 1.0 for name, info in fields.items() if info.annotation is float}
+    return {name: 1.0 for name, info in fields.items() if info.annotation in (float, Any)}

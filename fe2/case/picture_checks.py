@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Protocol
 
@@ -41,7 +41,7 @@ def check_pictures(
     tables: RunFile,
     fields: Sequence[Field],
     laws: Mapping[str, LawWithCell],
-    dims: Iterable[int],
+    dims: Sequence[int],
     problems: Problems,
 ) -> None:
     """Refuse pictures that could not be drawn when the run has finished.
@@ -55,7 +55,9 @@ def check_pictures(
     """
     models = [law for law in laws.values() if law.model is not None]
     cells = [law.cell for law in models if law.cell is not None]
-    written = list(dict.fromkeys(name for dim in dims for law in models for name in _macro_fields(law, dim)))
+    written = [name for dim in dims for law in models for name in _macro_fields(law, dim)]
+    written += [name for field in fields for name in _of_unknown(field, max(dims))]
+    written = list(dict.fromkeys(written))
     local = list(dict.fromkeys(name for dim in dims for cell in cells for name in _local_fields(cell, dim)))
     columns = _columns(tables, fields, boundary_names(tables))
     steps = len(planned_times(tables.steps)) - 1
@@ -101,6 +103,10 @@ def _macro_fields(law: LawWithCell, dim: int) -> list[str]:
         *indicators,
         *(law.model.writes if law.model is not None else ()),
     ]
+
+
+def _of_unknown(field: Field, dim: int) -> list[str]:
+    return [field.name, *(f"{field.name}_{axis}" for axis in "xyz"[:dim] if field.vector)]
 
 
 def _local_fields(cell: CellCase, dim: int) -> list[str]:

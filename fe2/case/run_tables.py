@@ -252,7 +252,8 @@ class PictureTable(Table):
     file: PictureName
     """File in the folder of results: .png, .pdf or .svg."""
     field: str | None = None
-    """Macroscopic field, e.g. "stress_xx"; the first flux component by default."""
+    """Macroscopic field, e.g. "stress_xx", or an unknown by its name, of a vector its length or a component
+    such as "displacement_x"; the first flux component by default."""
     step: int = -1
     """Number of the stored step, the start being 0; -1 is the last."""
     warp: float | None = None

@@ -66,7 +66,8 @@ def draw_run(
     Args:
         folder: Output folder of the run.
         picture: File to write, its ending tells the format: ``.png``, ``.pdf``, ``.svg``.
-        field: Macroscopic field: the name of cell data in ``macro.pvd``.
+        field: Macroscopic field: the name of cell data in ``macro.pvd``, an unknown by its name, of which a
+            vector is drawn by its length, or a component of one, e.g. "displacement_x".
         step: Which of the stored steps; 0 is the start, -1 the last one.
         warp: Factor on displacements of both scales; chosen for each, and written into the panel's
             title, by default. 0 draws the undeformed meshes.

@@ -42,10 +42,9 @@ class Scene:
         if panel["file"].endswith(".pvtu"):  # nodes that ranks share occur in each of their pieces
             grid = grid.clean(tolerance=1e-10)
         self.field = panel["field"]
-        if self.field not in grid.cell_data:
-            sys.exit(
-                f"the cells of {panel['file']} have no field {self.field!r}, but {', '.join(grid.cell_data)}"
-            )
+        names = [*grid.cell_data, *_of_nodes(grid)]
+        if self.field not in names:
+            sys.exit(f"{panel['file']} has no field {self.field!r}, but {', '.join(names)}")
         self._undeformed = grid
         self.factor = self._choose_factor(panel["warp"])
         self.flat = bool(np.ptp(grid.points[:, 2]) == 0.0)
@@ -54,7 +53,7 @@ class Scene:
         if not self.flat and "phase" in grid.cell_data:
             deformed = _without_corner(deformed, grid)
         surface = _surface(deformed)
-        self.values = np.asarray(surface.cell_data[self.field])
+        self.values = _on_triangles(surface, self.field)
         self.triangles, self.outline = _triangles_and_outline(surface, _phases(surface))
         before = _surface(grid)
         _, self.before = _triangles_and_outline(before, np.zeros(before.n_cells))
@@ -100,6 +99,26 @@ class Scene:
         ideal = _VISIBLE * self._undeformed.length / largest
         power = 10.0 ** math.floor(math.log10(ideal))
         return max(1.0, power * max((d for d in (1, 2, 5) if d * power <= ideal), default=1))
+
+
+def _of_nodes(grid: Any) -> dict[str, Array]:
+    """Scalars at the nodes by name: scalar unknowns, and components and lengths of vectors."""
+    found: dict[str, Array] = {}
+    for name, values in grid.point_data.items():
+        if values.ndim == 1:
+            found[name] = np.asarray(values)
+        else:
+            found[name] = np.linalg.norm(values, axis=1)
+            found |= {f"{name}_{axis}": column for axis, column in zip("xyz", values.T, strict=False)}
+    return found
+
+
+def _on_triangles(surface: Any, field: str) -> Array:
+    """A field of the cells, or the mean over the corners of a triangle of one of the nodes."""
+    if field in surface.cell_data:
+        return np.asarray(surface.cell_data[field])
+    means: Array = _of_nodes(surface)[field][surface.faces.reshape(-1, 4)[:, 1:]].mean(axis=1)
+    return means
 
 
 def _surface(grid: Any) -> Any:
