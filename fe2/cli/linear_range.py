@@ -55,22 +55,13 @@ def command(
 
 
 def _show(result: dict[str, Any]) -> None:
-    from rich.table import Table
+    from fe2.cli.output import console, number, table
 
-    from fe2.cli.output import console, number
-
-    table = Table(
-        title=f"{result['gradient']} in which the tangent is within {result['tolerance']:g}"
-        + (f"  (units: {result['units']})" if result["units"] else ""),
-        title_justify="left",
-        title_style="bold",
-    )
-    for name in ("component", "from", "to"):
-        table.add_column(name, justify="right")
-    for name, (low, high) in result["components"].items():
-        table.add_row(name, number(low), number(high))
+    title = f"{result['gradient']} in which the tangent is within {result['tolerance']:g}"
+    title += f"  (units: {result['units']})" if result["units"] else ""
+    ranges = [(name, number(low), number(high)) for name, (low, high) in result["components"].items()]
     out = console()
-    out.print(table)
+    out.print(table(title, ("component", "from", "to"), ranges))
     reached = sum(map(bool, result["limited"]))
     out.print(
         f"{len(result['limited'])} rays, of which {reached} end before the largest {result['gradient']}; "

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,19 +104,24 @@ def number(value: float) -> str:
     return "0" if value == 0.0 else f"{value:.6g}"
 
 
-def matrix_table(title: str, columns: Sequence[str], matrix: Any, rows: Sequence[str]) -> Any:
-    """A matrix as a table; entries below a millionth of the largest are shown as 0."""
+def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Any:
+    """A table for the console."""
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", title_style="bold")
-    table.add_column("")
+    made = Table(title=title or None, title_justify="left", title_style="bold")
     for name in columns:
-        table.add_column(name, justify="right")
-    largest = float(np.abs(matrix).max()) if np.size(matrix) else 0.0
-    for name, row in zip(rows, matrix, strict=True):
-        shown = [0.0 if abs(entry) < 1e-6 * largest else float(entry) for entry in row]
-        table.add_row(name, *map(number, shown))
-    return table
+        made.add_column(name, justify="right" if name else "left")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def matrix_table(title: str, columns: Sequence[str], matrix: Any, rows: Sequence[str]) -> Any:
+    """A matrix as a table; entries below a millionth of the largest are shown as 0."""
+    values = np.array(matrix, dtype=np.float64)
+    values[np.abs(values) < 1e-6 * np.abs(values).max(initial=0.0)] = 0.0
+    shown = ((name, *map(number, row)) for name, row in zip(rows, values.tolist(), strict=True))
+    return table(title, ("", *columns), shown)
 
 
 def console() -> Any:

@@ -100,22 +100,18 @@ def _table(study: Any) -> str:
 
 
 def _show(result: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    from fe2.cli.output import console, number
+    from fe2.cli.output import console, number, table
 
     units = f"  (units: {result['units']})" if result["units"] else ""
-    table = Table(title=f"{result['quantity']}{units}", title_justify="left", title_style="bold")
     names = f"size, {result['sizes_in']}", "volume", "samples", "mean", "standard deviation", "of the mean"
-    for name in names:
-        table.add_column(name, justify="right")
-    rows = zip(*(result[key] for key in ("sizes", "volumes", "samples", "means", "variances")), strict=True)
-    for size, space, count, mean, variance in rows:
+    rows = []
+    columns = (result[key] for key in ("sizes", "volumes", "samples", "means", "variances"))
+    for size, space, count, mean, variance in zip(*columns, strict=True):
         deviation = float(variance) ** 0.5
         relative = f"{100.0 * deviation / abs(mean):.3g} %" if mean else ""
-        table.add_row(f"{size:g}", number(space), str(count), number(mean), number(deviation), relative)
+        rows.append((f"{size:g}", number(space), str(count), number(mean), number(deviation), relative))
     out = console()
-    out.print(table)
+    out.print(table(f"{result['quantity']}{units}", names, rows))
     out.print(result["verdict"])
     if wanted := result["volume_for"]:
         volumes = ", ".join(f"{number(v)} with {k}" for k, v in wanted.items() if k != "relative_error")
