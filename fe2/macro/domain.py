@@ -21,13 +21,12 @@ from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 from ufl.corealg.multifunction import MultiFunction
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.jit import compile_expression, compile_form
 from fe2.quadrature import point_dofs, point_weights, quadrature_function, quadrature_points
 
-Array = npt.NDArray[np.float64]
 Entities = npt.NDArray[np.int32]
-Numbers = npt.NDArray[np.int64]
 
 
 _DIRECTION = np.array([1.0, 0.6180339887, 0.4142135623])
@@ -95,7 +94,7 @@ class CellDomain:
         """Volumes that this rank's points stand for, shape (n,), cell by cell."""
         return point_weights(self.mesh, self._degree, self.cells)
 
-    def numbers(self) -> Numbers:
+    def numbers(self) -> Ints:
         """Numbers of this rank's cells, the same on any number of ranks: those of the mesh as it was made."""
         return np.asarray(self.mesh.topology.original_cell_index[self.cells], dtype=np.int64)
 
@@ -166,7 +165,7 @@ class FacetDomain(CellDomain):
         """Areas that this rank's points stand for, shape (n,), facet by facet."""
         return self._of_one
 
-    def numbers(self) -> Numbers:
+    def numbers(self) -> Ints:
         """Numbers of this rank's facets: of the lower one of their two cells, and of the facet in it."""
         return self._numbers
 
@@ -202,7 +201,7 @@ class _OfBothSides(MultiFunction):
         return self._expression if operand is self._function else self.reuse_if_untouched(o, operand)
 
 
-def _facet_numbers(mesh: dmesh.Mesh, facets: Entities) -> Numbers:
+def _facet_numbers(mesh: dmesh.Mesh, facets: Entities) -> Ints:
     """A number for each facet, the same on any number of ranks: of its lower cell, and of its place there."""
     dim = mesh.topology.dim
     mesh.topology.create_connectivity(dim, dim - 1)

@@ -14,12 +14,10 @@ depend on the units of any.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from petsc4py import PETSc
 
+from fe2.arrays import Array, Mask
 from fe2.macro.fields import Dofs, Fields
-
-Array = npt.NDArray[np.float64]
 
 _ROUND_OFF = 1e-13
 """Change of a field in an iteration that is round-off, relative to the field."""
@@ -137,7 +135,7 @@ class Forces:
         acting = np.maximum(np.maximum(self.residuals[0], self._reactions), self._exerted)
         return np.maximum(acting, _CANCELLED * self._terms)
 
-    def _is_small(self, lacking: Array, norms: Array, rtol: float, atol: float) -> npt.NDArray[np.bool_]:
+    def _is_small(self, lacking: Array, norms: Array, rtol: float, atol: float) -> Mask:
         prescribed = lacking <= np.maximum(rtol * self._lacking, _ROUND_OFF * self._size)
         return prescribed & (norms <= np.maximum(atol, rtol * self._scales()))
 

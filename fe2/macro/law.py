@@ -6,17 +6,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import ufl
 from dolfinx import fem
 from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 
+from fe2.arrays import Array, Ints
 from fe2.dispatch.options import Parallel
 from fe2.dispatch.pool import PointFailure, Pool
 from fe2.errors import Fe2Error, InputError, MicroSolveError, place
 from fe2.macro.blocks import Gradient, dual, gathered
-from fe2.macro.domain import CellDomain, FacetDomain, Numbers
+from fe2.macro.domain import CellDomain, FacetDomain
 from fe2.macro.parameters import Parameter, points_of
 from fe2.macro.rate import Rate, Scheme
 from fe2.macro.resistance import check_closed, check_resistance
@@ -26,8 +26,6 @@ from fe2.parallel import together
 from fe2.profile import phase
 from fe2.quadrature import full_degree
 from fe2.volumetric_locking import warn_of_locking
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -300,7 +298,7 @@ class HomogenizedLaw:
         """Volumes or areas that this rank's points stand for, shape (n,), cell by cell."""
         return self._domain.weights()
 
-    def numbers(self) -> Numbers:
+    def numbers(self) -> Ints:
         """Numbers of this rank's cells in the mesh as it was read or made; likewise one for each facet."""
         return self._domain.numbers()
 

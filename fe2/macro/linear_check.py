@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from petsc4py import PETSc
 
+from fe2.arrays import Array
 from fe2.errors import MacroSolveError
 from fe2.macro.fields import Dofs, Fields
-
-Array = npt.NDArray[np.float64]
 
 _RESISTANCE = float(np.finfo(np.float64).eps)
 """Forces of a motion, relative to the terms of which they are the sum, that are round-off."""

@@ -11,13 +11,12 @@ from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 from ufl.domain import extract_domains
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.macro.domain import CellDomain
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Points
 from fe2.parallel import on_every_rank
-
-Array = npt.NDArray[np.float64]
 
 type Parameter = Expr | fem.Function | npt.ArrayLike
 """An expression or a function on the mesh, a number for all points, or an array with a row for each."""

@@ -12,15 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints, Mask
 from fe2.errors import InputError, place
 from fe2.micro.element_geometry import extreme_determinants, volumes
 from fe2.micro.periodicity import TOLERANCE
 from fe2.msh.resolution import round_off, shortest_edge
 from fe2.parallel import on_every_rank
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 _DEGENERATE = 1e-10
 """Jacobian determinant, relative to the element's extent, below which an element is degenerate."""
@@ -42,10 +39,10 @@ class Geometry:
     """
 
     mesh: dolfinx.mesh.Mesh[np.float64]
-    x: Floats
+    x: Array
     vertices: npt.NDArray[np.int32]
-    lower: Floats
-    period: Floats
+    lower: Array
+    period: Array
     labels: Ints | None
     tolerance: float
     beyond: Mask
@@ -65,7 +62,7 @@ class Geometry:
             tolerance = max(tolerance, 8 * round_off(np.stack((lower, upper))) / float(period.min()))
         return cls(mesh, x, vertices, lower, period, labels, tolerance, np.zeros(len(period), dtype=bool))
 
-    def with_period(self, period: Floats) -> Geometry:
+    def with_period(self, period: Array) -> Geometry:
         """The mesh in the middle of a box with the edge lengths `period`, which may reach beyond it.
 
         Raises:
@@ -145,7 +142,7 @@ def check_elements(geometry: Geometry) -> None:
         )
 
 
-def _check_shapes(geometry: Geometry, lowest: Floats, highest: Floats) -> None:
+def _check_shapes(geometry: Geometry, lowest: Array, highest: Array) -> None:
     turned = lowest * highest < 0
     if turned.any():
         raise InputError(

@@ -10,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Mask
 from fe2.errors import InputError, place
 from fe2.micro.cell_checks import Geometry
 from fe2.micro.period_count import FEWEST, check_count
 from fe2.micro.periodicity import TOLERANCE, node_representatives
 from fe2.msh.resolution import shortest_edge
 from fe2.parallel import on_every_rank
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 _SHARE_OF_EDGE = 0.1
 """Part of the shortest edge that the tolerance may reach."""
@@ -91,7 +89,7 @@ def check_period(geometry: Geometry) -> None:
         check_count(axis, _elements_across(geometry, axis))
 
 
-def snapped(geometry: Geometry, periodic: bool) -> Floats:
+def snapped(geometry: Geometry, periodic: bool) -> Array:
     """Nodes with those near a face moved onto it, and onto their partners' places; collective.
 
     Args:

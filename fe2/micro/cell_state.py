@@ -13,12 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
-
+from fe2.arrays import Array
 from fe2.micro.state import StateField, StateLayout
-
-Array = npt.NDArray[np.float64]
 
 
 class Linearization:

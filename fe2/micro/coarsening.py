@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints, Labels
 from fe2.errors import Fe2Warning
 from fe2.micro.image_grid import check_coarsening
-
-Labels = npt.NDArray[np.integer[Any]]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 _CHANGED = 0.01
 """Relative change of a phase's fraction from which on it is worth a warning."""
@@ -116,7 +111,7 @@ def _table(block: Ints, label: Ints) -> Ints:
     return table
 
 
-def _turns(candidates: Ints, missing: Floats) -> Ints:
+def _turns(candidates: Ints, missing: Array) -> Ints:
     """One candidate for each tied block, so that label k gets as near to missing[k] blocks as it can.
 
     Args:
@@ -138,7 +133,7 @@ def _turns(candidates: Ints, missing: Floats) -> Ints:
     return chosen
 
 
-def _fitted_shares(kinds: Ints, counts: Ints, missing: Floats) -> Floats:
+def _fitted_shares(kinds: Ints, counts: Ints, missing: Array) -> Array:
     """Blocks of each kind of tie for each of its labels, by iterative proportional fitting."""
     wanted = np.maximum(missing, 1e-9 * counts.sum())
     weights, real = np.ones(len(missing)), kinds >= 0
@@ -151,7 +146,7 @@ def _fitted_shares(kinds: Ints, counts: Ints, missing: Floats) -> Floats:
     return shares
 
 
-def _rounded(wanted: Floats, total: int) -> Ints:
+def _rounded(wanted: Array, total: int) -> Ints:
     """Whole numbers, not negative and `total` in sum, near to what is wanted."""
     numbers: Ints = np.maximum(np.floor(wanted), 0.0).astype(np.int64)
     while (excess := int(numbers.sum()) - total) != 0:

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 import ufl
 from dolfinx import fem
@@ -23,6 +22,7 @@ from dolfinx import mesh as dmesh
 from scipy.sparse.csgraph import connected_components
 from ufl.core.expr import Expr
 
+from fe2.arrays import Ints, Mask
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
 from fe2.micro.periodicity import node_representatives
@@ -30,9 +30,6 @@ from fe2.physics.checks import POSITIVE, checked
 
 type Contact = Mapping[tuple[str, str], float]
 """Resistance of the interface between two phases, by their names."""
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 def resisting_interfaces(cell: Cell, contact: Contact) -> Contact:

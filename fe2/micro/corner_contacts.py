@@ -13,12 +13,11 @@ import scipy.sparse as sp
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 
+from fe2.arrays import Mask
 from fe2.errors import Fe2Warning
 from fe2.micro.cell import Cell
 from fe2.micro.facet_pairs import facet_pairs
 from fe2.micro.periodicity import node_representatives
-
-Mask = npt.NDArray[np.bool_]
 
 _WORTH_TELLING = 0.01
 """Share of what conducts from which on it is a warning that it hangs on corners."""

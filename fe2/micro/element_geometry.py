@@ -7,15 +7,14 @@ from collections.abc import Iterator
 import basix
 import dolfinx.mesh
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from fe2.arrays import Array
 
 _AT_ONCE = 1_000_000
 """Determinants computed at once, which bounds the memory."""
 
 
-def volumes(mesh: dolfinx.mesh.Mesh[np.float64]) -> Floats:
+def volumes(mesh: dolfinx.mesh.Mesh[np.float64]) -> Array:
     """Volumes (areas in two dimensions) of this rank's cells and ghosts, shape (k,).
 
     The Jacobian determinant is a polynomial; the quadrature is exact for it.
@@ -24,7 +23,7 @@ def volumes(mesh: dolfinx.mesh.Mesh[np.float64]) -> Floats:
     return np.concatenate([np.abs(det @ weights) for _, det in _determinants(mesh, points)])
 
 
-def extreme_determinants(mesh: dolfinx.mesh.Mesh[np.float64]) -> tuple[Floats, Floats]:
+def extreme_determinants(mesh: dolfinx.mesh.Mesh[np.float64]) -> tuple[Array, Array]:
     """Smallest and largest Jacobian determinant of this rank's cells and ghosts, each of shape (k,).
 
     The polynomial is sampled on a lattice of its degree, corners and edges included, and divided by
@@ -47,7 +46,7 @@ def _determinant_degree(mesh: dolfinx.mesh.Mesh[np.float64]) -> int:
     return int(dim * (order - 1) if simplex else dim * order - 1)
 
 
-def _determinants(mesh: dolfinx.mesh.Mesh[np.float64], points: Floats) -> Iterator[tuple[Floats, Floats]]:
+def _determinants(mesh: dolfinx.mesh.Mesh[np.float64], points: Array) -> Iterator[tuple[Array, Array]]:
     """Nodes (k, n, d) and signed determinants (k, q) at reference points, for some cells at a time."""
     geometry, dim = mesh.geometry, mesh.topology.dim
     coordinates = geometry.cmaps[0]
@@ -66,7 +65,7 @@ def _determinants(mesh: dolfinx.mesh.Mesh[np.float64], points: Floats) -> Iterat
         yield nodes, _determinant(jacobian.reshape(len(nodes), dim, len(points), dim))
 
 
-def _determinant(J: Floats) -> Floats:
+def _determinant(J: Array) -> Array:
     """Determinants of the matrices J[k, :, q, :], shape (k, q); a closed formula is faster than LAPACK."""
     a = [[J[:, i, :, j] for j in range(J.shape[1])] for i in range(J.shape[1])]
     if len(a) == 2:

@@ -12,14 +12,11 @@ is only being tried never enters: far beyond a limit load its forces are as larg
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Mask
 from fe2.errors import MicroSolveError
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
-
-Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 _UNHELD = 1e-15
 """Stiffness of a component, relative to the largest, below which nothing holds it."""

@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from fe2.arrays import Ints, Mask
 from fe2.errors import InputError
 from fe2.micro.subcell import joined_parts, nothing_flows
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ import dolfinx.mesh as dmesh
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Array, Mask
 from fe2.errors import InputError
 from fe2.micro.boundary import BoundaryCondition, boundary_map
 from fe2.micro.cell import Cell
@@ -22,10 +23,7 @@ from fe2.micro.periodicity import TOLERANCE, node_representatives
 from fe2.micro.rigid_bodies import RigidBodies, free_motions, pinned
 from fe2.micro.subcell import Pieces, connected_with_images, pieces_of, restricted, shares
 
-Array = npt.NDArray[np.float64]
 Cells = npt.NDArray[np.int32]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

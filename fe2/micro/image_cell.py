@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import dolfinx.mesh
 import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints, Labels, Mask
 from fe2.errors import InputError
 from fe2.micro.cell import Cell, make_cell
 from fe2.micro.coarsening import coarsen_image, warn_of_changed_fractions
 from fe2.micro.image_grid import image_grid
 from fe2.micro.label_owners import listed, owners_of_labels
 from fe2.micro.period_count import check_count
-
-Labels = npt.NDArray[np.integer[Any]]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 class ImageCell(Cell):
@@ -46,7 +42,7 @@ class ImageCell(Cell):
         phase_of_voxel: npt.NDArray[np.int32],
         label_of_voxel: Labels,
         names: tuple[str, ...],
-        size: Floats,
+        size: Array,
         comm: MPI.Comm,
         fractions_before: Mapping[str, float] | None = None,
         coarsen: int = 1,
@@ -105,15 +101,15 @@ class ImageCell(Cell):
         """Labels of all mesh cells."""
         return self._meshed.element_labels
 
-    def shares(self, voxels: npt.NDArray[np.bool_], names: Iterable[str]) -> dict[str, float]:
+    def shares(self, voxels: Mask, names: Iterable[str]) -> dict[str, float]:
         """Shares of the cell's volume that some voxels have, for the phases with these names."""
         counts = np.bincount(self.phase_of_voxel[voxels], minlength=len(self.names))
         return {name: float(counts[self.names.index(name)] / voxels.size) for name in names}
 
     @property
-    def voxel_size(self) -> Floats:
+    def voxel_size(self) -> Array:
         """Edge lengths of a voxel, shape (dim,)."""
-        size: Floats = self.period / self.phase_of_voxel.shape
+        size: Array = self.period / self.phase_of_voxel.shape
         return size
 
     @property

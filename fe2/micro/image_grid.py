@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.micro.period_count import check_count
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class ImageGrid:
         return tuple(n // self.coarsen for n in self.voxels)
 
     @property
-    def period(self) -> Floats:
+    def period(self) -> Array:
         """Edge lengths of the cell."""
         return np.array(self.voxels) * np.array(self.size)
 

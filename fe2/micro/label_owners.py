@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Labels
 from fe2.errors import InputError, place
 from fe2.micro.image_grid import ImageGrid
-
-Labels = npt.NDArray[np.integer[Any]]
 
 _SHOWN = 20
 """Labels that a message lists."""

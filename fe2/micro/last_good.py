@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Array, Mask
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Points, Step
 from fe2.micro.state import StateField
 from fe2.micro.wrapper import Wrapper, evaluate_some
 from fe2.response import SOLVED, Answers
-
-Array = npt.NDArray[np.float64]
 
 _NONE, _GOOD, _KEPT = range(3)
 
@@ -87,7 +86,7 @@ class KeepsLastGood(Wrapper):
 
     def _continue(
         self,
-        failed: npt.NDArray[np.bool_],
+        failed: Mask,
         gradients: Array,
         committed: Array,
         trial: Array,
@@ -106,9 +105,7 @@ class KeepsLastGood(Wrapper):
         if step.wanted == "approach":  # until the step is polished
             self._remember(trial, failed, _KEPT, gradients, answers)
 
-    def _remember(
-        self, states: Array, chosen: npt.NDArray[np.bool_], kind: int, gradients: Array, answers: Answers
-    ) -> None:
+    def _remember(self, states: Array, chosen: Mask, kind: int, gradients: Array, answers: Answers) -> None:
         rows = slice(None) if chosen.all() else np.flatnonzero(chosen)
         self._own(states, "answer")[rows] = kind
         self._own(states, "gradient")[rows] = gradients[rows]

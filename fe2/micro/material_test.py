@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import Fe2Warning, InputError, MicroSolveError, place
 from fe2.history_names import history_columns, plain_history
 from fe2.micro.flux_control import FluxControl
 from fe2.micro.model import MicroModel
 from fe2.physics.kinematics import Kinematics
 from fe2.response import Response
-
-Array = npt.NDArray[np.float64]
 
 _SMALLEST_PART = 2.0**-10
 _MAX_ITERATIONS = 25
@@ -70,7 +68,7 @@ class MaterialTest:
     flux: Array
     averages: dict[str, Array]
     history: dict[str, Array]
-    iterations: npt.NDArray[np.int64]
+    iterations: Ints
     state: Array
     unheld: tuple[str, ...] = ()
 

@@ -16,16 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.memory import check_memory, gigabytes
 from fe2.micro.linear_solver import given_types
 from fe2.micro.period_count import FEWEST
 from fe2.micro.problem import CellProblem
 from fe2.micro.reused_factorizations import reuses_factorizations
 from fe2.micro.solver_choice import solver_setting
-
-Array = npt.NDArray[np.float64]
 
 _SAMPLE = 300
 """Nodes at which neighbours are counted."""

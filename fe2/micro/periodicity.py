@@ -8,17 +8,15 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-8
 """Distance below which two points are one, relative to the period."""
 
 
 def node_representatives(
-    x: Floats,
+    x: Array,
     period: npt.ArrayLike,
     lower: npt.ArrayLike | None = None,
     tol: float = TOLERANCE,
@@ -66,7 +64,7 @@ def node_representatives(
     return representatives
 
 
-def _match_faces(points: Floats, axis: int, corner: float, period: Floats, tol: float) -> None:
+def _match_faces(points: Array, axis: int, corner: float, period: Array, tol: float) -> None:
     """Refuse points of the two faces normal to an axis that have no partner on the other face."""
     positions = corner, corner + period[axis]
     faces = [points[np.abs(points[:, axis] - at) < tol * period[axis]] for at in positions]

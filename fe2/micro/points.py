@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from fe2.arrays import Array, Ints
 
 TURNED_BY = {2: "angle", 3: "rotation"}
 """Parameter of a point that turns the axes of its cell, by their number."""

@@ -16,14 +16,11 @@ from dolfinx import fem
 from dolfinx import mesh as dmesh
 from scipy.sparse.csgraph import connected_components
 
+from fe2.arrays import Array, Ints, Mask
 from fe2.micro.facet_pairs import FacetPairs, facet_pairs
 from fe2.micro.periodicity import TOLERANCE, node_representatives
 from fe2.micro.subcell import Subcell
 from fe2.subspaces import subspaces
-
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _AT_ONCE = 20_000
 """Facets whose degrees of freedom are compared at once, which bounds the memory."""

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from petsc4py import PETSc
 
+from fe2.arrays import Array
 from fe2.micro.green_preconditioner import ATTRIBUTE, PYTHON_TYPE, grid_numbering
 from fe2.micro.problem import CellProblem
 from fe2.records import SolverChoice
-
-Array = npt.NDArray[np.float64]
 
 OPTIONS_PREFIX = "fe2_micro_"
 

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
-
-Array = npt.NDArray[np.float64]
 
 _WORD = 8
 
@@ -76,7 +75,7 @@ class StateLayout:
         self.size = int(ends[-1])
 
     @cached_property
-    def lasting(self) -> npt.NDArray[np.int64]:
+    def lasting(self) -> Ints:
         """The words that last, increasing."""
         lasting = [np.arange(self.size)[self._parts[f.name]] for f in self.fields.values() if f.lasts]
         return np.concatenate([np.zeros(0, dtype=np.int64), *lasting])

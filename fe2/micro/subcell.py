@@ -17,14 +17,12 @@ from dolfinx import fem
 from dolfinx import mesh as dmesh
 from scipy.sparse.csgraph import connected_components
 
+from fe2.arrays import Ints, Mask
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
 from fe2.micro.element_geometry import volumes
 from fe2.micro.facet_pairs import facet_pairs
 from fe2.micro.periodicity import node_representatives
-
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +61,7 @@ class Pieces:
     part_of_cell: Ints
     piece_of_cell: Ints
     offset_of_cell: Ints
-    loops: npt.NDArray[np.bool_]
+    loops: Mask
 
 
 def flowing_part(cell: Cell, phases: Sequence[str], *, through_facets: bool = False) -> Subcell:
@@ -148,7 +146,7 @@ def connected_with_images(cell: Cell, cells: npt.NDArray[np.int32]) -> bool:
     return bool(np.any(_parts(cell, cells)[1]))
 
 
-def _parts(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _parts(cell: Cell, cells: npt.NDArray[np.int32]) -> tuple[Ints, Mask]:
     """Connected part of each cell, and for each part the axes along which it meets its own image.
 
     Pieces that are connected within the box are joined where their nodes on opposite faces are the
@@ -201,7 +199,7 @@ def node_of_each_part(cell: Cell, space: fem.FunctionSpace, part_of_cell: Ints, 
     return np.array(found, dtype=np.int64)
 
 
-def joined_parts(joints: Ints, count: int) -> tuple[Ints, npt.NDArray[np.bool_], Ints]:
+def joined_parts(joints: Ints, count: int) -> tuple[Ints, Mask, Ints]:
     """Part of each of `count` pieces joined through the faces, the axes of loops of each part, and offsets.
 
     An offset is the number of periods by which a piece is shifted when its part is put together.

@@ -12,16 +12,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Mask
 from fe2.memory import check_memory
 from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.grid_parts import held_voxels
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.memory_estimate import CellSize, asked_to_factorize, coarsening_that_fits
 from fe2.micro.solver_choice import FACTORIZED_IMAGES, FACTORIZED_MESHES
-
-Mask = npt.NDArray[np.bool_]
 
 _MARGIN = 1.2
 """Between this estimate and the memory: what may fit is left to the estimate that knows the mesh."""

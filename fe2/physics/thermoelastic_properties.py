@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.physics.diffusion import characterize_diffusion
 from fe2.physics.small_strain import small_strain_kinematics
 from fe2.singular import null_directions
-
-Array = npt.NDArray[np.float64]
 
 
 def characterize_thermoelasticity(
