@@ -27,8 +27,8 @@ _SAME = 1e-9
 def facts(thing: Any) -> Any:
     """A parameter, a law, an array or a container of them as facts.
 
-    A dataclass gives its class and its fields; a long array its shape and weighted sums; what is neither data
-    nor a dataclass gives the name of its class.
+    A dataclass gives its class and its fields; a long array its shape and weighted sums; what describes
+    itself its description; what is none of these gives the name of its class.
     """
     if thing is None or isinstance(thing, bool | int | str):
         return thing
@@ -43,6 +43,8 @@ def facts(thing: Any) -> Any:
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         fields = {field.name: facts(getattr(thing, field.name)) for field in dataclasses.fields(thing)}
         return {"type": type(thing).__name__, **fields}
+    if not isinstance(thing, type) and callable(describe := getattr(thing, "describe", None)):
+        return describe()
     return {"type": getattr(thing, "__qualname__", type(thing).__name__)}
 
 

@@ -66,6 +66,8 @@ from fe2.micro.boundary import Admissible as Admissible
 from fe2.micro.boundary import BoundaryCondition as BoundaryCondition
 from fe2.micro.boundary import CellField as CellField
 from fe2.micro.cell import Cell as Cell
+from fe2.micro.cell_law import CellLaw as CellLaw
+from fe2.micro.cell_law import cell_law as cell_law
 from fe2.micro.coarsening import coarsen_image as coarsen_image
 from fe2.micro.diffusion import diffusion as diffusion
 from fe2.micro.effective import EffectiveProperties as EffectiveProperties

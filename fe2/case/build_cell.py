@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mpi4py import MPI
 
-from fe2.case.cell_case import CellCase
+from fe2.case.cell_case import CellCase, Material
 from fe2.case.cell_tables import GeneratorCell, ImageCell, MeshCell
 from fe2.case.generated_mesh import generated_mesh
 from fe2.case.generators import generator_parameters
@@ -19,10 +20,13 @@ from fe2.code_cache import check_cache
 from fe2.errors import InputError
 from fe2.io.images import read_image
 from fe2.micro.cell import Cell
+from fe2.micro.cell_law import cell_law
 from fe2.micro.image_cell import image_cell
 from fe2.micro.mesh_cell import read_cell
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.rotated import rotated
 from fe2.micro.rve import RVE
+from fe2.physics.law import PhaseLaw
 
 
 def build_rve(case: CellCase, options: NewtonOptions | None = None) -> RVE:
@@ -43,13 +47,41 @@ def build_cell_and_rve(case: CellCase, options: NewtonOptions | None = None) -> 
     """
     if not isinstance(case.cell, ImageCell):
         check_cache()
+    laws = phase_laws(case, options)
     with located(case):
         cell = build_cell(case)
-        laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
         rve: RVE = case.physics.rve(
             cell, laws, boundary=case.cell.boundary, degree=case.cell.degree, options=options
         )
     return cell, rve
+
+
+def phase_laws(case: CellCase, options: NewtonOptions | None = None) -> dict[str, PhaseLaw]:
+    """The law of each phase; of those that are finer cells, these are built.
+
+    Args:
+        case: A cell file.
+        options: When cells count as solved.
+
+    Raises:
+        CaseFileError: A finer cell cannot be made; the message names file and key.
+    """
+    finer = {name: phase.material for name, phase in case.phases.items() if phase.material.cell is not None}
+    found = case.laws() | {name: _cell_law(case, name, own, options) for name, own in finer.items()}
+    return {name: found[name] for name in case.phases}
+
+
+def _cell_law(case: CellCase, phase: str, material: Material, options: NewtonOptions | None) -> PhaseLaw:
+    assert material.cell is not None
+    turned = {key: value for key, value in material.parameters.items() if key in ("angle", "rotation")}
+    # what an adaptive strategy keeps of a point between iterations does not reach a law
+    model = build_rve(material.cell, replace(options or NewtonOptions(), strategy="newton"))
+    with located(case):
+        try:
+            found = rotated(model) if turned else model
+            return cell_law(found, period=material.parameters.get("period"), **turned)
+        except InputError as error:
+            raise InputError(f"phase {phase!r}: {error}") from error
 
 
 def build_cell(case: CellCase) -> Cell:

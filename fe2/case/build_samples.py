@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fe2.case.build_cell import build_rve, located
+from fe2.case.build_cell import build_rve, located, phase_laws
 from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell, ImageCell
 from fe2.errors import InputError
@@ -80,7 +80,7 @@ def _windows(case: CellCase, table: ImageCell, sizes: list[int], samples: int, s
                 f"size {size}: the image of {shape} voxels has {count} disjoint windows of it; a variance "
                 "needs three at least"
             )
-    laws = {name: phase.material.make(table.physics) for name, phase in case.phases.items()}
+    laws = phase_laws(case)
     labels = {name: phase.in_image for name, phase in case.phases.items()}
 
     def build(size: float, sample: int) -> RVE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from fe2.case.catalogue import cell_model, law_model, make_law, meant_physics
 from fe2.case.cell_tables import (
     CellFile,
     CellTable,
+    FinerCell,
     GeneratorCell,
     ImageCell,
     MaterialsTable,
@@ -22,7 +23,7 @@ from fe2.case.cell_tables import (
 from fe2.case.generators import CELLS, check_parameters, generated_phases, generator_model
 from fe2.case.image_size import image_size
 from fe2.case.material_table import MaterialTable, read_material_table
-from fe2.case.problems import Key, Problems, parameter_of, unknown_key
+from fe2.case.problems import CaseFileError, Key, Problems, parameter_of, unknown_key
 from fe2.case.repair import refusals, repaired
 from fe2.case.toml_file import read_toml
 from fe2.errors import InputError
@@ -46,11 +47,13 @@ class Material:
         law: Name of the law.
         parameters: Parameters that hold for the whole phase.
         table: Parameters that differ from label to label, where some do.
+        cell: The finer cell that is the law, where `law` is "cell".
     """
 
     law: str
     parameters: Mapping[str, Any]
     table: MaterialTable | None = None
+    cell: CellCase | None = None
 
     def make(self, physics: str) -> Any:
         """The law itself.
@@ -111,12 +114,23 @@ class CellCase:
         """A path of the file, relative to the file's folder."""
         return self.file.parent / name
 
+    def laws(self) -> dict[str, PhaseLaw]:
+        """Laws of the phases, but of those that are finer cells, which need DOLFINx."""
+        materials = {name: phase.material for name, phase in self.phases.items()}
+        return {name: own.make(self.cell.physics) for name, own in materials.items() if own.cell is None}
+
+    def with_finer(self) -> Iterator[CellCase]:
+        """This cell, and those in its phases, and in theirs."""
+        yield self
+        for phase in self.phases.values():
+            if phase.material.cell is not None:
+                yield from phase.material.cell.with_finer()
+
     def warn_of_contrast(self) -> None:
         """Warn where the phases differ by too many orders of magnitude for double precision."""
         from fe2.physics.contrast import moduli_of, warn_of_contrast
 
-        laws = {name: phase.material.make(self.cell.physics) for name, phase in self.phases.items()}
-        warn_of_contrast(moduli_of(laws))
+        warn_of_contrast(moduli_of(self.laws()))
 
 
 def read_cell_case(file: Path) -> CellCase:
@@ -266,18 +280,78 @@ def understand_phase(table: object, physics: str, problems: Problems, key: Key, 
     if not isinstance(table, dict):
         problems.add(key, "a table is needed", table)
         return None
+    if table.get("law") == "cell":
+        own = _label(table, problems, key, image)
+        finer = _finer_cell(table, physics, problems, key)
+        return None if own is None or finer is None else Phase(own.label, finer)
     if "table" in table:
         return _phase_of_table(table, physics, problems, key, image)
-    own: PhaseTable | None = None
+    own = _label(table, problems, key, image)
+    rest = {name: value for name, value in table.items() if name != "label"}
+    material = understand_material(rest, physics, problems, key, ("label", "table"))
+    return None if own is None or material is None else Phase(own.label, material)
+
+
+def _label(table: dict[str, Any], problems: Problems, key: Key, image: bool) -> PhaseTable | None:
+    """The label of a phase."""
     if image and isinstance(table.get("label", ""), str):
         given = (table["label"],) if "label" in table else ()
         text = "a whole number is needed, the label of the phase in the image"
         problems.add((*key, "label"), text if given else f"is missing: {text}", *given)
-    else:
-        own = repaired(PhaseTable, {"label": table["label"]} if "label" in table else {}, problems, key)
+        return None
+    return repaired(PhaseTable, {"label": table["label"]} if "label" in table else {}, problems, key)
+
+
+def _finer_cell(table: dict[str, Any], physics: str, problems: Problems, key: Key) -> Material | None:
+    """A phase that is made of finer cells."""
     rest = {name: value for name, value in table.items() if name != "label"}
-    material = understand_material(rest, physics, problems, key, ("label", "table"))
-    return None if own is None or material is None else Phase(own.label, material)
+    own = repaired(FinerCell, rest, problems, key)
+    if own is None:
+        return None
+    cell = cell_in_table(table, problems, key)
+    if cell is None:
+        return None
+    if cell.cell.physics != physics:
+        text = f"its physics is {cell.cell.physics}, but that of the cell around it is {physics}"
+        problems.add((*key, "cell"), text)
+        return None
+    parameters = own.model_dump(exclude={"law", "label", "cell", "phases"}, exclude_none=True)
+    return Material("cell", parameters, cell=cell)
+
+
+def cell_in_table(table: Mapping[str, Any], problems: Problems, key: Key) -> CellCase | None:
+    """The cell that a table describes by `cell` and `phases`, or that of the file that it names."""
+    cell = table.get("cell")
+    if isinstance(cell, dict):
+        tables = {name: table[name] for name in ("cell", "phases") if name in table}
+        return understand_cell(tables, problems, key)
+    if not isinstance(cell, str):
+        problems.add((*key, "cell"), "a cell file in quotes is needed, or the cell's table", cell)
+        return None
+    if table.get("phases") is not None:
+        problems.add((*key, "phases"), f"the phases stand in the cell file, {cell}")
+        return None
+    return _cell_of_file(cell, problems, (*key, "cell"))
+
+
+def _cell_of_file(name: str, problems: Problems, key: Key) -> CellCase | None:
+    """A cell from a file of its own, whose problems are told under that file's name."""
+    count = len(problems.lines)
+    check_file(name, problems, key)
+    if len(problems.lines) > count:
+        return None
+    inner = Problems(problems.file.parent / name, around=(*problems.around, problems.file))
+    if any(inner.file.samefile(file) for file in inner.around if file.is_file()):
+        way = " → ".join(str(file.name) for file in (*inner.around, inner.file))
+        problems.add(key, f"a cell cannot be in a phase of itself: {way}", name)
+        return None
+    try:
+        cell = understand_cell(read_toml(inner.file), inner)
+    except CaseFileError as error:
+        inner.lines.append(str(error))
+        cell = None
+    problems.lines.extend(inner.lines)
+    return cell
 
 
 def _phase_of_table(
@@ -401,7 +475,7 @@ def understand_material(
         key: Where the table stands.
         beside: Other keys of the table, for messages.
     """
-    laws = laws_of(physics)
+    laws = [*laws_of(physics), *(["cell"] if "label" in beside else [])]
     law = table.get("law", PHYSICS[physics].default_law)
     if law is None:
         problems.add((*key, "law"), f"is missing; the laws of {physics} are {', '.join(laws)}")

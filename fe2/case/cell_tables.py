@@ -12,7 +12,7 @@ from fe2.case.generators import CELLS
 from fe2.errors import InputError
 from fe2.msh.file import ENDINGS
 from fe2.physics.physics_table import PHYSICS
-from fe2.table import Floats, IntegerInterval, Integers, Lengths, Table
+from fe2.table import Floats, IntegerInterval, Integers, Lengths, Numbers, Table
 
 IMAGE_ENDINGS = (".raw", ".npy", ".tif", ".tiff")
 
@@ -138,6 +138,24 @@ class MaterialsTable(Table):
     (number or name of a group); the others are parameters of the law, in the place of keys here, which hold
     for all labels. Components of a parameter are columns such as axis_x, axis_y, axis_z; an orientation is
     given by Bunge's Euler angles phi1, Phi, phi2 in degrees or by a quaternion qw, qx, qy, qz."""
+
+
+class FinerCell(PhaseTable):
+    """A phase that is itself made of cells."""
+
+    law: Literal["cell"]
+    """Each point of the phase is a finer cell."""
+    cell: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})]
+    """Cell file of the finer cell, relative to this file, or its table; of the same physics and dimension."""
+    phases: dict[str, Any] | None = None
+    """Phases of the finer cell, where its table stands here."""
+    period: float | None = Field(None, gt=0.0)
+    """True period of the finer cell in this cell's unit of length, the longest one: it is compared with the
+    thickness of the phase, and has no other effect. By default that of the finer cell's geometry."""
+    angle: float | None = None
+    """Angle by which the finer cell is turned in the plane, in radians, counterclockwise."""
+    rotation: Numbers | None = None
+    """Rotation matrix whose columns are the axes of the finer cell in space."""
 
 
 class CellFile(Table):

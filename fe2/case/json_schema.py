@@ -69,7 +69,7 @@ def _of_any_physics(geometry: type[cells.CellTable]) -> type[cells.CellTable]:
 
 
 def _phases() -> tuple[Any, Any]:
-    models = [*_laws(cells.PhaseTable), *map(_by_label, _laws(cells.MaterialsTable))]
+    models = [*_laws(cells.PhaseTable), *map(_by_label, _laws(cells.MaterialsTable)), cells.FinerCell]
     return dict[str, _union(models)], _described(cells.CellFile, "phases")  # type: ignore[misc]
 
 

@@ -121,9 +121,9 @@ def _local_fields(cell: CellCase, dim: int) -> list[str]:
 def _history(cell: CellCase, kinematics: Kinematics) -> list[str]:
     """Columns of the history variables of all phases."""
     found: dict[str, int] = {}
-    for phase in cell.phases.values():
-        law = phase.material.make(cell.cell.physics)
-        found |= cell.physics.history(law, len(kinematics.local_components))
+    for part in cell.with_finer():
+        for law in part.laws().values():
+            found |= part.physics.history(law, len(kinematics.local_components))
     columns = (history_names(name, count, kinematics.local_components) for name, count in found.items())
     return [name for names in columns for name in names]
 

@@ -37,11 +37,13 @@ class Problems:
         file: The file, as messages name it.
         lines: One message for each problem.
         broken: Places of what was wrong in itself: what is said of them later is a consequence.
+        around: Files in whose phases the cell of this file stands, from the outermost on.
     """
 
     file: Path
     lines: list[str] = field(default_factory=list)
     broken: list[Key] = field(default_factory=list)
+    around: tuple[Path, ...] = ()
 
     def add(self, key: Key, text: str, *value: object) -> None:
         """Add a problem.

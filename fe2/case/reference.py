@@ -41,6 +41,7 @@ def _cell_part() -> list[str]:
         _section("`[phases.NAME]`: every phase", cell.PhaseTable),
         "Beside `label` stand `law` and its parameters.\n",
         _section("`[phases.NAME]`: parameters by label", cell.MaterialsTable),
+        _section("`[phases.NAME]`: a finer cell", cell.FinerCell, cell.PhaseTable),
     ]
 
 

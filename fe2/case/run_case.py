@@ -14,8 +14,8 @@ from fe2.case.catalogue import meant_name
 from fe2.case.cell_case import (
     CellCase,
     Material,
+    cell_in_table,
     check_file,
-    understand_cell,
     understand_material,
     without_keys_of_others,
 )
@@ -24,7 +24,7 @@ from fe2.case.generators import MESH_GENERATORS, check_parameters, generator_mod
 from fe2.case.mesh_parts import MeshParts, check_components, check_groups, check_names, mesh_parts
 from fe2.case.picture_checks import check_pictures
 from fe2.case.point_fields import PointField, check_point_fields
-from fe2.case.problems import CaseFileError, Key, Problems
+from fe2.case.problems import Key, Problems
 from fe2.case.repair import repaired
 from fe2.case.run_checks import check_box, check_run
 from fe2.case.run_physics import physics_of_laws, unknowns_of_laws
@@ -302,32 +302,9 @@ def _understand_cell(
     table: dict[str, Any], found: ModelTable | None, problems: Problems, key: Key
 ) -> CellCase | None:
     """The cell of a law, from the law's table or from a file of its own."""
-    if isinstance(table.get("cell"), dict):
-        tables: dict[str, Any] = {name: table[name] for name in ("cell", "phases") if name in table}
-        return understand_cell(tables, problems, key)
-    return _read_cell(found, problems, key) if isinstance(found, CellModel) else None
-
-
-def _read_cell(law: CellModel, problems: Problems, key: Key) -> CellCase | None:
-    """A cell from a file of its own, whose problems are told under that file's name."""
-    if not isinstance(law.cell, str):
-        problems.add((*key, "cell"), "a cell file in quotes is needed, or the cell's table", law.cell)
-        return None
-    if law.phases is not None:
-        problems.add((*key, "phases"), f"the phases stand in the cell file, {law.cell}")
-        return None
-    count = len(problems.lines)
-    check_file(law.cell, problems, (*key, "cell"))
-    if len(problems.lines) > count:
-        return None
-    inner = Problems(problems.file.parent / law.cell)
-    try:
-        cell = understand_cell(read_toml(inner.file), inner)
-    except CaseFileError as error:
-        inner.lines.append(str(error))
-        cell = None
-    problems.lines.extend(inner.lines)
-    return cell
+    if isinstance(table.get("cell"), dict) or isinstance(found, CellModel):
+        return cell_in_table(table, problems, key)
+    return None
 
 
 def _understand_law(table: object, physics: str | None, problems: Problems, key: Key) -> Law | None:

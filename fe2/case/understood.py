@@ -97,7 +97,12 @@ def _cell(case: CellCase, written: Callable[[Path], str]) -> dict[str, Any]:
         own, table = phase.label, phase.material.table
         place = {} if own is None else {"label": own}
         place = place if table is None else {"table": written(table.file)}
-        phases[name] = {**place, **_material(phase.material)}
+        finer = phase.material.cell
+        phases[name] = {
+            **place,
+            **_material(phase.material),
+            **({} if finer is None else _cell(finer, written)),
+        }
     return {"cell": cell, "phases": phases}
 
 

@@ -17,10 +17,11 @@ _SPACE = ("simple_cubic", "random_spheres", "tapered_bar")
 
 def warn_of_locking_in_cell(case: CellCase) -> None:
     """Warn where a generator makes simplices of first order for phases that keep their volume."""
-    cell = case.cell
-    if isinstance(cell, GeneratorCell) and is_own(cell.generator):
-        degree = cell.degree or vars(cell)["order"]
-        warn_of_locking(f"{case.file}: the cell", _shape(cell, cell.generator), degree, _isochoric(case))
+    for part in case.with_finer():
+        cell = part.cell
+        if isinstance(cell, GeneratorCell) and is_own(cell.generator):
+            degree = cell.degree or vars(cell)["order"]
+            warn_of_locking(f"{part.file}: the cell", _shape(cell, cell.generator), degree, _isochoric(part))
 
 
 def warn_of_locking_in_run(case: RunCase) -> None:
@@ -48,8 +49,7 @@ def _shape(table: Table, generator: str) -> str:
 
 
 def _isochoric(case: CellCase) -> tuple[str, ...]:
-    laws = {name: phase.material.make(case.cell.physics) for name, phase in case.phases.items()}
-    return case.physics.keeps_volume(laws)
+    return case.physics.keeps_volume(case.laws())
 
 
 def _isochoric_law(name: str, law: Law) -> tuple[str, ...]:

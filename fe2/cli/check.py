@@ -34,7 +34,8 @@ def command(file: Path, as_json: bool) -> None:
     from fe2.case.volumetric_locking import warn_of_locking_in_cell, warn_of_locking_in_run
 
     case = read_case(file)
-    cells = [case] if isinstance(case, CellCase) else [law.cell for law in case.laws.values() if law.cell]
+    named = [case] if isinstance(case, CellCase) else [law.cell for law in case.laws.values() if law.cell]
+    cells = [part for cell in named for part in cell.with_finer()]
     images = [image_size(cell.cell, cell.file.parent) for cell in cells if isinstance(cell.cell, ImageCell)]
     boxes = _boxes(cells)
     facts: dict[str, Any]

@@ -124,6 +124,8 @@ class ReducedRVE(Pointwise):
         """Volume averages of the history variables by the cubature, for states (n, state_size)."""
         result: dict[str, Array] = {}
         for (variable, values), weights in zip(self._problem.history_of(states), self._weights, strict=True):
+            if variable.internal:
+                continue
             average = np.einsum("q,nqc->nc", weights, values) / self._part.cell.volume
             result[variable.name] = result.get(variable.name, 0.0) + average
         return result

@@ -29,6 +29,7 @@ from dolfinx import fem
 from fe2.errors import InputError
 from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
+from fe2.micro.cell_law import finer_cell
 from fe2.micro.contact import Contact, contact_copies, contact_term, interface_moduli, resisting_interfaces
 from fe2.micro.corner_contacts import CornerContacts, contacts_of_elements, contacts_of_voxels
 from fe2.micro.form import CellForm
@@ -209,6 +210,8 @@ def _insulators(cell: Cell, laws: Mapping[str, PhaseLaw]) -> list[str]:
 
 def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, PhaseLaw]:
     for name, law in laws.items():
+        if finer_cell(law) is not None:
+            continue
         kind = law.law if isinstance(law, MaterialField) else law
         if not isinstance(kind, DiffusionLaw):
             raise InputError(
@@ -232,7 +235,7 @@ def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, PhaseL
 
 def _says(law: PhaseLaw, attribute: str) -> bool:
     """An attribute of a law of diffusion, or of one of the materials of a field."""
-    return any(getattr(material, attribute) for material in law.materials)
+    return any(getattr(material, attribute, False) for material in law.materials)
 
 
 def _voxel_contacts(cell: ImageCell, flowing: FlowingVoxels, conductors: Collection[str]) -> CornerContacts:
@@ -303,8 +306,11 @@ class _Builder:
             test_gradient=ufl.grad(tests[0]),
             quadrature=self.quadrature,
         )
+        field = next(iter(self.kinematics.fields))
         for phase in cell.names:
-            if value:
+            if finer_cell(self.laws[phase]) is not None:
+                terms.add_blocks(phase, self.laws[phase], {field: fields[0]}, {field: tests[0]})
+            elif value:
                 _add_with_value(terms, phase, self.laws[phase])
             else:
                 terms.add(phase, self.laws[phase])

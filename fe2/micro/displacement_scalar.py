@@ -26,6 +26,7 @@ from ufl.core.expr import Expr
 from fe2.errors import InputError
 from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
+from fe2.micro.cell_law import finer_cell
 from fe2.micro.form import CellForm
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.phase_rve import mechanical_rve
@@ -73,7 +74,7 @@ def displacement_scalar_rve(
     order = element_degree(cell, degree)
     check_phases(cell, kinematics, laws, order)
     for name, law in laws.items():
-        if not isinstance(given := law_of(law), kind | Void):
+        if finer_cell(law) is None and not isinstance(given := law_of(law), kind | Void):
             raise InputError(
                 f"the law of phase {name!r} is a {type(given).__name__}; here it is {kind.__name__} or Void"
             )
@@ -101,6 +102,9 @@ def _form(
     field, test = cell_fields.fields[slope.field], cell_fields.tests[slope.field]
     solids = {name: laws[name] for name in cell.names}
     for phase, law in solids.items():
+        if finer_cell(law) is not None:
+            terms.add_blocks(phase, law, cell_fields.fields, cell_fields.tests)
+            continue
         terms.is_symmetric = terms.is_symmetric and law.symmetric
         gradient = ufl.variable(ufl.grad(field))
         stored, flux = add(terms, phase, law, terms.values[value.name], gradient)

@@ -24,12 +24,14 @@ class FacetPairs:
 
     Attributes:
         cells: Mesh cells on both sides of a facet, shape (n, 2).
+        facets: The facets, those of the first of them, shape (n,).
         shift: Periods by which the facet of the first cell lies farther than that of the second, shape
             (n, dim); zero within the box.
         walls: Facets that belong to one mesh cell and have no partner through the period.
     """
 
     cells: Ints
+    facets: npt.NDArray[np.int32]
     shift: Ints
     walls: npt.NDArray[np.int32]
 
@@ -44,7 +46,7 @@ def facet_pairs(cell: Cell, cells: npt.NDArray[np.int32]) -> FacetPairs:
     kept = np.isin(links.array, cells)
     facets, owners = facets[kept], links.array[kept].astype(np.int64)
     shared = np.bincount(facets, minlength=links.num_nodes)[facets] == 2
-    inner = owners[shared].reshape(-1, 2)
+    inner, between = owners[shared].reshape(-1, 2), facets[shared][::2]
     outer, owners = facets[~shared], owners[~shared]
     x = dmesh.compute_midpoints(mesh, dim - 1, outer)[:, :dim]
     masters = node_representatives(x, cell.period, partners=False)
@@ -55,6 +57,7 @@ def facet_pairs(cell: Cell, cells: npt.NDArray[np.int32]) -> FacetPairs:
     wall[copies] = wall[masters[copies]] = False
     return FacetPairs(
         cells=np.vstack([inner, joined]),
+        facets=np.concatenate([between, outer[copies]]),
         shift=np.vstack([np.zeros((len(inner), dim), dtype=np.int64), shift]),
         walls=outer[wall],
     )

@@ -109,7 +109,8 @@ class _CellMeans:
                 )
                 self._add(name, term.cells, evaluate())
         for variable, values in self.problem.history_of(state[None, :]):
-            self._add(variable.name, variable.cells, values[0])
+            if not variable.internal:
+                self._add(variable.name, variable.cells, values[0])
         return self.data
 
     def _add(self, name: str, cells: npt.NDArray[np.int32], values: Array) -> None:

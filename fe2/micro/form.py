@@ -37,6 +37,7 @@ class HistoryVariable:
             computes it.
         initial: Values in the virgin state: of shape (mesh cells, components) with a row for each element of
             the mesh, or (1, components) where all begin alike.
+        internal: Whether its numbers say nothing by themselves: then it is not averaged or drawn.
     """
 
     name: str
@@ -45,6 +46,7 @@ class HistoryVariable:
     cells: npt.NDArray[np.int32]
     update: Expr | None = None
     initial: Array = field(default_factory=lambda: np.zeros((1, 1)))
+    internal: bool = False
 
     @property
     def components(self) -> int:

@@ -177,6 +177,16 @@ class ImageRVE(RVE):
             iterations=solution.iterations,
         )
 
+    @property
+    def period(self) -> Array:
+        """Edge lengths of the image."""
+        return self._image.period
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the materials are."""
+        return self._voxel.is_linear
+
     def linearized(self, state: Array | None = None) -> LinearModel:
         """Micro model with the constant tangent of this cell at a state, the virgin one by default."""
         if state is None and self._voxel.at_rest:

@@ -47,6 +47,15 @@ class LinearModel(MicroModel):
         """Tangent and offset."""
         return {"tangent": self.tangent.tolist(), "offset": self.offset.tolist()}
 
+    @property
+    def is_linear(self) -> bool:
+        """It is."""
+        return True
+
+    def linearized(self) -> LinearModel:
+        """Itself."""
+        return self
+
     def evaluate(
         self,
         gradients: Array,

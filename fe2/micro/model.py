@@ -176,6 +176,24 @@ class MicroModel(ABC):
         return {**names, **self.description, "state": self.state.describe() | opaque}
 
     @property
+    def period(self) -> Array | None:
+        """Edge lengths of the cell, shape (dim,), where there is one."""
+        return None
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the flux at a point is a constant tangent times the gradient, plus a constant."""
+        return False
+
+    def linearized(self) -> MicroModel:
+        """A linear model as one that has no cell to solve.
+
+        Raises:
+            InputError: It cannot be linearized.
+        """
+        raise InputError(f"a {type(self).__name__} cannot be linearized")
+
+    @property
     def adaptive(self) -> bool:
         """Whether anything else than exact answers can be had; where not, all that are wanted are exact."""
         return False

@@ -18,7 +18,9 @@ from ufl.core.expr import Expr
 
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
+from fe2.micro.cell_law import beyond_plane, check_finer_cell, finer_cell, is_plane
 from fe2.micro.form import CellForm, Condition, HistoryVariable, MacroValue, PhaseFlux, PointLawTerm
+from fe2.micro.scale_overlap import warn_of_overlap
 from fe2.physics.contrast import moduli_of, warn_of_contrast
 from fe2.physics.kinematics import Block, Kinematics
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
@@ -108,6 +110,11 @@ def check_phases(
         raise InputError(
             f"the kinematics is {kinematics.dim}-dimensional and the cell {cell.dim}-dimensional"
         )
+    for name, law in laws.items():
+        if (finer := finer_cell(law)) is not None:
+            check_finer_cell(name, finer, kinematics)
+            if finer.period:
+                warn_of_overlap(cell, name, max(finer.period))
     order = cell.geometry_degree
     if degree < order:
         raise InputError(
@@ -184,19 +191,48 @@ class PhaseTerms:
             law: Its law.
             gradient: What the law sees, the local gradient by default.
         """
-        seen = self.gradient if gradient is None else gradient
-        cells = self.cell.cells_of(phase)
+        if gradient is not None and finer_cell(law) is not None and is_plane(self.kinematics):
+            raise InputError(f"phase {phase!r}: {beyond_plane(self.kinematics)}")
+        flux, tangent = self._evaluated(phase, law, self.gradient if gradient is None else gradient)
+        self.add_work(phase, ufl.dot(flux, self.test_gradient), flux, tangent)
+        return flux
+
+    def add_blocks(
+        self, phase: str, law: PhaseLaw, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
+    ) -> None:
+        """Add a law of the gradients of all blocks: their fluxes work, and the duals of values are stored.
+
+        Args:
+            phase: Name of the phase.
+            law: Its law.
+            fields: The unknown fields by name.
+            tests: Their test functions.
+        """
+        blocks = self.kinematics.blocks
+        seen = [b.local(self.values[b.name] if b.kind == "value" else fields[b.field]) for b in blocks]
+        flux, tangent = self._evaluated(phase, law, ufl.as_vector([c for part in seen for c in part]))
+        start = 0
+        for block, part in zip(blocks, seen, strict=True):
+            rows = range(start, start := start + block.local_size)
+            own = ufl.as_vector([flux[i] for i in rows])
+            if block.kind == "value":
+                self.store(phase, block.name, own[0])
+                continue
+            of_block = ufl.as_matrix([[tangent[i, j] for j in rows] for i in rows])
+            self.add_work(phase, ufl.dot(own, block.local(tests[block.field])), own, of_block, block, part)
+
+    def _evaluated(self, phase: str, law: PhaseLaw, gradient: Expr) -> tuple[Expr, Expr]:
+        """Flux and tangent of a law."""
+        cells, kind = self.cell.cells_of(phase), law.law if isinstance(law, MaterialField) else law
         self._laws[phase] = law
-        kind = law.law if isinstance(law, MaterialField) else law
         if isinstance(kind, ExpressionLaw):
-            flux, tangent = self._expression_law(phase, law, cells, seen)
+            found = self._expression_law(phase, law, cells, gradient)
         elif isinstance(kind, PointLaw):
-            flux, tangent = self._point_law(phase, law, cells, seen)
+            found = self._point_law(phase, law, cells, gradient)
         else:
             raise InputError(f"the law of phase {phase!r} is a {type(law).__name__}, not a phase law")
         self.is_symmetric = self.is_symmetric and law.symmetric
-        self.add_work(phase, ufl.dot(flux, self.test_gradient), flux, tangent)
-        return flux
+        return found
 
     def add_work(
         self,
@@ -328,11 +364,16 @@ class PhaseTerms:
     def _point_law(
         self, phase: str, law: Any, cells: npt.NDArray[np.int32], gradient: Expr
     ) -> tuple[Expr, Expr]:
-        k, initial = self.block.local_size, self._initial(phase, law)
+        k, initial = gradient.ufl_shape[0], self._initial(phase, law)
         flux, tangent = self._quadrature_function(k, "flux"), self._quadrature_function((k, k), "tangent")
         history = {
             name: HistoryVariable(
-                name, phase, self._quadrature_function(size, name), cells, initial=initial[name]
+                name,
+                phase,
+                self._quadrature_function(size, name),
+                cells,
+                initial=initial[name],
+                internal=name in law.materials[0].internal,
             )
             for name, size in self._sizes(law).items()
         }

@@ -54,6 +54,15 @@ class Rotated(Wrapper):
         return Rotated(models[0])
 
     @property
+    def is_linear(self) -> bool:
+        """Where the model is."""
+        return self.model.is_linear
+
+    def linearized(self) -> Rotated:
+        """The same rotation of the linearized model."""
+        return Rotated(self.model.linearized())
+
+    @property
     def description(self) -> dict[str, Any]:
         """The model's, and that its axes are turned."""
         return {"turned_by": self.parameter, **super().description}

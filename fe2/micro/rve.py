@@ -206,6 +206,8 @@ class RVE(Pointwise):
         """
         result: dict[str, Array] = {}
         for variable, values in self._problem.history_of(states):
+            if variable.internal:
+                continue
             weights = self._weights[variable.phase]
             average = self._share.sum(np.einsum("q,nqc->nc", weights, values) / self.cell.volume)
             result[variable.name] = result.get(variable.name, 0.0) + average
@@ -218,6 +220,16 @@ class RVE(Pointwise):
     def drive(self, path: MaterialPath) -> MaterialTest:
         """Material test: response to a path of prescribed gradient and flux components."""
         return material_test(self, path)
+
+    @property
+    def period(self) -> Array:
+        """Edge lengths of the cell, shape (dim,)."""
+        return self.cell.period
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether one factorization serves every state."""
+        return self._problem.is_linear
 
     def linearized(self, state: Array | None = None) -> LinearModel:
         """Micro model with the constant tangent of this cell at a state, the virgin one by default."""

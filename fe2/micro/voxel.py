@@ -42,6 +42,7 @@ class VoxelStiffness:
         components: Components of the unknown.
         volume: Volume of the voxel.
         at_rest: True where the virgin materials are free of flux.
+        is_linear: True where the tangents are those of every state.
     """
 
     stiffness: Array
@@ -49,6 +50,7 @@ class VoxelStiffness:
     components: int
     volume: float
     at_rest: bool
+    is_linear: bool
 
     @cached_property
     def tangents(self) -> Array:
@@ -87,11 +89,12 @@ def voxel_problems(
 
 def voxel_stiffness(problems: Sequence[tuple[Cell, CellForm]]) -> VoxelStiffness:
     """Assemble the bilinear or trilinear elements of each phase, in its virgin state."""
-    matrices, at_rest = [], True
+    matrices, at_rest, is_linear = [], True, True
     for cell, form in problems:
         problem = CellProblem(cell, form, boundary_map("linear", cell, form))  # no node is free
         problem.load(problem.layout.initial(), 0.0)
         problem.set_field(form.kinematics.origin, np.zeros(0))
+        is_linear = is_linear and problem.is_linear
         residual = problem.assemble_residual()
         problem.assemble_stiffness()
         stiffness, space = problem.local_stiffness.tocsr(), form.unknown.function_space
@@ -110,6 +113,7 @@ def voxel_stiffness(problems: Sequence[tuple[Cell, CellForm]]) -> VoxelStiffness
         components=components,
         volume=cell.volume,
         at_rest=at_rest,
+        is_linear=is_linear,
     )
 
 

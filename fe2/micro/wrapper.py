@@ -118,6 +118,11 @@ class Wrapper(MicroModel):
         return self.model.describe()
 
     @property
+    def period(self) -> Array | None:
+        """Edge lengths of the model's cell."""
+        return self.model.period
+
+    @property
     def adaptive(self) -> bool:
         """Whether the model can be asked for anything else than exact answers."""
         return self.model.adaptive

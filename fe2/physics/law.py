@@ -40,9 +40,11 @@ class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract met
 
     Attributes:
         symmetric: True where the consistent tangent is symmetric for every state.
+        internal: History variables whose numbers say nothing by themselves: they are not averaged or drawn.
     """
 
     symmetric: ClassVar[bool] = True
+    internal: ClassVar[tuple[str, ...]] = ()
 
     @property
     def isochoric(self) -> bool:
