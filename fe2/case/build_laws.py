@@ -183,10 +183,7 @@ def _check_cover(
 
 
 def formula_work(
-    subdomain: Subdomain,
-    measure: ufl.Measure,
-    unknowns: Sequence[Unknown],
-    problems: Problems,
+    subdomain: Subdomain, measure: ufl.Measure, unknowns: Sequence[Unknown], problems: Problems
 ) -> list[tuple[str, ufl.Form]]:
     """Virtual work of a law that is a formula of the local gradient, without history, by field."""
     material, kinematics = subdomain.law.material, subdomain.kinematics

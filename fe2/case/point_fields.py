@@ -109,11 +109,7 @@ PointValue = Annotated[
 
 
 def check_point_fields(
-    given: Mapping[str, PointField],
-    asked: Collection[str],
-    dim: int | None,
-    problems: Problems,
-    key: Key,
+    given: Mapping[str, PointField], asked: Collection[str], dim: int | None, problems: Problems, key: Key
 ) -> None:
     """Refuse parameters of points that a law does not ask for, lacks, or that cannot be evaluated.
 

@@ -28,14 +28,7 @@ from fe2.case.problems import Key, Problems
 from fe2.case.repair import repaired
 from fe2.case.run_checks import check_box, check_run
 from fe2.case.run_physics import physics_of_laws, unknowns_of_laws
-from fe2.case.run_tables import (
-    BoxMesh,
-    FileMesh,
-    GeneratorMesh,
-    LawPlace,
-    ModelPlace,
-    RunFile,
-)
+from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh, LawPlace, ModelPlace, RunFile
 from fe2.case.toml_file import read_toml
 from fe2.errors import InputError
 from fe2.micro.model_table import DEFAULT_MODEL, MODELS, CellModel, ModelTable

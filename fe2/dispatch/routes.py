@@ -93,9 +93,7 @@ def by_rank(ranks: Ints) -> dict[int, Ints]:
 
 
 def send_rows(
-    comm: MPI.Comm,
-    sent: Iterator[tuple[Array, int]],
-    received: Iterator[tuple[Array, int]],
+    comm: MPI.Comm, sent: Iterator[tuple[Array, int]], received: Iterator[tuple[Array, int]]
 ) -> int:
     """Send rows from where they stand and receive others where they belong, without copies.
 

@@ -61,12 +61,7 @@ def all_cells(count: int) -> Cubature:
 
 
 def empirical_cubature(
-    problem: CellProblem,
-    basis: Basis,
-    virgin: Virgin,
-    training: Sequence[SolvedPath],
-    *,
-    tolerance: float,
+    problem: CellProblem, basis: Basis, virgin: Virgin, training: Sequence[SolvedPath], *, tolerance: float
 ) -> Cubature:
     """A cubature for a basis, from what the cell went through.
 

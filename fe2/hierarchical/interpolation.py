@@ -117,13 +117,7 @@ class InterpolatedModel(MicroModel):
         return float(self.errors[inside].max(initial=0.0))
 
     def evaluate(
-        self,
-        gradients: Array,
-        committed: Array,
-        trial: Array,
-        points: Points,
-        step: Step,
-        answers: Answers,
+        self, gradients: Array, committed: Array, trial: Array, points: Points, step: Step, answers: Answers
     ) -> None:
         """Fluxes and tangents; states and time step do not matter."""
         trial[:] = gradients

@@ -68,13 +68,7 @@ class RangedModel(Wrapper):
         return (self.model,) if self.full is None else (self.model, self.full)
 
     def evaluate(
-        self,
-        gradients: Array,
-        committed: Array,
-        trial: Array,
-        points: Points,
-        step: Step,
-        answers: Answers,
+        self, gradients: Array, committed: Array, trial: Array, points: Points, step: Step, answers: Answers
     ) -> None:
         """The model's answers, or those of the whole cell; where such gradients are refused, none."""
         if self.adaptive and step.wanted in (

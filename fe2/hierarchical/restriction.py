@@ -188,10 +188,7 @@ class _Transplant:
         )
 
     def point_law(
-        self,
-        term: PointLawTerm,
-        old: tuple[HistoryVariable, ...],
-        new: tuple[HistoryVariable, ...],
+        self, term: PointLawTerm, old: tuple[HistoryVariable, ...], new: tuple[HistoryVariable, ...]
     ) -> PointLawTerm:
         twins: dict[int, HistoryVariable] = {id(a): b for a, b in zip(old, new, strict=True)}
         return replace(

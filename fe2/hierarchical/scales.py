@@ -153,10 +153,7 @@ def _check(
 def _judge_times(relaxation_time: float, ratio: float, separation: float) -> tuple[Mode, str]:
     numbers = f"relaxation time {relaxation_time:.3g}, {ratio:.3g} of the loading time"
     if ratio <= separation:
-        return (
-            "hierarchical",
-            f"{numbers}: it is in equilibrium all the time; sample it with long steps",
-        )
+        return ("hierarchical", f"{numbers}: it is in equilibrium all the time; sample it with long steps")
     if ratio >= 1.0 / separation:
         return "hierarchical", f"{numbers}: it does not relax in this time; sample it with short steps"
     return "concurrent", f"{numbers}: it relaxes while it is loaded, so its flux depends on the path"

@@ -189,11 +189,7 @@ def _check(sizes: Sequence[float], counts: Sequence[int]) -> None:
 
 
 def _evaluate(
-    build: Callable[[float, int], RVE],
-    size: float,
-    sample: int,
-    quantity: Callable[[RVE], float],
-    name: str,
+    build: Callable[[float, int], RVE], size: float, sample: int, quantity: Callable[[RVE], float], name: str
 ) -> tuple[float, float]:
     """Volume and property of one cell."""
     try:

@@ -40,10 +40,7 @@ class ImageFacts:
 
 
 def image_facts(
-    path: str | PathLike[str],
-    *,
-    shape: Sequence[int] | None = None,
-    dtype: npt.DTypeLike | None = None,
+    path: str | PathLike[str], *, shape: Sequence[int] | None = None, dtype: npt.DTypeLike | None = None
 ) -> ImageFacts:
     """Size, type and spacing of an image, without reading its voxels.
 
@@ -60,10 +57,7 @@ def image_facts(
 
 
 def read_image(
-    path: str | PathLike[str],
-    *,
-    shape: Sequence[int] | None = None,
-    dtype: npt.DTypeLike | None = None,
+    path: str | PathLike[str], *, shape: Sequence[int] | None = None, dtype: npt.DTypeLike | None = None
 ) -> Labels:
     """Read a label image.
 

@@ -34,14 +34,7 @@ from fe2.io.checkpoint_schedule import FOLDER as CHECKPOINT
 from fe2.io.costs import COSTS
 from fe2.io.failure_file import FILE as FAILURE
 from fe2.io.failure_file import write_failure
-from fe2.io.history import (
-    HISTORY,
-    RESIDUALS,
-    append_history,
-    read_history,
-    read_residuals,
-    write_history,
-)
+from fe2.io.history import HISTORY, RESIDUALS, append_history, read_history, read_residuals, write_history
 from fe2.io.macro_fields import CellFields, NodalFields
 from fe2.io.observer import Observer
 from fe2.io.replay import what_to_do

@@ -24,10 +24,7 @@ class LinearCheck:
     """Looks at every solution of a linear solver, on all ranks; PETSc calls it after each solve."""
 
     def __init__(
-        self,
-        fields: Fields,
-        constrained: Callable[[], Dofs],
-        keep: Callable[[BaseException], None],
+        self, fields: Fields, constrained: Callable[[], Dofs], keep: Callable[[BaseException], None]
     ) -> None:
         """Look at solutions of these fields.
 

@@ -38,21 +38,9 @@ from fe2.micro.image_cell import ImageCell
 from fe2.micro.image_rve import ImageRVE, answers_on_grid
 from fe2.micro.isolated import warn_of_isolated
 from fe2.micro.newton import NewtonOptions
-from fe2.micro.phases import (
-    PhaseTerms,
-    check_phases,
-    default_quadrature_degree,
-    element_degree,
-)
+from fe2.micro.phases import PhaseTerms, check_phases, default_quadrature_degree, element_degree
 from fe2.micro.rve import RVE
-from fe2.micro.subcell import (
-    Subcell,
-    flowing_part,
-    in_one_part,
-    node_of_each_part,
-    pieces_of,
-    shares,
-)
+from fe2.micro.subcell import Subcell, flowing_part, in_one_part, node_of_each_part, pieces_of, shares
 from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
 from fe2.physics.checks import FINITE, checked
 from fe2.physics.conduction import DiffusionLaw

@@ -51,13 +51,7 @@ class KeepsLastGood(Wrapper):
         return {"on_failure": "keep last good response", **super().description}
 
     def evaluate(
-        self,
-        gradients: Array,
-        committed: Array,
-        trial: Array,
-        points: Points,
-        step: Step,
-        answers: Answers,
+        self, gradients: Array, committed: Array, trial: Array, points: Points, step: Step, answers: Answers
     ) -> None:
         """The model's answers, or where it fails the linearization of its last good one."""
         asked = np.ones(len(gradients), dtype=bool)
@@ -85,13 +79,7 @@ class KeepsLastGood(Wrapper):
         return {"answers kept where cells failed": float(self.kept), **super().report()}
 
     def _continue(
-        self,
-        failed: Mask,
-        gradients: Array,
-        committed: Array,
-        trial: Array,
-        step: Step,
-        answers: Answers,
+        self, failed: Mask, gradients: Array, committed: Array, trial: Array, step: Step, answers: Answers
     ) -> None:
         """The linearization of the committed answers; states stay as they were."""
         rows = np.flatnonzero(failed)

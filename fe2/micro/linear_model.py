@@ -57,13 +57,7 @@ class LinearModel(MicroModel):
         return self
 
     def evaluate(
-        self,
-        gradients: Array,
-        committed: Array,
-        trial: Array,
-        points: Points,
-        step: Step,
-        answers: Answers,
+        self, gradients: Array, committed: Array, trial: Array, points: Points, step: Step, answers: Answers
     ) -> None:
         """Fluxes and tangents; states and time step do not matter."""
         trial[:] = gradients

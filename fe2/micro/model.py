@@ -54,13 +54,7 @@ class MicroModel(ABC):
 
     @abstractmethod
     def evaluate(
-        self,
-        gradients: Array,
-        committed: Array,
-        trial: Array,
-        points: Points,
-        step: Step,
-        answers: Answers,
+        self, gradients: Array, committed: Array, trial: Array, points: Points, step: Step, answers: Answers
     ) -> None:
         """Fluxes, tangents and states of n points at the end of a time step.
 
@@ -290,13 +284,7 @@ class Pointwise(MicroModel):
         """
 
     def evaluate(
-        self,
-        gradients: Array,
-        committed: Array,
-        trial: Array,
-        points: Points,
-        step: Step,
-        answers: Answers,
+        self, gradients: Array, committed: Array, trial: Array, points: Points, step: Step, answers: Answers
     ) -> None:
         """One point after the other."""
         for k in range(len(gradients)):

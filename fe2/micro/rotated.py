@@ -88,13 +88,7 @@ class Rotated(Wrapper):
             )
 
     def evaluate(
-        self,
-        gradients: Array,
-        committed: Array,
-        trial: Array,
-        points: Points,
-        step: Step,
-        answers: Answers,
+        self, gradients: Array, committed: Array, trial: Array, points: Points, step: Step, answers: Answers
     ) -> None:
         """The model's answers, with the gradient in its axes, in the macroscopic ones."""
         T = self._to_cell(points)

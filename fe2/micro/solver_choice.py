@@ -75,8 +75,7 @@ def solver_setting(problem: CellProblem) -> SolverSetting:
         return SolverSetting(choice, green, direct=direct)
     if simple and n > FACTORIZED_MESHES[dim]:
         choice = SolverChoice(
-            f"{iterates}, algebraic multigrid (GAMG)",
-            f"{n} unknowns: more than {FACTORIZED_MESHES[dim]}",
+            f"{iterates}, algebraic multigrid (GAMG)", f"{n} unknowns: more than {FACTORIZED_MESHES[dim]}"
         )
         return SolverSetting(
             choice, lambda ksp, matrix: _multigrid(ksp, matrix, problem, definite), direct=direct

@@ -78,13 +78,7 @@ class Wrapper(MicroModel):
         self.model.keep(self.inner(states))
 
     def evaluate(
-        self,
-        gradients: Array,
-        committed: Array,
-        trial: Array,
-        points: Points,
-        step: Step,
-        answers: Answers,
+        self, gradients: Array, committed: Array, trial: Array, points: Points, step: Step, answers: Answers
     ) -> None:
         """What the model answers; own fields of `trial` stay as they are."""
         self.model.evaluate(gradients, self.inner(committed), self.inner(trial), points, step, answers)

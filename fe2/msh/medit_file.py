@@ -87,12 +87,7 @@ def _table(name: str, values: Array, width: int) -> Array:
     return values[1:].reshape(-1, width)
 
 
-def _check(
-    keyword: str,
-    nodes: Ints,
-    count: int,
-    groups: Ints,
-) -> None:
+def _check(keyword: str, nodes: Ints, count: int, groups: Ints) -> None:
     wrong = ((nodes < 0) | (nodes >= count)).any(axis=1)
     if wrong.any():
         row = int(np.argmax(wrong))

@@ -155,10 +155,7 @@ def with_pore_space(
         percolates=percolates,
     )
     return replace(
-        kinematics,
-        tangent_factor=viscosity,
-        characterize=characterize,
-        closed=closed_axes(percolates),
+        kinematics, tangent_factor=viscosity, characterize=characterize, closed=closed_axes(percolates)
     )
 
 
