@@ -1,13 +1,13 @@
 """Generators of periodic cells and of macroscopic meshes, written with gmsh.
 
-Every generator is a function in the module of the same name, and a command::
+Every generator is a function in the module of the same name, and a command of fe2::
 
     from fe2_meshes.square_array import square_array
 
     square_array("cell.msh", fraction=0.3, size=0.05)
 
-    $ python -m fe2_meshes.square_array cell.msh --fraction 0.3 --size 0.05
-    $ python -m fe2_meshes list
+    $ fe2 mesh square_array cell.msh --fraction 0.3 --size 0.05
+    $ fe2 mesh --help
 
 The modules import gmsh, NumPy and SciPy, nothing of DOLFINx: the `.msh` file (MSH 4.1) is the interface.
 Cells reach from 0 to their period along every axis, opposite faces carry the same nodes, and the phases are

@@ -9,7 +9,6 @@ import gmsh
 
 from . import parameters
 from .checks import checked_output
-from .command_line import run
 from .gmsh_model import add_group, generate, gmsh_model, write_model
 
 
@@ -69,7 +68,3 @@ def cook_membrane(
             gmsh.model.mesh.setRecombine(2, surface)
         generate(2, 1.0, order)
         return write_model(path, binary, width)
-
-
-if __name__ == "__main__":
-    run(cook_membrane)

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from . import parameters
 from .checks import checked_output
-from .command_line import run
 from .exact_fraction import volume_of
 from .gmsh_model import (
     add_group,
@@ -165,7 +164,3 @@ def curves_on_line(start: FloatArray, end: FloatArray) -> list[int]:
         if np.abs((points - start) @ normal).max() < margin:
             tags.append(tag)
     return tags
-
-
-if __name__ == "__main__":
-    run(cook_membrane_resolved)

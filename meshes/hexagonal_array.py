@@ -7,7 +7,6 @@ from typing import Literal
 
 from . import parameters
 from .checks import checked_output
-from .command_line import run
 from .inclusions import write_inclusions
 
 
@@ -55,7 +54,3 @@ def hexagonal_array(
         fraction=fraction, length=length, dim=dim, depth=depth, size=size, order=order
     )
     return write_inclusions(path, inclusions, "fibre", order=order, binary=binary)
-
-
-if __name__ == "__main__":
-    run(hexagonal_array)

@@ -13,7 +13,6 @@ import numpy as np
 
 from . import parameters
 from .checks import checked_output
-from .command_line import run
 from .gmsh_model import add_group
 from .periodic_cell import write_periodic_cell
 
@@ -97,7 +96,3 @@ def set_divisions(size: float, tensor: bool) -> None:
             gmsh.model.mesh.setRecombine(2, surface)
     for _, volume in gmsh.model.getEntities(3):
         gmsh.model.mesh.setTransfiniteVolume(volume)
-
-
-if __name__ == "__main__":
-    run(laminate)

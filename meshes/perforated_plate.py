@@ -9,7 +9,6 @@ import gmsh
 
 from . import parameters
 from .checks import checked_output
-from .command_line import run
 from .gmsh_model import (
     add_group,
     faces_in_plane,
@@ -99,7 +98,3 @@ def add_plate(width: float, height: float, radius: float, quarter: bool) -> None
         add_group(1, lines, name)
         hole -= set(lines)
     add_group(1, sorted(hole), "hole")
-
-
-if __name__ == "__main__":
-    run(perforated_plate)

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from . import parameters
 from .checks import checked_output
-from .command_line import run
 from .gmsh_model import add_group
 from .periodic_cell import write_periodic_cell
 from .voronoi import Tessellation, edges, relax_seeds, tessellate
@@ -117,7 +116,3 @@ def add_polygon(lines: list[int]) -> int:
     """Plane surface within lines in any order, in the direction of the first."""
     loop = gmsh.model.geo.addCurveLoop(lines, reorient=True)
     return int(gmsh.model.geo.addPlaneSurface([loop]))
-
-
-if __name__ == "__main__":
-    run(polycrystal)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from . import parameters
 from .checks import checked_output
-from .command_line import run
 from .inclusions import write_inclusions
 
 
@@ -60,7 +59,3 @@ def random_spheres(
         fraction=fraction, count=count, gap=gap, seed=seed, lengths=lengths, size=size, order=order
     )
     return write_inclusions(path, inclusions, "sphere", order=order, binary=binary)
-
-
-if __name__ == "__main__":
-    run(random_spheres)

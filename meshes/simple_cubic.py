@@ -6,7 +6,6 @@ from pathlib import Path
 
 from . import parameters
 from .checks import checked_output
-from .command_line import run
 from .inclusions import write_inclusions
 
 
@@ -46,7 +45,3 @@ def simple_cubic(
     path = checked_output(path)
     inclusions = parameters.simple_cubic(fraction=fraction, length=length, size=size, order=order)
     return write_inclusions(path, inclusions, "sphere", order=order, binary=binary)
-
-
-if __name__ == "__main__":
-    run(simple_cubic)

@@ -10,7 +10,6 @@ import numpy as np
 
 from . import parameters
 from .checks import checked_output
-from .command_line import run
 from .gmsh_model import add_group, faces_in_plane, generate, gmsh_model, write_model
 
 
@@ -95,7 +94,3 @@ def set_divisions(nx: int, ny: int, tensor: bool) -> None:
             gmsh.model.mesh.setRecombine(2, face)
     for _, volume in gmsh.model.getEntities(3):
         gmsh.model.mesh.setTransfiniteVolume(volume)
-
-
-if __name__ == "__main__":
-    run(tapered_bar)
