@@ -61,6 +61,8 @@ def rve(image: npt.NDArray[np.integer], size: int, physics: str) -> Any:
 
 def measure(path: Path | None, size: int, physics: str, solver: str) -> dict[str, Any]:
     """One case, in this process."""
+    import fe2
+
     image = read(path)
     rve(np.resize(np.array([87, 182], dtype=np.uint8), (3, 3, 3)), 3, physics).homogenize()
     if SOLVERS[solver]:
@@ -76,7 +78,7 @@ def measure(path: Path | None, size: int, physics: str, solver: str) -> dict[str
             options["pc_python_type"] = PYTHON_TYPE
         rve(np.resize(np.array([87, 182], dtype=np.uint8), (3, 3, 3)), 3, physics).homogenize()
     start = time.perf_counter()
-    found = rve(image, size, physics).homogenize()
+    found = rve(image, size, physics).homogenize(fe2.GridOptions(tolerance=1e-12))
     return {
         "voxels": size,
         "physics": physics,

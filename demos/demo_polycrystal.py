@@ -104,7 +104,7 @@ def polycrystal(labels: npt.NDArray[np.int64]) -> fe2.EffectiveProperties:
         orientation=fe2.rotation_from_quaternion(rng.normal(size=(len(grains), 4))),
     )
     cell = fe2.image_cell(labels, {"grains": grains}, voxel_size=24.0 * UM / options.voxels)
-    return fe2.small_strain(cell, {"grains": law}).homogenize()
+    return fe2.small_strain(cell, {"grains": law}).homogenize(fe2.GridOptions(tolerance=1e-9))
 
 
 # %% [markdown]

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_import_order.check()
 _import_order.install()
 
 

@@ -21,5 +21,7 @@ except ValueError as error:
 try:
     importlib.import_module("mpi4py.MPI")
     importlib.import_module("dolfinx.fem.petsc")
+except MissingDependencyError:
+    raise
 except ImportError as error:
     raise MissingDependencyError(f"{HOW_TO_GET_DOLFINX} ({type(error).__name__}: {error})") from error

@@ -2,7 +2,7 @@
 
 The reason for the order stands in :mod:`fe2._dependencies`. What only reads a case file or prints
 help needs neither, and starts in a fraction of a second, also where MPI cannot be initialized, as on
-the login nodes of some clusters.
+the login nodes of some clusters. :mod:`fe2.grid` does without them where they are not installed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from types import ModuleType
 
 from fe2.errors import HOW_TO_GET_DOLFINX, MissingDependencyError
 
+_NEEDED = ("mpi4py", "petsc4py", "dolfinx")
+
 
 class _Before(MetaPathFinder):
     """Finds nothing; the first search for one of some modules makes it do something else first."""
@@ -32,8 +34,12 @@ class _Before(MetaPathFinder):
         """Act when one of the modules is asked for, once."""
         # stays in the list: to leave it now would hide the next finder from the search that goes on
         if self._waits and fullname in self.modules:
-            self._waits = False
-            self.action()
+            self._waits = False  # the action may search itself
+            try:
+                self.action()
+            except Exception:
+                self._waits = True
+                raise
         return None
 
 
@@ -49,7 +55,7 @@ def check() -> None:
     Raises:
         MissingDependencyError: DOLFINx is not installed.
     """
-    for name in ("mpi4py", "petsc4py", "dolfinx"):
+    for name in _NEEDED:
         with contextlib.suppress(ModuleNotFoundError):
             if importlib.util.find_spec(name) is not None:
                 continue
@@ -63,6 +69,7 @@ def install() -> None:
         prepare()
     else:
         before(("dolfinx", "petsc4py"), prepare)
+        before(_NEEDED, check)
 
 
 def prepare() -> None:

@@ -17,6 +17,7 @@ from fe2.errors import OutsideRangeError as OutsideRangeError
 from fe2.errors import PictureError as PictureError
 from fe2.errors import RunInterruptedError as RunInterruptedError
 from fe2.errors import StepSizeError as StepSizeError
+from fe2.grid.options import GridOptions as GridOptions
 from fe2.hierarchical import paths as paths
 from fe2.hierarchical import storage as _storage
 from fe2.hierarchical.database import Database as Database

@@ -25,6 +25,7 @@ LAYERS = (
     ("macro", "io", "stepping"),
     ("dispatch",),
     ("micro",),
+    ("grid",),
     ("physics",),
 )
 FOUNDATION = len(LAYERS)
@@ -32,6 +33,7 @@ FOUNDATION = len(LAYERS)
 # What a folder must not import in any way, not even through others.
 UNKNOWN = {
     "physics": {"dolfinx", "basix", "mpi4py", "petsc4py", "gmsh", "h5py"},
+    "grid": {"dolfinx", "basix", "mpi4py", "petsc4py", "h5py", "ufl"},
     "dispatch": {"fe2.macro", "fe2.io", "fe2.simulation"},
     "stepping": {"dolfinx", "mpi4py", "petsc4py"},
 }
@@ -216,7 +218,9 @@ def without(missing: tuple[str, ...], program: str) -> subprocess.CompletedProce
 
 
 @pytest.mark.parametrize("missing", [("dolfinx",), ("mpi4py", "dolfinx"), ("petsc4py",)])
-@pytest.mark.parametrize("program", ["import fe2", "from fe2 import Simulation", "import fe2.macro.problem"])
+@pytest.mark.parametrize(
+    "program", ["import fe2; fe2.Simulation", "from fe2 import Simulation", "import fe2.macro.problem"]
+)
 def test_without_dolfinx_fe2_says_how_to_get_it(missing, program):
     result = without(missing, program)
     assert result.returncode == 1
@@ -224,6 +228,30 @@ def test_without_dolfinx_fe2_says_how_to_get_it(missing, program):
     assert last.startswith("fe2.errors.MissingDependencyError: fe2 needs DOLFINx")
     for hint in ("pip install 'fe2[wheel]'", "conda install", "container", f"No module named '{missing[0]}"):
         assert hint in last
+
+
+GRID_ALONE = """
+import sys, numpy as np
+from fe2.grid.device import device
+from fe2.grid.element import VoxelStiffness, corners
+from fe2.grid.linear_problem import GridProblem
+from fe2.grid.options import GridOptions
+layers = np.zeros((4, 4), dtype=np.int32)
+layers[2:] = 1
+slope = np.array([[-1, -1, 1, 1], [-1, 1, -1, 1]]) / 2
+k = slope.T @ slope + np.outer([1, -1, -1, 1], [1, -1, -1, 1]) / 6  # bilinear Laplacian of a unit square
+voxel = VoxelStiffness(np.array([k, 3 * k]), corners(2).astype(float), 1, 1.0)
+found = GridProblem(layers, voxel, k, GridOptions(1e-12), device()).effective_tangent(99)
+assert np.allclose(found.tangent, np.diag([1.5, 2.0]), rtol=1e-12), found
+wrong = {"dolfinx", "mpi4py", "petsc4py", "ufl", "cupy", "pydantic", "h5py"} & set(sys.modules)
+assert not wrong, wrong
+"""
+
+
+def test_grid_needs_numpy_and_scipy_alone():
+    """Kernels run on a machine with a GPU that has nothing else; two equal layers, in series and parallel."""
+    missing = ("dolfinx", "mpi4py", "petsc4py", "ufl", "cupy", "pydantic", "h5py", "click")
+    assert without(missing, GRID_ALONE).returncode == 0, without(missing, GRID_ALONE).stderr
 
 
 def test_hdf5_clash_is_one_clear_sentence_at_import():

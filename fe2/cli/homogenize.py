@@ -28,19 +28,38 @@ A cell file to start from is written by `fe2 new`; all of its keys are in the ou
 @file_argument("file", "CELL.toml")
 @click.option("-o", "--output", type=FILE, help="Write the JSON to a file as well.")
 @as_json
+@click.option(
+    "--tolerance",
+    type=float,
+    default=1e-6,
+    show_default=True,
+    help="Relative error of what is solved on the grid of an image; 1e-12 is all digits.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where that is done.",
+)
+@click.option("--threads", type=int, help="Threads of the CPU for it; OMP_NUM_THREADS by default.")
 @speaking
-def command(file: Path, output: Path | None, voice: Voice) -> None:
+def command(
+    file: Path, output: Path | None, tolerance: float, device: str, threads: int | None, voice: Voice
+) -> None:
     """Effective properties of one cell: stiffness, conductivity or permeability, with bounds."""
     from fe2.case.cell_case import read_cell_case
     from fe2.cli.output import write_json
+    from fe2.grid.options import GridOptions
 
+    grid = GridOptions(tolerance, device, threads)
     case = read_cell_case(file)
     comm = world()
     import fe2.case.build_cell  # noqa: F401  # on all ranks: PETSc starts on all of them
     from fe2.parallel import on_root
 
     def work() -> None:
-        result = effective(case, voice)
+        result = effective(case, voice, grid)
         if output is not None:
             write_json(output, result)
         voice.tell(result, lambda: show(result, case.physics.effective), always=output is None)
@@ -48,8 +67,8 @@ def command(file: Path, output: Path | None, voice: Voice) -> None:
     on_root(comm, work)
 
 
-def effective(case: Any, voice: Voice) -> dict[str, Any]:
-    """What is printed as JSON."""
+def effective(case: Any, voice: Voice, grid: Any = None) -> dict[str, Any]:
+    """What is printed as JSON; `grid` are the options of what needs no mesh."""
     from fe2.case.build_cell import build_cell_and_rve, located
     from fe2.cli.output import plain
     from fe2.cli.warned import told_warnings
@@ -59,7 +78,7 @@ def effective(case: Any, voice: Voice) -> dict[str, Any]:
         with voice.stage("making the cell"):
             cell, rve = build_cell_and_rve(case)
         with voice.stage(f"solving for {rve.unknowns} unknowns") as rve.progress, located(case):
-            found = rve.homogenize()
+            found = rve.homogenize(grid)
     if voice.verbose and not voice.silent:
         click.echo(f"{found.solver.name}: {found.solver.reason}", err=True)
     properties = dict(found.properties)
@@ -78,7 +97,12 @@ def effective(case: Any, voice: Voice) -> dict[str, Any]:
         **properties,
         "singular": found.singular,
         "boundary": found.boundary,
-        "solver": {"name": found.solver.name, "reason": found.solver.reason, "iterations": found.iterations},
+        "solver": {
+            "name": found.solver.name,
+            "reason": found.solver.reason,
+            "iterations": found.iterations,
+            "error_estimate": found.error_estimate,
+        },
         "units": case.units,
         "warnings": warnings,
     }
@@ -182,5 +206,7 @@ def show(result: dict[str, Any], name: str) -> None:
     table.add_row("because:", result["solver"]["reason"])
     if result["solver"]["iterations"]:
         table.add_row("iterations:", " ".join(map(str, result["solver"]["iterations"])))
+    if result["solver"]["error_estimate"]:
+        table.add_row("error of the solver, relative, estimated:", number(result["solver"]["error_estimate"]))
     table.add_row("seconds:", f"{result['seconds']:.2f}")
     out.print(table)

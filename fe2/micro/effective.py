@@ -38,6 +38,8 @@ class EffectiveProperties:
         seconds: Time that it took.
         solver: How the linear systems were solved, and why so.
         iterations: Iterations of the linear solver, one number for each load case; none where it is direct.
+        error_estimate: Estimated error of the tangent that the solver leaves, relative to the entries of its
+            diagonal, the largest of them; zero where it leaves round-off.
     """
 
     physics: str
@@ -52,6 +54,7 @@ class EffectiveProperties:
     seconds: float
     solver: SolverChoice
     iterations: tuple[int, ...] = ()
+    error_estimate: float = 0.0
 
 
 def effective_properties(rve: RVE) -> EffectiveProperties:

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from petsc4py import PETSc
 
 from fe2.errors import InputError
+from fe2.grid.green_operator import GreenOperator
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
-from fe2.micro.green_operator import GreenOperator
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

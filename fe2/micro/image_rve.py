@@ -11,22 +11,27 @@ import numpy as np
 import numpy.typing as npt
 from petsc4py import PETSc
 
-from fe2.memory import check_memory
+from fe2.errors import InputError
+from fe2.grid.device import Device, device
+from fe2.grid.element import VoxelStiffness
+from fe2.grid.linear_problem import GridProblem, GridSolution, grid_memory
+from fe2.grid.options import GridOptions
+from fe2.grid.reference import contrast, reference_stiffness
+from fe2.memory import check_memory, gigabytes
 from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
 from fe2.micro.effective import EffectiveProperties
 from fe2.micro.form import CellForm
 from fe2.micro.grid_parts import FlowingVoxels
-from fe2.micro.grid_problem import GridProblem, grid_memory
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.memory_estimate import coarsening_that_fits
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.phases import rows_of
-from fe2.micro.reference import contrast, reference_stiffness
 from fe2.micro.rve import RVE
 from fe2.micro.solver_choice import OPTIONS_PREFIX
-from fe2.micro.voxel import VoxelStiffness, voxel_problems, voxel_stiffness
+from fe2.micro.voxel import voxel_problems, voxel_stiffness
+from fe2.parallel import threads
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
 from fe2.records import SolverChoice
@@ -59,6 +64,10 @@ def answers_on_grid(
         and sum(len(law.materials) for law in laws.values()) <= MAX_MATERIALS
         and not any(options.hasName(name) for name in ("pc_type", "ksp_type"))
     )
+
+
+_EXACT = GridOptions(tolerance=1e-12)
+"""For what stands in the place of a micro model."""
 
 
 class ImageRVE(RVE):
@@ -130,31 +139,23 @@ class ImageRVE(RVE):
             nodes = nodes | np.roll(nodes, 1, axis)
         return (int(nodes.sum()) - self._flowing.parts) * components
 
-    def homogenize(self) -> EffectiveProperties:
+    def homogenize(self, grid: GridOptions | None = None) -> EffectiveProperties:
         """Effective properties of the virgin cell: tangent, bounds, anisotropy and fractions.
 
+        Args:
+            grid: How exactly, and on which device.
+
         Raises:
-            InputError: There is not enough memory.
+            InputError: There is not enough memory, or no such device.
             MicroSolveError: The iteration did not converge.
         """
         start = time.perf_counter()
-        voxel = self._voxel
+        voxel, grid = self._voxel, grid or GridOptions()
         if not voxel.at_rest:
-            return super().homogenize()
-        materials, counts = self._materials_and_counts
-        check_memory(
-            needed := grid_memory(materials, voxel),
-            f"coarsen = {self._image.coarsen}: the image of {self._image.grid} elements",
-            lambda free: coarsening_that_fits(
-                materials.shape, self._image.coarsen, lambda factor: needed / factor**materials.ndim, free
-            ),
-        )
-        fractions = counts[:-1] / counts.sum()
-        with_void = voxel if self._flowing is None else voxel.with_void()
+            return super().homogenize(grid)
+        fractions = (counts := self._materials_and_counts[1])[:-1] / counts.sum()
         reference = reference_stiffness(voxel, fractions)
-        solution = GridProblem(materials, with_void, reference).effective_tangent(
-            self._options.tolerance, MAX_ITERATIONS, self.progress
-        )
+        solution = self._solution(reference, grid)
         kinematics = self._kinematics
         present = [k for k, fraction in enumerate(fractions) if fraction > 0.0]
         return EffectiveProperties(
@@ -175,6 +176,7 @@ class ImageRVE(RVE):
             seconds=time.perf_counter() - start,
             solver=_choice(voxel, reference, self._flowing is not None),
             iterations=solution.iterations,
+            error_estimate=solution.error,
         )
 
     @property
@@ -187,10 +189,35 @@ class ImageRVE(RVE):
         """Whether the materials are."""
         return self._voxel.is_linear
 
+    def _solution(self, reference: Array, grid: GridOptions) -> GridSolution:
+        materials = self._materials_and_counts[0]
+        where = device(grid.device, grid.threads or threads())
+        voxel = self._voxel if self._flowing is None else self._voxel.with_void()
+        self._check_memory(grid_memory(materials, voxel, reference, grid), where)
+        with where.refusing():
+            problem = GridProblem(materials, voxel, reference, grid, where)
+            return problem.effective_tangent(MAX_ITERATIONS, self.progress)
+
+    def _check_memory(self, needed: float, where: Device) -> None:
+        """Refuse an image that does not fit into the memory of the machine, or of the GPU."""
+        shape, factor = self._image.phase_of_voxel.shape, self._image.coarsen
+        what = f"coarsen = {factor}: the image of {shape} elements"
+
+        def remedy(free: float) -> str:
+            return coarsening_that_fits(shape, factor, lambda more: needed / more ** len(shape), free)
+
+        if (free := where.free_memory()) < needed:
+            raise InputError(
+                f"{what} needs about {gigabytes(needed)} of the GPU's memory, and {gigabytes(free)} are "
+                f"free: {remedy(free)}"
+            )
+        if where.name == "cpu":
+            check_memory(needed, what, remedy)
+
     def linearized(self, state: Array | None = None) -> LinearModel:
         """Micro model with the constant tangent of this cell at a state, the virgin one by default."""
         if state is None and self._voxel.at_rest:
-            return LinearModel(self._kinematics, self.homogenize().tangent)
+            return LinearModel(self._kinematics, self.homogenize(_EXACT).tangent)
         return super().linearized(state)
 
     @cached_property

@@ -13,6 +13,7 @@ from mpi4py import MPI
 
 from fe2.arrays import Array, Ints
 from fe2.errors import InputError, MicroSolveError
+from fe2.grid.options import GridOptions
 from fe2.identity import facts, mesh_facts
 from fe2.micro.adaptive import AdaptiveIteration
 from fe2.micro.boundary import BoundaryCondition, boundary_map
@@ -213,8 +214,21 @@ class RVE(Pointwise):
             result[variable.name] = result.get(variable.name, 0.0) + average
         return result
 
-    def homogenize(self) -> EffectiveProperties:
-        """Effective properties of the virgin cell: tangent, bounds, anisotropy and fractions."""
+    def homogenize(self, grid: GridOptions | None = None) -> EffectiveProperties:
+        """Effective properties of the virgin cell: tangent, bounds, anisotropy and fractions.
+
+        Args:
+            grid: How those of a periodic image without a mesh are computed; a mesh is solved on the CPU, as
+                exactly as its linear solver does.
+
+        Raises:
+            InputError: A GPU is asked for, and this cell needs its mesh.
+        """
+        if grid is not None and grid.device != "cpu":
+            raise InputError(
+                f"device = {grid.device!r}: this cell is solved on its mesh, by PETSc; only effective "
+                'properties of periodic images of degree 1 are computed on their grid; take device = "cpu"'
+            )
         return effective_properties(self)
 
     def drive(self, path: MaterialPath) -> MaterialTest:

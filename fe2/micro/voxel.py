@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
 
 import basix.ufl
 import dolfinx.mesh
@@ -13,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.grid.element import VoxelStiffness, corners
 from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
@@ -25,42 +23,6 @@ from fe2.physics.material_field import MaterialField
 Array = npt.NDArray[np.float64]
 
 _ROUND_OFF = 1e-12
-
-
-@dataclass(frozen=True, eq=False)
-class VoxelStiffness:
-    """Virgin stiffness of one voxel for each material, and the macroscopic modes on it.
-
-    A phase is a material, and a phase with a field of materials is several.
-
-    The degrees of freedom are numbered component by component, in each the corners as
-    `itertools.product` gives them: the last axis runs fastest.
-
-    Attributes:
-        stiffness: Shape (materials, k, k) with k = components × corners.
-        modes: Macroscopic modes at the corners, shape (k, m).
-        components: Components of the unknown.
-        volume: Volume of the voxel.
-        at_rest: True where the virgin materials are free of flux.
-        is_linear: True where the tangents are those of every state.
-    """
-
-    stiffness: Array
-    modes: Array
-    components: int
-    volume: float
-    at_rest: bool
-    is_linear: bool
-
-    @cached_property
-    def tangents(self) -> Array:
-        """Tangent of each material in macroscopic components, shape (materials, m, m)."""
-        tangents: Array = self.modes.T @ self.stiffness @ self.modes / self.volume
-        return tangents
-
-    def with_void(self) -> VoxelStiffness:
-        """The same with one material more, which has no stiffness."""
-        return replace(self, stiffness=np.concatenate([self.stiffness, np.zeros_like(self.stiffness[:1])]))
 
 
 def voxel_problems(
@@ -115,11 +77,6 @@ def voxel_stiffness(problems: Sequence[tuple[Cell, CellForm]]) -> VoxelStiffness
         at_rest=at_rest,
         is_linear=is_linear,
     )
-
-
-def corners(dim: int) -> npt.NDArray[np.int64]:
-    """Corners of a voxel, shape (2^dim, dim), zeros and ones; the last axis runs fastest."""
-    return np.array(list(itertools.product((0, 1), repeat=dim)))
 
 
 def _voxels(name: str, size: Array, count: int) -> Cell:

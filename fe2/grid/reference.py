@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh
 
-from fe2.micro.voxel import VoxelStiffness
+from fe2.grid.element import VoxelStiffness
 
 Array = npt.NDArray[np.float64]
 
@@ -40,6 +40,13 @@ def reference_stiffness(voxel: VoxelStiffness, fractions: Array) -> Array:
     ]
     best: Array = np.tensordot(weights[int(np.argmin(costs))], voxel.stiffness, 1)
     return best
+
+
+def full_contrast(voxel: VoxelStiffness, reference: Array) -> float:
+    """The contrast, infinite beside voids, of a reference voxel's stiffness, shape (k, k)."""
+    if not np.any(voxel.stiffness, axis=(1, 2)).all():
+        return np.inf
+    return contrast(voxel.tangents, voxel.modes.T @ reference @ voxel.modes / voxel.volume)
 
 
 def contrast(tangents: Array, reference: Array) -> float:
