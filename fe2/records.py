@@ -14,6 +14,12 @@ COUNTS = ("iterations", "micro_solves", "micro_iterations", "micro_seconds", "re
 """Numbers of a record that are columns of every history, its last ones."""
 
 
+def balance_columns(field: str, *, vector: bool) -> tuple[str, str, str]:
+    """Names of what comes into a field, of what is stored or done inside, and of the difference."""
+    parts = ("work", "internal_work", "missing_work") if vector else ("supplied", "stored", "missing")
+    return f"{field}_{parts[0]}", f"{field}_{parts[1]}", f"{field}_{parts[2]}"
+
+
 @dataclass(frozen=True)
 class StepRecord:
     """One accepted step. Counts are sums over all ranks, tries that were given up included.
@@ -32,6 +38,7 @@ class StepRecord:
         seconds: Wall time of the accepted try.
         dt: Length of the step.
         error: Its local error where a tolerance controls it, not a number in the first step.
+        balances: What was supplied and stored so far, by the name of its column.
     """
 
     step: int
@@ -47,6 +54,7 @@ class StepRecord:
     seconds: float
     dt: float = 0.0
     error: float | None = None
+    balances: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class Summary:
         choices: How cells are solved, and why, by what was chosen.
         work: How often the costly things were done on all ranks, see `fe2.profile.COUNTS`.
         phases: Seconds by phase, summed over the ranks, see `fe2.profile.PHASES`.
+        balances: What was supplied and stored in all, by the name of its column in the history.
         models: What the micro models report, by name, e.g. how many evaluations left a model's range.
         exchange: What the ranks exchanged for the micro models, by name; see `fe2.dispatch.traffic`.
         units: Units of all numbers, in the words of the user.
@@ -86,6 +95,7 @@ class Summary:
     micro_iterations: int
     micro_seconds: float
     seconds: float
+    balances: Mapping[str, float] = field(default_factory=dict)
     models: Mapping[str, float] = field(default_factory=dict)
     exchange: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)

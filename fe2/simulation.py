@@ -20,6 +20,7 @@ from fe2.io.observer import Calls, Observer
 from fe2.io.progress import Progress
 from fe2.io.results import Results
 from fe2.io.run_lock import RunLock, one_run
+from fe2.macro.balances import Balances
 from fe2.macro.problem import MacroProblem
 from fe2.macro.time_error import StepTooLongError, TimeError
 from fe2.parallel import together
@@ -95,12 +96,14 @@ class Simulation:
         self._reports: dict[str, float] = {}
         self._reports_before: dict[str, float] = {}
         self._before, self._work = 0.0, snapshot().since(snapshot())
+        self._balances = Balances(problem)
         results = Results(output, overwrite=overwrite) if isinstance(output, str | Path) else output
         folder = None if results is None else results.folder
         self._saving: Saving | None = None
         if checkpoint is not None or resume:
-            remembered = None if self._errors is None else self._errors.remembered
-            self._saving = Saving(checkpoint or Checkpoints(), folder, problem, remembered)
+            own = self._balances.remembered | ({} if self._errors is None else self._errors.remembered)
+            identity = {"error control": self._errors is not None}
+            self._saving = Saving(checkpoint or Checkpoints(), folder, problem, own, identity)
         given = [entry if isinstance(entry, Observer) else Calls(entry) for entry in observers]
         if not any(isinstance(entry, Progress) for entry in given):
             given.insert(0, Progress(quiet=quiet))
@@ -176,6 +179,7 @@ class Simulation:
             self._reports = self._reports_before = dict(self._position["models"])
         elif self._errors is not None:
             self._errors.begin(self.control.time)
+        self._balances.begin(self.records[-1].balances if self.records else {})
         self.steps.apply(self.control.time)
         for observer in self._observers:
             observer.begin()
@@ -252,6 +256,7 @@ class Simulation:
             seconds=seconds,
             dt=target - self.control.time,
             error=error,
+            balances=self._balances.add(target - self.control.time),
         )
 
     def _reactions_by_column(self) -> dict[str, Array]:
@@ -276,6 +281,7 @@ class Simulation:
             micro_iterations=sum(record.micro_iterations for record in self.records),
             micro_seconds=sum(record.micro_seconds for record in self.records),
             seconds=seconds,
+            balances=dict(self._balances.totals),
             models=self._reports,
             exchange=self.problem.exchange(),
             choices=self.problem.choices(),

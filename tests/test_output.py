@@ -237,6 +237,7 @@ def test_history_and_residuals_are_those_of_the_records(finished):
     assert list(history) == [
         *("step", "time", "pull_0", "pull_1", "twice", "grip_x", "grip_y", "iterations", "micro_solves"),
         *("micro_iterations", "micro_seconds", "rejected", "seconds"),
+        *("f_work", "f_internal_work", "f_missing_work"),
     ]
     for name in ("step", "time", "iterations", "micro_solves", "micro_seconds", "rejected", "seconds"):
         np.testing.assert_array_equal(history[name], [getattr(record, name) for record in records])

@@ -11,17 +11,17 @@ import numpy as np
 from fe2.case.cell_case import CellCase
 from fe2.case.fields import Field, flow_prefix, is_of
 from fe2.case.problems import Key, Problems
-from fe2.case.run_checks import boundary_names, planned_times
+from fe2.case.run_checks import StoringLaw, boundary_names, is_stored, planned_times
 from fe2.case.run_tables import BoundaryTable, PictureTable, RunFile
 from fe2.history_names import history_names
 from fe2.micro.model_table import ModelTable
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import Physics
-from fe2.records import COUNTS
+from fe2.records import COUNTS, balance_columns
 from fe2.registry import suggestion
 
 
-class LawWithCell(Protocol):
+class LawWithCell(StoringLaw, Protocol):
     """What is asked of a law."""
 
     @property
@@ -59,7 +59,7 @@ def check_pictures(
     written += [name for field in fields for name in _of_unknown(field, max(dims))]
     written = list(dict.fromkeys(written))
     local = list(dict.fromkeys(name for dim in dims for cell in cells for name in _local_fields(cell, dim)))
-    columns = _columns(tables, fields, boundary_names(tables))
+    columns = _columns(tables, fields, laws, boundary_names(tables))
     steps = len(planned_times(tables.steps)) - 1
     for number, picture in enumerate(tables.output.pictures):
         key = ("output", "pictures", number)
@@ -128,7 +128,9 @@ def _history(cell: CellCase, kinematics: Kinematics) -> list[str]:
     return [name for names in columns for name in names]
 
 
-def _columns(tables: RunFile, fields: Sequence[Field], names: list[str]) -> list[str]:
+def _columns(
+    tables: RunFile, fields: Sequence[Field], laws: Mapping[str, LawWithCell], names: list[str]
+) -> list[str]:
     """Columns of the history."""
     found = ["step", "time"]
     for name, table in zip(names, tables.boundary, strict=True):
@@ -144,7 +146,10 @@ def _columns(tables: RunFile, fields: Sequence[Field], names: list[str]) -> list
     scalars = [field for field in fields if not field.vector] if tables.output.balance else []
     for field in scalars:
         found += [flow_prefix(field, scalars) + name for name in _balance(tables, names, field, fields)]
-    return [*found, *COUNTS]
+    controlled = [] if tables.steps.tolerance is None else ["dt", "error"]
+    stored = [field for field in fields if field.vector or is_stored(field, laws)]
+    balances = [name for field in stored for name in balance_columns(field.name, vector=field.vector)]
+    return [*found, *COUNTS, *controlled, *balances]
 
 
 def _directed(values: Any, name: str) -> list[str]:

@@ -59,6 +59,11 @@ def check_run(
     _check_output(tables.output, boundary_names(tables), problems)
 
 
+def is_stored(field: Field, laws: Mapping[str, StoringLaw]) -> bool:
+    """Whether anything is stored of an unknown."""
+    return any(law.stores(field.meaning) or (law.storage and not field.vector) for law in laws.values())
+
+
 def _check_held(
     fields: Sequence[Field], held: Collection[str], laws: Mapping[str, StoringLaw], problems: Problems
 ) -> None:
@@ -66,8 +71,7 @@ def _check_held(
     if any(map(problems.touches, ("laws", "boundary", "body", "fields"))):
         return
     for field in fields:
-        stored = any(law.stores(field.meaning) or (law.storage and not field.vector) for law in laws.values())
-        if field.name not in held and not stored:
+        if field.name not in held and not is_stored(field, laws):
             what = "the body" if len(fields) == 1 else f"the unknown {field.name}"
             text = f"something has to hold {what}: a boundary with fixed or prescribed"
             problems.add(("boundary",), text)

@@ -26,8 +26,7 @@ from fe2.io.units import with_units
 from fe2.io.watched import FOLDER, read_watched
 from fe2.micro.fields import LocalFields
 from fe2.physics.kinematics import Kinematics
-
-_NOT_LOADS = 8  # columns that every history has: step and time, and six counts
+from fe2.records import COUNTS
 
 
 def carry_out(folder: Path, output: Path | None, watch: int | None, **choice: Any) -> None:
@@ -105,7 +104,7 @@ def _cell(
 def load_columns(history: Mapping[str, Array]) -> list[str]:
     """Columns of the history that are loads and reactions."""
     names = list(history)
-    return names[2 : 2 + len(names) - _NOT_LOADS]
+    return names[2 : names.index(COUNTS[0])]
 
 
 def main_load(history: Mapping[str, Array]) -> str | None:

@@ -45,6 +45,7 @@ class Record(TypedDict):
     seconds: float
     dt: float
     error: float | None
+    balances: dict[str, float]
 
 
 @with_config(_STRICT)

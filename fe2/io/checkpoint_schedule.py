@@ -67,7 +67,8 @@ class Saving(Observer):
         checkpoints: Checkpoints,
         output: str | Path | None,
         problem: Problem,
-        errors: Mapping[str, Remembered] | None = None,
+        own: Mapping[str, Remembered],
+        identity: Mapping[str, Any],
     ) -> None:
         """Find the folder, and start clock and count.
 
@@ -75,14 +76,15 @@ class Saving(Observer):
             checkpoints: When and where.
             output: Folder of results.
             problem: The macroscopic problem.
-            errors: What the control of errors in time remembers, where there is one.
+            own: What the run remembers by itself.
+            identity: What it is, beside its case.
 
         Raises:
             InputError: There is no folder, or something cannot be stored.
         """
         self._checkpoints, self._comm = checkpoints, problem.comm
-        identity = {"fe2": __version__, "case": checkpoints.case, "error control": errors is not None}
-        remembered = {**checkpoints.remember, **(errors or {})}
+        identity = {"fe2": __version__, "case": checkpoints.case, **identity}
+        remembered = {**checkpoints.remember, **own}
         self._folder = CheckpointFolder(checkpoints.place(output), problem, remembered, identity)
         self._written = False
         self._start()

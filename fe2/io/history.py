@@ -52,7 +52,8 @@ def read_history(folder: str | Path) -> dict[str, Array]:
     ``time``, the loads (``name``, or ``name_0``, ``name_1``, ... for a vector), the reactions
     (``name_x``, ``name_y``, ...), and ``iterations``, ``micro_solves``, ``micro_iterations``,
     ``micro_seconds``, ``rejected``, ``seconds`` as in :class:`~fe2.records.StepRecord`; where a tolerance
-    controls the steps, ``dt`` and ``error`` too.
+    controls the steps, ``dt`` and ``error`` too. Sums of what was supplied and stored follow, see
+    :class:`~fe2.macro.balances.Balances`.
 
     Raises:
         InputError: The folder holds no history, or a row is not of numbers.
@@ -93,6 +94,7 @@ def _tables(folder: Path, record: StepRecord) -> list[tuple[Path, list[str], lis
     ]
     if record.error is not None:
         columns += [("dt", record.dt), ("error", record.error)]
+    columns += record.balances.items()
     names = [name for name, _ in columns]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise InputError(f"{', '.join(sorted(repeated))}: columns of the history need different names")

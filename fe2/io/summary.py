@@ -67,6 +67,7 @@ def summary_text(summary: Summary) -> str:
         "linear systems in them": summary.micro_iterations,
         "seconds in them, all ranks": f"{summary.micro_seconds:.1f}",
         **{COUNTS[name]: number for name, number in summary.work.items() if number},
+        **{name.replace("_", " "): f"{value:.6g}" for name, value in summary.balances.items()},
         **summary.choices,
         **{name: f"{value:.6g}" for name, value in summary.models.items()},
         "ranks": summary.ranks,

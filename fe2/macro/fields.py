@@ -74,6 +74,10 @@ class Fields:
         squares = np.bincount(self._field, values**2, minlength=len(self)).astype(np.float64)
         return np.sqrt(self._summed(squares))
 
+    def totals(self, values: Array) -> Array:
+        """Sum of each field's part of a vector, shape (fields,); collective."""
+        return self._summed(np.bincount(self._field, values, minlength=len(self)).astype(np.float64))
+
     def sums(self, values: Array, dofs: Dofs) -> list[Array]:
         """Sums over some degrees of freedom, shape (components,) for each field; collective."""
         parts = [np.zeros(size) for size in self.sizes]
@@ -148,6 +152,25 @@ class Fields:
         total = np.empty_like(values)
         self._comm.Allreduce(values, total)
         return total
+
+
+def own(functions: Sequence[fem.Function]) -> Array:
+    """This rank's own entries of functions, one after the other."""
+    parts = [u.x.array[:size] for u, size in zip(functions, _own_sizes(functions), strict=True)]
+    return np.concatenate(parts)
+
+
+def set_own(functions: Sequence[fem.Function], values: Array) -> None:
+    """Set functions from such entries; collective."""
+    ends = np.cumsum(_own_sizes(functions))
+    for u, part in zip(functions, np.split(values, ends[:-1]), strict=True):
+        u.x.array[: len(part)] = part
+        u.x.scatter_forward()
+
+
+def _own_sizes(functions: Sequence[fem.Function]) -> list[int]:
+    dofmaps = [u.function_space.dofmap for u in functions]
+    return [dofmap.index_map.size_local * dofmap.index_map_bs for dofmap in dofmaps]
 
 
 def _leaves(space: fem.FunctionSpace, name: str) -> Iterator[tuple[str, Dofs, int]]:

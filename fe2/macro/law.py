@@ -207,6 +207,11 @@ class HomogenizedLaw:
             self._storage = Rate(self.flux, _mesh_of(self.gradient)), committed
         return self._storage[0](present)
 
+    def gives_value_in(self, form: ufl.Form) -> bool:
+        """Whether the fluxes stand in a form, and some are conjugate to values."""
+        values = any(block.kind == "value" for block in self.micro.kinematics.blocks)
+        return values and self.flux in form.coefficients()
+
     @property
     def rates(self) -> Rate | None:
         """The rates of the fluxes, where any was asked for."""

@@ -63,7 +63,9 @@ class MacroProblem:
         snes: PETSc's nonlinear solver.
         scheme: How rates follow from the values at the ends of steps.
         fields: The fields of the unknown, with their names.
-        storing: Numbers of the fields in whose equation a rate stands; all where none does.
+        storing: Numbers of the fields of which something is stored: in whose equation a rate stands, and
+            scalars in whose equation stand fluxes of a law that receives values.
+        system: Vectors and matrices of the problem.
         norms: Norms of the residual in the last solve; for an unknown of several fields, whose residuals have
             different units, relative to the forces of the field that is worst.
         before_evaluation: Called on all ranks before the micro models are evaluated; collective. An error
@@ -117,22 +119,22 @@ class MacroProblem:
         check_scheme(scheme)
         self.unknown, self.bcs, self.scheme = unknown, list(bcs), scheme
         self.laws = [laws] if isinstance(laws, HomogenizedLaw) else list(laws)
-        self._rates = [rate] if isinstance(rate, Rate) else list(rate or ())
+        self._own_rates = [rate] if isinstance(rate, Rate) else list(rate or ())
         for law in self.laws:
             law.scheme = scheme
-        self._system = System(F, unknown, self.laws, self.bcs, J, P, entity_maps)
-        self.functions = self._system.functions
+        self.system = System(F, unknown, self.laws, self.bcs, J, P, entity_maps)
+        self.functions = self.system.functions
         self.comm = self.functions[0].function_space.mesh.comm
         self.points = self.comm.allreduce(sum(len(law.cells) * law.points_per_cell for law in self.laws))
-        self.unknowns = int(self._system.residual.size)
+        self.unknowns = int(self.system.residual.size)
         self._counts = Evaluation(0, 0, 0.0)
         self.dt, self.time, self._is_within_step = 0.0, 0.0, False
         self.fields = Fields(self.functions)
         forms = [F] if isinstance(F, ufl.Form) else list(F)
-        rates = [*self._rates, *(law.rates for law in self.laws if law.rates is not None)]
-        found = {k for k, form in enumerate(forms) if any(rate.stands_in(form) for rate in rates)}
-        everything = range(len(self.fields))
-        self.storing = [k for k in everything if self.fields.unknowns[k] in found] or list(everything)
+        storing = {k for k, form in enumerate(forms) if any(rate.stands_in(form) for rate in self.rates)}
+        valued = {k for k, form in enumerate(forms) if any(law.gives_value_in(form) for law in self.laws)}
+        owners = list(enumerate(zip(self.fields.unknowns, self.fields.sizes, strict=True)))
+        self.storing = [k for k, (n, size) in owners if n in storing or (size == 1 and n in valued)]
         self._forces = Forces(self.fields)
         self.norms: list[float] = []
         self.before_evaluation: Callable[[], None] | None = None
@@ -209,7 +211,7 @@ class MacroProblem:
         elif dt not in (None, self.dt):
             raise InputError(f"solve(dt={dt}) within a step of the length {self.dt}: leave dt out")
         before = self._values()
-        self._system.give(self._solution)
+        self.system.give(self._solution)
         self._begin_iteration()
         try:
             with phase("macro solve"):
@@ -245,7 +247,7 @@ class MacroProblem:
         self.time, self.dt = self.time + self.dt, 0.0
         for law in self.laws:
             law.commit()
-        for rate in self._rates:
+        for rate in self._own_rates:
             rate.commit()
 
     def rollback(self) -> None:
@@ -253,7 +255,7 @@ class MacroProblem:
         self.dt = 0.0
         for law in self.laws:
             law.rollback()
-        for rate in self._rates:
+        for rate in self._own_rates:
             rate.rollback()
 
     @property
@@ -261,12 +263,17 @@ class MacroProblem:
         """What the next step needs of earlier ones beside the unknowns and the states, by name."""
         if self.scheme == "backward_euler":
             return {}
-        own = {rate.unknown.name: rate for rate in self._rates}
+        own = {rate.unknown.name: rate for rate in self._own_rates}
         of_laws = {f"law {k}": law.rates for k, law in enumerate(self.laws) if law.rates is not None}
         return {
             **{f"past {name}": rate.past for name, rate in own.items()},
             **{f"past step of {name}": rate.past_step for name, rate in {**own, **of_laws}.items()},
         }
+
+    @property
+    def rates(self) -> list[Rate]:
+        """The rates of unknowns and of fluxes."""
+        return [*self._own_rates, *(law.rates for law in self.laws if law.rates is not None)]
 
     def exchange(self) -> dict[str, float]:
         """What all ranks exchanged for the micro models up to the last commit, by name."""
@@ -323,12 +330,12 @@ class MacroProblem:
     def reactions(self, support: fem.DirichletBC | Sequence[fem.DirichletBC]) -> dict[str, Array]:
         """As :meth:`reaction`, by the name of each field that the support constrains; collective."""
         dofs = self.fields.constrained([support] if isinstance(support, fem.DirichletBC) else support)
-        sums = self.fields.sums(self._system.internal.array, dofs)
+        sums = self.fields.sums(self.system.internal.array, dofs)
         return {self.fields.names[k]: sums[k] for k in self.fields.among(dofs)}
 
     def _begin_step(self, dt: float) -> None:
         self.dt = dt
-        for rate in self._rates:
+        for rate in self._own_rates:
             rate.begin(dt, self.scheme)
 
     def _begin_iteration(self) -> None:
@@ -349,7 +356,7 @@ class MacroProblem:
             iterations += int(self.snes.getIterationNumber())
             if iterations and self.comm.rank == 0:
                 self._options.tell_unused()
-            self._system.take(self._solution)
+            self.system.take(self._solution)
             is_round_off = reason == PETSc.SNES.ConvergedReason.CONVERGED_SNORM_RELATIVE
             if not self._polish() or is_round_off or self._is_balanced():
                 return iterations
@@ -363,9 +370,9 @@ class MacroProblem:
         return bool(adaptive)
 
     def _is_balanced(self) -> bool:
-        self._assemble(self.snes, self._solution, self._system.residual)
+        self._assemble(self.snes, self._solution, self.system.residual)
         rtol, atol, _, _ = self.snes.getTolerances()
-        return self._forces.balances(self._system.residual.array, rtol, atol)
+        return self._forces.balances(self.system.residual.array, rtol, atol)
 
     def _step(self, wanted: Literal["exact", "approach", "anticipate", "polish"] = "exact") -> Step:
         """The step, whose cells deliver no more digits than the macroscopic residual warrants."""
@@ -380,19 +387,19 @@ class MacroProblem:
         self._starts = False
         self._assemble_jacobian()
         step, ksp = b.duplicate(), snes.getKSP()
-        ksp.setOperators(self._system.matrix, self._system.preconditioner)
+        ksp.setOperators(self.system.matrix, self.system.preconditioner)
         ksp.solve(b, step)
         if ksp.getConvergedReason() > 0:
             step.aypx(-1.0, x)
-            self._system.take(step)
+            self.system.take(step)
             for law in adaptive:
                 self._counts += law.evaluate(self._step("anticipate"))
-            self._system.take(x)
+            self.system.take(x)
             self._assemble(snes, x, b)
 
     def _set_up(self) -> None:
         """Make solver and vector anew: an error within PETSc leaves vectors locked."""
-        system = self._system
+        system = self.system
         self._solution = system.create_vector()
         self.snes = PETSc.SNES().create(self.comm)
         self.snes.setFunction(weakly(self._assemble_residual), system.residual)
@@ -408,7 +415,7 @@ class MacroProblem:
     def _helps(self, trial: PETSc.Vec, residual: PETSc.Vec) -> bool:
         """Whether a trial of the line search leads towards equilibrium."""
         self.snes.computeFunction(trial, residual)
-        return self._failure is None and self._forces.helps(residual.array, trial, self._system.matrix)
+        return self._failure is None and self._forces.helps(residual.array, trial, self.system.matrix)
 
     def _constrained(self) -> npt.NDArray[np.int32]:
         """This rank's own degrees of freedom under boundary conditions."""
@@ -419,7 +426,7 @@ class MacroProblem:
 
     def _assemble_residual(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
         try:
-            self._system.take(x)
+            self.system.take(x)
             if self.before_evaluation is not None:
                 self.before_evaluation()
             for law in self.laws:
@@ -441,12 +448,12 @@ class MacroProblem:
     def _assemble(self, snes: PETSc.SNES, x: PETSc.Vec, b: PETSc.Vec) -> None:
         """Residual for present fluxes and tangents: lifting uses these where x violates the conditions."""
         with phase("macro assembly"):
-            self._system.assemble_residual(snes, x, b)
-            self._forces.measure(self._system.internal.array)
+            self.system.assemble_residual(snes, x, b)
+            self._forces.measure(self.system.internal.array)
 
     def _assemble_jacobian(self, *arguments: PETSc.Object) -> None:
         with phase("macro assembly"):
-            self._system.assemble_jacobian()
+            self.system.assemble_jacobian()
 
     def _converged(self, snes: PETSc.SNES, iteration: int, norms: tuple[float, float, float]) -> int:
         reasons = PETSc.SNES.ConvergedReason
@@ -455,8 +462,8 @@ class MacroProblem:
             return int(reasons.DIVERGED_FNORM_NAN)
         if self._search is not None and self._search.failed:
             return int(reasons.DIVERGED_LINE_SEARCH)
-        matrix = self._system.matrix if iteration else None
-        self._forces.append(self._system.residual.array, self._solution, matrix)
+        matrix = self.system.matrix if iteration else None
+        self._forces.append(self.system.residual.array, self._solution, matrix)
         self.norms.append(self._forces.size())
         if self._forces.is_balanced(rtol, atol):
             return int(reasons.CONVERGED_FNORM_RELATIVE)

@@ -14,6 +14,8 @@ of second order for steps of any lengths, stable where they grow by less than 1 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 import numpy as np
@@ -88,6 +90,16 @@ class Rate:
     def stands_in(self, form: ufl.Form) -> bool:
         """Whether any of these rates stands in a form."""
         return self._alpha in form.constants()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Inside, all rates are zero."""
+        before = float(self._alpha.value), float(self._beta.value)
+        self._alpha.value = self._beta.value = 0.0
+        try:
+            yield
+        finally:
+            self._alpha.value, self._beta.value = before
 
     def begin(self, dt: float, scheme: Scheme = "backward_euler", start: Array | None = None) -> None:
         """Begin a step of that length; the problem does so in `solve`.

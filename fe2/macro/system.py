@@ -89,10 +89,14 @@ class System:
         blocks = {} if self._is_single else {"_blocks": self.residual.getAttr("_blocks")}
         functions = self._as_given(self.functions)
         fem_petsc.assemble_residual(snes, x, b, functions, self._F, self._J, self.bcs, **blocks)
-        with self.internal.localForm() as local:
+        self.assemble_forces(self.internal)
+
+    def assemble_forces(self, forces: PETSc.Vec) -> None:
+        """Residual without boundary conditions, for unknowns, fluxes and rates as they are; collective."""
+        with forces.localForm() as local:
             local.set(0.0)
-        fem_petsc.assemble_vector(self.internal, self._F)
-        self.internal.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+        fem_petsc.assemble_vector(forces, self._F)
+        forces.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
 
     def assemble_jacobian(self) -> None:
         """Jacobian, and the matrix of the preconditioner where it has one of its own; collective."""

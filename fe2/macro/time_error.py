@@ -16,13 +16,13 @@ count.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from dolfinx import fem
 
 from fe2.errors import Fe2Warning, MacroSolveError
+from fe2.macro.fields import own, set_own
 from fe2.macro.problem import MacroProblem
 
 Array = npt.NDArray[np.float64]
@@ -80,8 +80,7 @@ class TimeError:
 
     def begin(self, time: float) -> None:
         """The run begins, at this time, with the present values of the unknowns."""
-        for own, unknown in zip(self._start, self._problem.functions, strict=True):
-            own.x.array[:] = unknown.x.array
+        set_own(self._start, own(self._problem.functions))
         self._append(time)
 
     def accept(self, time: float) -> None:
@@ -104,7 +103,8 @@ class TimeError:
             self.factor = _GROW
             return float("nan")
         errors = self._errors(time - self._times.value[:known])
-        worst = max(self._problem.storing, key=lambda field: float(errors[field]))
+        counted = self._problem.storing or range(len(errors))
+        worst = max(counted, key=lambda field: float(errors[field]))
         error = float(errors[worst])
         wanted = _SAFETY * (self._tolerance / max(error, _TINY)) ** (1.0 / known)
         # rounded: ranks add up in different orders, and are to take the same steps
@@ -124,8 +124,8 @@ class TimeError:
 
     def _errors(self, ages: Array) -> Array:
         """Relative local errors of all fields, where the last values have these ages; collective."""
-        fields, present = self._problem.fields, _own(self._problem.functions)
-        past = [_own(values) for values in self._values[: len(ages)]]
+        fields, present = self._problem.fields, own(self._problem.functions)
+        past = [own(values) for values in self._values[: len(ages)]]
         missed = present - _extrapolation(ages) @ past
         missed[fields.constrained(self._problem.bcs)] = 0.0
         scales = np.maximum(self._changes(), np.maximum(_LEAST * fields.norms(present), _TINY))
@@ -134,7 +134,7 @@ class TimeError:
 
     def _changes(self) -> Array:
         """Norms of the largest changes of all fields since the beginning; collective."""
-        changes = _own(self._problem.functions) - _own(self._start)
+        changes = own(self._problem.functions) - own(self._start)
         return np.maximum(self._largest.value, self._problem.fields.norms(changes))
 
     def _append(self, time: float) -> None:
@@ -146,13 +146,6 @@ class TimeError:
                 target.x.array[:] = source.x.array
         self._times.value = [time, *self._times.value[:-1]]
         self._known.value = min(self._known.value + 1, len(self._values))
-
-
-def _own(functions: Sequence[fem.Function]) -> Array:
-    """This rank's own entries of functions, one after the other."""
-    dofmaps = [u.function_space.dofmap for u in functions]
-    sizes = [dofmap.index_map.size_local * dofmap.index_map_bs for dofmap in dofmaps]
-    return np.concatenate([u.x.array[:size] for u, size in zip(functions, sizes, strict=True)])
 
 
 def _extrapolation(ages: Array) -> Array:
