@@ -88,6 +88,7 @@ from fe2.micro.points import Point as Point
 from fe2.micro.points import Points as Points
 from fe2.micro.points import Step as Step
 from fe2.micro.pore_flow import pore_flow as pore_flow
+from fe2.micro.poroelasticity import poroelasticity as poroelasticity
 from fe2.micro.rotated import Rotated as Rotated
 from fe2.micro.rotated import rotated as rotated
 from fe2.micro.rve import RVE as RVE
@@ -128,6 +129,9 @@ from fe2.physics.neo_hookean import NeoHookean as NeoHookean
 from fe2.physics.plasticity import J2Plasticity as J2Plasticity
 from fe2.physics.pore_flow import NewtonianFluid as NewtonianFluid
 from fe2.physics.pore_flow import Solid as Solid
+from fe2.physics.poroelasticity import Pore as Pore
+from fe2.physics.poroelasticity import Poroelastic as Poroelastic
+from fe2.physics.poroelasticity import poroelastic as poroelastic
 from fe2.physics.slip_systems import SlipSystems as SlipSystems
 from fe2.physics.thermoelastic_materials import thermoelastic as thermoelastic
 from fe2.physics.thermoelastic_materials import thermoplastic as thermoplastic

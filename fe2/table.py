@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, PlainValidator, Strict, WithJsonSchema
+from pydantic import AllowInfNan, BaseModel, ConfigDict, PlainValidator, Strict, WithJsonSchema
 
 
 class Table(BaseModel):
@@ -105,6 +105,9 @@ DependentTensor = Annotated[
 
 Lengths = Annotated[Any, PlainValidator(_lengths), WithJsonSchema({"anyOf": [_NUMBER, _LIST]})]
 """A positive length for all axes, or one for each."""
+
+Unbounded = Annotated[float, AllowInfNan(True)]
+"""A number that may be inf; what takes it refuses nan."""
 
 Floats = Annotated[tuple[float, ...], Strict(False)]
 """A list of numbers."""

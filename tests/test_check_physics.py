@@ -55,6 +55,15 @@ PHYSICS_OF_FE2: dict[str, tuple[str, list[Any], Any, dict[str, Any]]] = {
         THERMAL,
         {},
     ),
+    "poroelasticity": (
+        "poroelasticity",
+        [
+            fe2.Poroelastic(fe2.J2Plasticity(2.4e3, 0.15, 4.0, 30.0), 1e-9, 1e-9, 0.95, 9e3),
+            fe2.poroelastic(14.4e3, 0.2, 0.79, 12.6e3, 1.9e-7, 1e-9),
+        ],
+        {"strain": 2e-3, "pressure": 5.0, "pressure_gradient": 1.0},
+        {},
+    ),
     "pore flow": (
         "pore_flow",
         [fe2.NewtonianFluid(2.0), fe2.Solid()],

@@ -77,6 +77,17 @@ def pore_flow() -> RVE:
     return fe2.pore_flow(cell, {"pore": fe2.NewtonianFluid(2.0), "grain": fe2.Solid()})
 
 
+def poroelasticity() -> RVE:
+    """A plastic skeleton, a solid through which more seeps where it swells, and a hole full of fluid."""
+    image = np.zeros((5, 5), dtype=int)
+    image[1:3, 1:3], image[3, 4] = 1, 2
+    skeleton = fe2.Poroelastic(fe2.J2Plasticity(1.0, 0.2, 0.002, hardening=0.1), 0.5, 1.0, 0.8, 2.0)
+    swelling = fe2.Poroelastic(fe2.LinearElastic.isotropic(3.0, 0.2), lambda v, p: 1.0 + v, 1.0, 0.4, 5.0)
+    laws = {"skeleton": skeleton, "swelling": swelling, "pore": fe2.Pore(2.0)}
+    cell = fe2.image_cell(image, {name: label for label, name in enumerate(laws)})
+    return fe2.poroelasticity(cell, laws, options=TIGHT)
+
+
 CELLS: dict[str, tuple[Callable[[], RVE], float]] = {
     "two laws with history, periodic": (lambda: small_strain(2, "periodic"), 0.01),
     "two laws with history, linear": (lambda: small_strain(2, "linear"), 0.01),
@@ -85,6 +96,7 @@ CELLS: dict[str, tuple[Callable[[], RVE], float]] = {
     "in space": (lambda: small_strain(3, "periodic"), 0.01),
     "displacement and pressure": (finite_strain, 0.1),
     "resisting interfaces": (conduction, 1.0),
+    "pores without elements": (poroelasticity, 0.01),
     "constant tangents": (elastic, 0.01),
     "velocity and pressure": (pore_flow, 1.0),
 }

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin, get
 
 from pydantic import Field, create_model
 
-from fe2.table import Dependent, DependentTensor, Floats, Integers, Numbers, Table
+from fe2.table import Dependent, DependentTensor, Floats, Integers, Numbers, Table, Unbounded
 
 
 def summary(function: Callable[..., Any]) -> str:
@@ -42,7 +42,7 @@ def readable(text: str) -> str:
 
 def parameters(function: Callable[..., Any], leave_out: Collection[str] = ()) -> dict[str, tuple[Any, Any]]:
     """Annotation and default (`Parameter.empty` where there is none) of each parameter by name."""
-    hints = get_type_hints(function)
+    hints = get_type_hints(function, include_extras=True)
     return {
         name: (hints.get(name, Any), parameter.default)
         for name, parameter in inspect.signature(function).parameters.items()
@@ -83,7 +83,7 @@ def value_type(annotation: Any) -> Any:
         if Mapping in kinds:
             return Dependent
         return DependentTensor if Dependent in beyond else Numbers
-    if annotation in (float, int, bool, str) or get_origin(annotation) is Literal:
+    if annotation in (float, int, bool, str, Unbounded) or get_origin(annotation) is Literal:
         return annotation
     if get_origin(annotation) in (Union, types.UnionType):
         inner = [member for member in get_args(annotation) if member is not type(None)]

@@ -180,7 +180,10 @@ def show(result: dict[str, Any], name: str) -> None:
     for key in [key for key, value in result.items() if isinstance(value, float) and key != "seconds"]:
         table.add_row(key.replace("_", " ") + ":", number(result[key]))
     for key, value in result.get("properties", {}).items():
-        if isinstance(value, list):
+        if isinstance(value, list) and isinstance(value[0], list):
+            names = next(names for names in components.values() if len(names) == len(value))
+            out.print(matrix_table(key.replace("_", " ") + units, names, value, names))
+        elif isinstance(value, list):
             table.add_row(key.replace("_", " ") + ":", "  ".join(map(number, value)))
         for name, part in value.items() if isinstance(value, dict) else ():
             if isinstance(part, float):

@@ -96,6 +96,7 @@ def virgin_stiffness(problem: CellProblem, initial: Array) -> Virgin:
     if (values := problem.values) is not None:
         own = values.flux_change(np.zeros((len(form.modes), len(values))), np.eye(len(values)))
         macroscopic[np.ix_(values.components, values.components)] = own * problem.cell.volume
+    macroscopic += problem.direct(np.eye(len(macroscopic))) * problem.cell.volume
     groups = field_groups(problem, problem.forces(np.eye(form.kinematics.size)))
     return Virgin((T.T @ full @ T).tocsr(), macroscopic, tuple(_group(problem, each) for each in groups))
 

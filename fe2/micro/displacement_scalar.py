@@ -16,6 +16,7 @@ one of the macroscopic gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ from fe2.micro.cell import Cell
 from fe2.micro.cell_law import finer_cell
 from fe2.micro.form import CellForm
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.periodicity import TOLERANCE
 from fe2.micro.phase_rve import mechanical_rve
 from fe2.micro.phases import PhaseTerms, check_phases, element_degree
 from fe2.micro.rve import RVE
@@ -39,8 +41,23 @@ from fe2.physics.law import PhaseLaw
 from fe2.physics.material_field import MaterialField
 from fe2.physics.void import Void
 
-type AddPhase = Callable[[PhaseTerms, str, PhaseLaw, Expr, Expr], tuple[Expr, Expr]]
-"""(terms, phase, law, value, its gradient) ↦ (what is stored, flux j); it adds the work of the stress."""
+type AddPhase = Callable[[PhaseTerms, str, PhaseLaw, Expr, Expr], tuple[Expr, Expr | None]]
+"""(terms, phase, law, value, its gradient) ↦ (what is stored, flux j, None of what conducts nothing); it adds
+the work of the stress."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What fills holes of a cell without any element, and acts on their walls.
+
+    Attributes:
+        load: Adds its work on fluctuations as a work in a phase around it, and what is stored so.
+        direct: The part of the cell that carries a load ↦ what it answers to the macroscopic gradient, see
+            :attr:`~fe2.micro.form.CellForm.direct`.
+    """
+
+    load: Callable[[PhaseTerms, str], None]
+    direct: Callable[[Cell], npt.NDArray[np.float64]]
 
 
 def displacement_scalar_rve(
@@ -50,6 +67,7 @@ def displacement_scalar_rve(
     kind: type[PhaseLaw],
     add: AddPhase,
     *,
+    filling: Filling | None = None,
     boundary: str | BoundaryCondition,
     degree: int | None,
     quadrature_degree: int | None,
@@ -63,6 +81,7 @@ def displacement_scalar_rve(
         laws: A law for each phase, by name.
         kind: What laws have to be, where they are no voids.
         add: Adds the work of a phase's stress; what it stores, and its flux. The gradient is a UFL variable.
+        filling: What fills holes without elements.
         boundary: "periodic", "linear" or "uniform_flux", for both fields, or a BoundaryCondition.
         degree: Degree of the Lagrange elements of both fields, that of the mesh by default.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
@@ -81,7 +100,8 @@ def displacement_scalar_rve(
 
     def form(part: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw]) -> CellForm:
         cell_fields = SeveralFields(part, kinematics, degree=order, quadrature_degree=quadrature_degree)
-        return _form(cell_fields, laws, add, boundary)
+        made = _form(cell_fields, laws, add, filling, boundary)
+        return made if filling is None else replace(made, direct=filling.direct(part))
 
     return mechanical_rve(cell, kinematics, laws, form, boundary=boundary, degree=order, options=options)
 
@@ -95,32 +115,52 @@ def _form(
     cell_fields: SeveralFields,
     laws: Mapping[str, PhaseLaw],
     add: AddPhase,
+    filling: Filling | None,
     boundary: str | BoundaryCondition,
 ) -> CellForm:
     terms = cell_fields.terms
     cell, (_, value, slope) = terms.cell, terms.kinematics.blocks
     field, test = cell_fields.fields[slope.field], cell_fields.tests[slope.field]
-    solids = {name: laws[name] for name in cell.names}
+    solids, conducting = {name: laws[name] for name in cell.names}, []
     for phase, law in solids.items():
+        if filling is not None:
+            filling.load(terms, phase)
         if finer_cell(law) is not None:
             terms.add_blocks(phase, law, cell_fields.fields, cell_fields.tests)
+            conducting.append(phase)
             continue
         terms.is_symmetric = terms.is_symmetric and law.symmetric
         gradient = ufl.variable(ufl.grad(field))
         stored, flux = add(terms, phase, law, terms.values[value.name], gradient)
         terms.store(phase, value.name, stored)
-        tangent = ufl.diff(flux, gradient)
-        terms.add_work(phase, ufl.dot(flux, ufl.grad(test)), flux, tangent, slope, ufl.grad(field))
+        if flux is not None:
+            conducting.append(phase)
+            tangent = ufl.diff(flux, gradient)
+            terms.add_work(phase, ufl.dot(flux, ufl.grad(test)), flux, tangent, slope, ufl.grad(field))
     space, dofs = cell_fields.spaces[slope.field]
-    return cell_fields.form(solids, dofs[_node_of_each_part(cell, space, boundary)])
+    return cell_fields.form(solids, dofs[_without_fluctuation(cell, space, conducting, boundary)])
 
 
-def _node_of_each_part(
-    cell: Cell, space: fem.FunctionSpace, boundary: str | BoundaryCondition
+def _without_fluctuation(
+    cell: Cell, space: fem.FunctionSpace, conducting: list[str], boundary: str | BoundaryCondition
 ) -> npt.NDArray[np.int64]:
-    """A node of each part, where there are several: what does not touch conducts nothing to each other."""
-    elements = np.arange(len(cell.phases.values), dtype=np.int32)
+    """Nodes of what conducts nothing, and one of each part of the rest, where there are several.
+
+    What does not touch conducts nothing to each other.
+    """
+    elements = np.sort(np.concatenate([np.zeros(0, np.int32), *(cell.cells_of(n) for n in conducting)]))
+    nodes, whole = space.dofmap.list, len(elements) == len(space.dofmap.list)
+    idle = np.setdiff1d(np.arange(int(nodes.max()) + 1), nodes[elements])
+    if not len(elements):
+        return idle
     pieces = pieces_of(cell, elements, periodic=boundary == "periodic")
-    if pieces.count == 1 or boundary == "linear":
-        return np.zeros(0, dtype=np.int64)
-    return node_of_each_part(cell, space, pieces.part_of_cell, pieces.count)
+    if whole and pieces.count == 1:
+        return idle
+    part, afloat = pieces.part_of_cell, np.arange(pieces.count)
+    if boundary == "linear":
+        faces = np.abs(np.abs(space.tabulate_dof_coordinates()[:, : cell.dim]) - cell.period / 2)
+        held = np.any(np.any(faces < TOLERANCE * cell.period, axis=1)[nodes[elements]], axis=1)
+        afloat = np.setdiff1d(afloat, part[held])
+    numbers = np.full(len(nodes), -1)
+    numbers[elements] = np.where(np.isin(part, afloat), np.searchsorted(afloat, part), -1)
+    return np.concatenate([idle, node_of_each_part(cell, space, numbers, len(afloat))])

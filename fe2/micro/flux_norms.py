@@ -51,4 +51,6 @@ class FluxNorms:
         magnitudes = np.abs(problem.form.modes).T @ self._newton.measure.summands() / problem.cell.volume
         for value in problem.form.values:
             magnitudes[value.component] = np.abs(self._elastic[value.component]) @ np.abs(problem.gradient)
+        if problem.form.direct is not None:
+            magnitudes += np.abs(problem.form.direct) @ np.abs(problem.gradient)
         return self.sizes(ROUND_OFF * magnitudes)

@@ -177,6 +177,9 @@ class CellForm:
         quadrature_degree: Degree of the quadrature rule at whose points history is stored.
         laws: The phase laws that the form was made of, by phase, where it was made of laws.
         parameters: Functions in the form that are the same for every state: material parameters by element.
+        direct: What the flux gets from the gradient without any element, a matrix D of shape (m, m):
+            :math:`s = X^T r/|Y| + D g`. A fluid in pores that have no elements answers so. Its work on
+            fluctuations stands in the residual.
     """
 
     kinematics: Kinematics
@@ -202,6 +205,7 @@ class CellForm:
     quadrature_degree: int = 2
     laws: Mapping[str, object] = field(default_factory=dict)
     parameters: tuple[fem.Function, ...] = ()
+    direct: Array | None = None
 
     @property
     def is_definite(self) -> bool:

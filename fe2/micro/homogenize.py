@@ -17,7 +17,8 @@ the stiffness :math:`K_f = \partial_u r` and :math:`R = \partial_c r` over all d
     \text{tangent} \quad & A = \frac{1}{|Y|} X^T (F + K_f T S), \qquad
     \partial_g \bar q = P^T (X + T S) + D,
 
-with what is conjugate to the values, q, and its derivatives P and D by field and values. The tangent is the
+with what is conjugate to the values, q, and its derivatives P and D by field and values. A form may add a
+constant matrix to all of that, `CellForm.direct`, which no element answers. The tangent is the
 Schur complement of the linearized cell (Miehe & Koch, Arch. Appl. Mech. 72 (2002), eq. 33): one
 factorization, and one right-hand side for each component. A field that is short of equilibrium by
 :math:`T^T r` has the flux of the equilibrium to first order with the correction

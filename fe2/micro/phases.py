@@ -193,7 +193,7 @@ class PhaseTerms:
         """
         if gradient is not None and finer_cell(law) is not None and is_plane(self.kinematics):
             raise InputError(f"phase {phase!r}: {beyond_plane(self.kinematics)}")
-        flux, tangent = self._evaluated(phase, law, self.gradient if gradient is None else gradient)
+        flux, tangent = self.evaluated(phase, law, self.gradient if gradient is None else gradient)
         self.add_work(phase, ufl.dot(flux, self.test_gradient), flux, tangent)
         return flux
 
@@ -210,7 +210,7 @@ class PhaseTerms:
         """
         blocks = self.kinematics.blocks
         seen = [b.local(self.values[b.name] if b.kind == "value" else fields[b.field]) for b in blocks]
-        flux, tangent = self._evaluated(phase, law, ufl.as_vector([c for part in seen for c in part]))
+        flux, tangent = self.evaluated(phase, law, ufl.as_vector([c for part in seen for c in part]))
         start = 0
         for block, part in zip(blocks, seen, strict=True):
             rows = range(start, start := start + block.local_size)
@@ -221,8 +221,8 @@ class PhaseTerms:
             of_block = ufl.as_matrix([[tangent[i, j] for j in rows] for i in rows])
             self.add_work(phase, ufl.dot(own, block.local(tests[block.field])), own, of_block, block, part)
 
-    def _evaluated(self, phase: str, law: PhaseLaw, gradient: Expr) -> tuple[Expr, Expr]:
-        """Flux and tangent of a law."""
+    def evaluated(self, phase: str, law: PhaseLaw, gradient: Expr) -> tuple[Expr, Expr]:
+        """Flux and tangent of a law, without any work; see :meth:`add` for the arguments."""
         cells, kind = self.cell.cells_of(phase), law.law if isinstance(law, MaterialField) else law
         self._laws[phase] = law
         if isinstance(kind, ExpressionLaw):
@@ -259,6 +259,10 @@ class PhaseTerms:
         rows = self._rows(phase, law) if isinstance(law, MaterialField) else None
         self._terms.append(work * self._over(phase))
         self._fluxes.append(PhaseFlux(phase, self.cell.cells_of(phase), seen, flux, tangent, name, rows))
+
+    def add_load(self, phase: str, work: Expr) -> None:
+        """Add a virtual work, linear in the test function, that is of no law's flux."""
+        self._terms.append(work * self._over(phase))
 
     def store(self, phase: str, value: str, density: Expr) -> None:
         """Add what a unit of volume of one phase holds that is conjugate to the value of a block."""

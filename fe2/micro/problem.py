@@ -227,11 +227,15 @@ class CellProblem:
         return values
 
     def flux(self, nodal: Array) -> Array:
-        r"""Homogenized flux: :math:`X^T r/|Y|` from the nodal residual r of shape (N,); of values too."""
+        r"""Homogenized flux :math:`X^T r/|Y| + D g` from the nodal residual r, shape (N,); of values too."""
         flux: Array = self.form.modes.T @ nodal / self.cell.volume
         if self.values is not None:
             flux[self.values.components] = self.values.fluxes()
-        return flux
+        return flux + self.direct(self.gradient)
+
+    def direct(self, gradients: Array) -> Array | float:
+        """What the flux gets from gradients, shape (m,) or (m, k), without any element: D g."""
+        return 0.0 if self.form.direct is None else self.form.direct @ gradients
 
     @property
     def is_self_adjoint(self) -> bool:
@@ -246,7 +250,7 @@ class CellProblem:
         return forces
 
     def flux_change(self, forces: Array, field: Array, gradients: Array) -> Array:
-        r"""Change of the flux, shape (m, k): :math:`X^T \delta r/|Y|`, and that of values.
+        r"""Change of the flux, shape (m, k): :math:`X^T \delta r/|Y| + D\,\delta g`, and that of values.
 
         Args:
             forces: Change of the nodal residual, shape (N, k).
@@ -256,7 +260,7 @@ class CellProblem:
         change: Array = self.form.modes.T @ forces / self.cell.volume
         if self.values is not None:
             change[self.values.components] = self.values.flux_change(field, self.values.chosen(gradients))
-        return change
+        return change + self.direct(gradients)
 
     @cached_property
     def _matrix(self) -> la.MatrixCSR:

@@ -143,6 +143,7 @@ class RVE(Pointwise):
             "laws": facts(form.laws),
             "constants": constants,
             "cell": mesh_facts(self.cell.mesh, self.cell.phases),
+            **({} if form.direct is None else {"direct": facts(form.direct)}),
         }
 
     def initial_state(self) -> Array:

@@ -24,12 +24,12 @@ from fe2.micro.rve import RVE
 from fe2.physics.checks import POSITIVE, checked
 from fe2.physics.law import PhaseLaw, PointLaw
 from fe2.physics.material_field import MaterialField
+from fe2.physics.symmetric_tensor import tensor_times
 from fe2.physics.temperature import at, integral
 from fe2.physics.thermoelasticity import (
     PLASTIC,
     ROOM_TEMPERATURE,
     Thermoelastic,
-    thermal_strain,
     thermoelastic_kinematics,
 )
 
@@ -98,7 +98,7 @@ def _add_mechanics(terms: PhaseTerms, phase: str, law: PhaseLaw, temperature: Ex
     kind: Any = law_of(law)
     symbolic = terms.with_parameters(phase, law)
     start = origin if kind.stress_free_temperature is None else symbolic.stress_free_temperature
-    thermal = thermal_strain(ufl.as_ufl(at(symbolic.expansion, theta)), theta - start, size)
+    thermal = tensor_times(ufl.as_ufl(at(symbolic.expansion, theta)), theta - start, size)
     rate = ufl.as_vector([ufl.diff(thermal[i], theta) for i in range(size)])
     mechanical = terms.gradient - thermal
     of_phase = _mechanics(law, theta)
@@ -112,7 +112,7 @@ def _add_mechanics(terms: PhaseTerms, phase: str, law: PhaseLaw, temperature: Ex
         strain = mechanical - _plastic_strain(terms, phase, of_phase, mechanical, stress)
         entropy -= 0.5 * ufl.dot(strain, ufl.dot(slope, strain))
         stiffness = _elastic_stiffness(phase, elastic(origin), terms, size)
-    first = thermal_strain(ufl.as_ufl(at(symbolic.expansion, origin)), ufl.as_ufl(1.0), size)
+    first = tensor_times(ufl.as_ufl(at(symbolic.expansion, origin)), ufl.as_ufl(1.0), size)
     entropy += integral(symbolic.heat_capacity, origin, theta) / origin
     entropy += ufl.dot(first, ufl.dot(stiffness, first)) * (theta - origin)
     if not any(material.heating for material in law.materials if isinstance(material, Thermoelastic)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -95,7 +95,8 @@ class LinearConduction(DiffusionLaw):
 
     def __post_init__(self) -> None:
         check_fields(self, capacity=NOT_NEGATIVE)
-        object.__setattr__(self, "conductivity", _checked_conductivity(self))
+        checked_K = checked_conductivity(type(self).__name__, "conductivity", self.conductivity)
+        object.__setattr__(self, "conductivity", checked_K)
         object.__setattr__(self, "insulates", not np.any(self.conductivity))
         object.__setattr__(self, "stores", self.capacity > 0.0)
 
@@ -126,20 +127,7 @@ class LinearConduction(DiffusionLaw):
 
     def conducted(self, value: Expr, gradient: Expr) -> Expr:
         """Flux."""
-        K, dim = self.conductivity, gradient.ufl_shape[0]
-        shape = K.ufl_shape if hasattr(K, "ufl_shape") else np.shape(K)
-        if not shape:
-            return K * gradient
-        if shape == (3, 3) and dim == 2:
-            plane = [K[i, 0] * gradient[0] + K[i, 1] * gradient[1] for i in range(2)]  # type: ignore[call-overload, index]
-            return ufl.as_vector(plane)
-        if shape[0] != dim:
-            raise InputError(
-                f"LinearConduction: conductivity has shape {shape}, but the cell is {dim}-dimensional"
-            )
-        if len(shape) == 1:
-            return ufl.as_vector([K[i] * gradient[i] for i in range(dim)])  # type: ignore[index]
-        return ufl.dot(K, gradient)
+        return conducted_by(self.conductivity, gradient, "LinearConduction: conductivity")
 
     def stored(self, value: Expr) -> Expr:
         """Heat c T."""
@@ -231,29 +219,58 @@ class WithValue(ExpressionLaw):
         return self.law.admissible_value(gradient[0])
 
 
-def _checked_conductivity(law: LinearConduction) -> float | Array:
-    """The conductivity as a float, an array of principal values or a symmetric matrix.
+def conducted_by(K: Any, gradient: Expr, what: str) -> Expr:
+    r"""Flux :math:`K\,\nabla T`, a UFL vector.
+
+    Args:
+        K: A scalar, principal values or a matrix: numbers, arrays or UFL. In the plane the rows and columns
+            x and y of a (3, 3) matrix count.
+        gradient: Gradient, a UFL vector.
+        what: What K is, for the message.
+
+    Raises:
+        InputError: K is of another dimension.
+    """
+    dim = gradient.ufl_shape[0]
+    shape = K.ufl_shape if hasattr(K, "ufl_shape") else np.shape(K)
+    if not shape:
+        return K * gradient
+    if shape == (3, 3) and dim == 2:
+        return ufl.as_vector([K[i, 0] * gradient[0] + K[i, 1] * gradient[1] for i in range(2)])
+    if shape[0] != dim:
+        raise InputError(f"{what} has shape {shape}, but the cell is {dim}-dimensional")
+    if len(shape) == 1:
+        return ufl.as_vector([K[i] * gradient[i] for i in range(dim)])
+    return ufl.dot(K, gradient)
+
+
+def checked_conductivity(owner: str, name: str, value: Number) -> float | Array:
+    """A conductivity as a float, an array of principal values or a symmetric matrix.
+
+    Args:
+        owner: Name of the law, for the message.
+        name: Name of the parameter.
+        value: What was given.
 
     Raises:
         InputError: It is none of them, or negative.
     """
-    owner, value = type(law).__name__, law.conductivity
     if np.ndim(value) == 0:
-        return checked(owner, "conductivity", value, NOT_NEGATIVE)
+        return checked(owner, name, value, NOT_NEGATIVE)
     shape = np.shape(value)
     if shape not in ((2,), (3,), (2, 2), (3, 3)):
         raise InputError(
-            f"{owner}: conductivity has shape {shape}; it must be a number, 2 or 3 principal values, or a "
+            f"{owner}: {name} has shape {shape}; it must be a number, 2 or 3 principal values, or a "
             "symmetric matrix of shape (2, 2) or (3, 3)"
         )
-    K = checked_array(owner, "conductivity", value, shape)
+    K = checked_array(owner, name, value, shape)
     matrix = np.diag(K) if K.ndim == 1 else K
     if np.max(np.abs(matrix - matrix.T)) > 1e-8 * np.max(np.abs(matrix)):
-        raise InputError(f"{owner}: conductivity is not symmetric: {K.tolist()}")
+        raise InputError(f"{owner}: {name} is not symmetric: {K.tolist()}")
     smallest = float(np.linalg.eigvalsh(0.5 * (matrix + matrix.T))[0])
     if smallest < -1e-14 * np.max(np.abs(matrix)):
         raise InputError(
-            f"{owner}: conductivity = {K.tolist()} is not admissible; no principal value may be "
+            f"{owner}: {name} = {K.tolist()} is not admissible; no principal value may be "
             f"negative, and one is {smallest:.6g}"
         )
     symmetric: Array = K if K.ndim == 1 else 0.5 * (K + K.T)

@@ -37,7 +37,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-import fe2.lazy_ufl as ufl
 from fe2.errors import InputError
 from fe2.physics.checks import (
     FINITE,
@@ -45,7 +44,6 @@ from fe2.physics.checks import (
     POSITIVE,
     SHARE,
     check_fields,
-    checked_array,
 )
 from fe2.physics.conduction import DiffusionLaw, LinearConduction, NonlinearConduction
 from fe2.physics.diffusion import slope
@@ -54,9 +52,9 @@ from fe2.physics.kinematics import Kinematics, scalar_value
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
 from fe2.physics.law_of_temperature import IsotropicElastic, OfTemperature, law_of_properties
 from fe2.physics.small_strain import small_strain_kinematics
+from fe2.physics.symmetric_tensor import checked_tensor
 from fe2.physics.temperature import Property, checked_property
 from fe2.physics.thermoelastic_properties import characterize_thermoelasticity
-from fe2.tensors import component_indices, component_names
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -206,21 +204,6 @@ class Thermoelastic(PhaseLaw):
         return {**own, "plastic_heat": 1} if self.heating else own
 
 
-def thermal_strain(expansion: Any, change: Expr, size: int) -> Expr:
-    r"""Strain :math:`\alpha\,(T - T_0)` in Mandel components, a UFL vector.
-
-    Args:
-        expansion: α: a scalar, or a vector of six Mandel components.
-        change: T - T₀.
-        size: Number of components, 4 in plane strain or 6.
-    """
-    pairs = component_indices(size)
-    if getattr(expansion, "ufl_shape", ()) == ():
-        return ufl.as_vector([expansion * change if i == j else 0.0 * change for i, j in pairs])
-    names = component_names(6)
-    return ufl.as_vector([expansion[names.index(name)] * change for name in component_names(size)])
-
-
 def conduction_of(owner: str, conductivity: Any) -> DiffusionLaw:
     """The law of conduction of a conductivity that is a number, an array, a table or a formula."""
     if isinstance(conductivity, Mapping):
@@ -236,14 +219,4 @@ def _checked_expansion(owner: str, value: Any) -> Any:
     """
     if callable(value) or isinstance(value, Mapping) or np.ndim(value) == 0:
         return checked_property(owner, "expansion", value, FINITE)
-    if np.shape(value) not in ((3,), (3, 3)):
-        raise InputError(
-            f"{owner}: expansion has shape {np.shape(value)}; it must be a number, three principal values, "
-            "or a symmetric matrix of shape (3, 3)"
-        )
-    given = checked_array(owner, "expansion", value, np.shape(value))
-    matrix = np.diag(given) if given.ndim == 1 else given
-    if not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-8 * np.abs(matrix).max()):
-        raise InputError(f"{owner}: expansion is not symmetric: {given.tolist()}")
-    factors = [1.0 if i == j else np.sqrt(2.0) for i, j in component_indices(6)]
-    return np.array([f * matrix[i, j] for (i, j), f in zip(component_indices(6), factors, strict=True)])
+    return checked_tensor(owner, "expansion", value)

@@ -1,0 +1,46 @@
+"""Poroelasticity in case files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+import fe2.lazy_ufl as ufl
+from fe2.physics.kinematics import Kinematics
+from fe2.physics.physics_table import Physics
+from fe2.physics.poroelasticity import CONTENT, SEEPAGE, STRESS, poroelastic_kinematics
+
+if TYPE_CHECKING:
+    from ufl.core.expr import Expr
+
+
+class Poroelasticity(Physics):
+    """Mechanics in small strain, coupled with storage and seepage of the fluid in the pores."""
+
+    factory = "fe2.micro.poroelasticity:poroelasticity"
+    empty = 'law = "void"'
+
+    fluid_modulus: float | None = Field(default=None, gt=0.0)
+    """Bulk modulus of a fluid that fills what the mesh leaves out; empty and drained by default."""
+
+    def kinematics(self, dim: int) -> Kinematics:
+        """Strain, pressure and its gradient; stress, fluid content and seepage."""
+        return poroelastic_kinematics(dim)
+
+    def balances(
+        self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
+    ) -> dict[str, Expr]:
+        r"""Equilibrium of the total stress, and balance of the fluid: :math:`\dot\zeta = \nabla\cdot j`."""
+        strain, _, slope = kinematics.blocks
+        stored = self.stored(kinematics, law, fields)["pressure"]
+        v, q = tests["displacement"], tests["pressure"]
+        return {
+            "displacement": ufl.inner(law[STRESS], strain.operator(v)),
+            "pressure": stored * q + ufl.inner(law[SEEPAGE], slope.operator(q)),
+        }
+
+    def stored(self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr]) -> dict[str, Expr]:
+        r"""Volume of fluid in a unit of time, :math:`\dot\zeta`."""
+        return {"pressure": law.rate(CONTENT)}
