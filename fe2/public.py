@@ -99,6 +99,7 @@ from fe2.micro.thermoelasticity import thermoelasticity as thermoelasticity
 from fe2.micro.wrapper import Wrapper as Wrapper
 from fe2.msh.partition import cells_on_first_ranks as cells_on_first_ranks
 from fe2.physics import small_strain as _small_strain
+from fe2.physics.chaboche import Chaboche as Chaboche
 from fe2.physics.conduction import DiffusionLaw as DiffusionLaw
 from fe2.physics.conduction import LinearConduction as LinearConduction
 from fe2.physics.conduction import NonlinearConduction as NonlinearConduction
@@ -106,6 +107,8 @@ from fe2.physics.crystal_plasticity import CrystalPlasticity as CrystalPlasticit
 from fe2.physics.crystal_plasticity import crystal_plasticity as crystal_plasticity
 from fe2.physics.diffusion import gradient as gradient
 from fe2.physics.diffusion import value_and_gradient as value_and_gradient
+from fe2.physics.drucker_prager import DruckerPrager as DruckerPrager
+from fe2.physics.drucker_prager import drucker_prager as drucker_prager
 from fe2.physics.elasticity import LinearElastic as LinearElastic
 from fe2.physics.ellipticity import smallest_acoustic_determinant as smallest_acoustic_determinant
 from fe2.physics.ellipticity import smallest_acoustic_eigenvalue as smallest_acoustic_eigenvalue
@@ -136,6 +139,8 @@ from fe2.physics.slip_systems import SlipSystems as SlipSystems
 from fe2.physics.thermoelastic_materials import thermoelastic as thermoelastic
 from fe2.physics.thermoelastic_materials import thermoplastic as thermoplastic
 from fe2.physics.thermoelasticity import Thermoelastic as Thermoelastic
+from fe2.physics.viscoelasticity import Viscoelastic as Viscoelastic
+from fe2.physics.viscoelasticity import viscoelastic as viscoelastic
 from fe2.physics.viscoplasticity import NortonPerzyna as NortonPerzyna
 from fe2.physics.voce import VocePlasticity as VocePlasticity
 from fe2.physics.void import Void as Void

@@ -22,6 +22,10 @@ STEEL = {"young": 200e3, "poisson": 0.3, "yield_stress": 400.0}  # MPa
 PASCAL = {"young": 200e9, "poisson": 0.3, "yield_stress": 400e6}
 SATURATING = {"saturation_stress": 150.0, "saturation_rate": 80.0}
 CREEP = {"reference_rate": 1e-3, "exponent": 5.0}
+CYCLIC = {"back_stress": [80e3, 8e3], "recovery": [600.0, 40.0], "viscosity": 40.0, "exponent": 5.0}
+CONE = {"young": 30e3, "poisson": 0.2, "friction": 1.2, "dilation": 0.4, "strength": 10.0, "hardening": 1e3}
+CONE_IN_PASCAL = {**CONE, "young": 30e9, "strength": 10e6, "hardening": 1e9}
+PRONY = {"times": [0.5, 20.0], "shear": [0.3, 0.4], "bulk": [0.1, 0.0]}
 CRYSTAL = {
     **{"c11": 168.4e3, "c12": 121.4e3, "c44": 75.4e3, "resistance": 60.0, "reference_rate": 1e-2},
     **{"exponent": 10.0, "hardening": 250.0, "saturation": 150.0, "kinematic_hardening": 1e3},
@@ -41,6 +45,13 @@ LAWS: dict[str, tuple[Any, float, Any]] = {
         8e-3,
         fe2.VocePlasticity(**PASCAL, saturation_stress=150e6, saturation_rate=80.0),
     ),
+    "cyclic": (
+        fe2.Chaboche(**STEEL, **CYCLIC),
+        8e-3,
+        fe2.Chaboche(**PASCAL, **{**CYCLIC, "back_stress": [80e9, 8e9], "viscosity": 40e6}),
+    ),
+    "cone": (fe2.DruckerPrager(**CONE), 8e-3, fe2.DruckerPrager(**CONE_IN_PASCAL)),
+    "polymer": (fe2.viscoelastic(3e3, 0.4, **PRONY), 1e-2, fe2.viscoelastic(3e9, 0.4, **PRONY)),
     "crystal": (fe2.crystal_plasticity(**CRYSTAL), 8e-3, fe2.crystal_plasticity(**CRYSTAL_IN_PASCAL)),
     "crystals": (
         fe2.MaterialField(

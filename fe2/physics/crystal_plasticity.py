@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import InputError, LocalSolveError
 from fe2.physics.checks import (
     AT_LEAST_ONE,
@@ -37,7 +38,7 @@ from fe2.physics.checks import (
 )
 from fe2.physics.law import PointLaw, PointResponse
 from fe2.physics.slip_systems import HEXAGONAL, INTERACTIONS, SlipSystems
-from fe2.tensors import Array, mandel_rotation, positions_in_full
+from fe2.tensors import mandel_rotation, positions_in_full
 
 type Number = float | npt.ArrayLike
 

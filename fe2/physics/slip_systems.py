@@ -9,12 +9,11 @@ from itertools import permutations, product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
-from fe2.tensors import Array, from_matrix
+from fe2.tensors import from_matrix
 
-Ints = npt.NDArray[np.int64]
 type Vector = tuple[int, ...]
 
 CUBIC = {
