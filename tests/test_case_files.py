@@ -80,7 +80,7 @@ CELL_MISTAKES = {
     "a law with a slip": ({"phases__matrix__law": "linear_elastc"}, "did you mean linear_elastic?"),
     "no law": (
         {"phases__matrix__law": None},
-        "phases.matrix.law: is missing; the laws of small_strain are chaboche, crystal_plasticity, cubic_elastic",
+        "phases.matrix.law: is missing; the laws of small_strain are chaboche, crystal_plasticity,",
     ),
     "no rotation": (
         {"phases__fibre__orientation": [[1, 0, 0], [0, 1, 0], [0, 1, 0]]},
