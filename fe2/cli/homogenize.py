@@ -52,7 +52,7 @@ def command(
     from fe2.cli.output import write_json
     from fe2.grid.options import GridOptions
 
-    grid = GridOptions(tolerance, device, threads)
+    grid = GridOptions(tolerance, device, threads, resolution_bounds=True)
     case = read_cell_case(file)
     comm = world()
     import fe2.case.build_cell  # noqa: F401  # on all ranks: PETSc starts on all of them
@@ -193,6 +193,9 @@ def show(result: dict[str, Any], name: str) -> None:
         changed = before.get(phase, fraction) != fraction
         told = f" ({number(before[phase])} before coarsening)" if changed else ""
         table.add_row(f"volume fraction of {phase}:", number(fraction) + told)
+    for bound, matrix in result.get("resolution_bounds", {}).items():
+        diagonal = "  ".join(number(row[k]) for k, row in enumerate(matrix))
+        table.add_row(f"{bound} at the resolution of the image, diagonal:", diagonal)
     if "corner_contacts" in result:
         table.add_row("nodes at which elements touch without faces:", str(result["corner_contacts"]))
     for key, text in _STRUCTURE.items():

@@ -20,6 +20,13 @@ from scipy.linalg import eigh_tridiagonal
 Array = npt.NDArray[np.float64]
 
 
+_ROUND_OFF = 1e-12
+"""Residual that is round-off, in the norm of the Green operator, relative to the cell's own stiffness."""
+
+_SMALL = 1e-6
+"""Share of the mean property below which an effective one needs no digits of its own."""
+
+
 class EnergyError:
     """Coefficients of conjugate gradients for some right-hand sides, and when each of them is done.
 
@@ -29,17 +36,16 @@ class EnergyError:
         steps: The most of them.
     """
 
-    def __init__(self, energies: Array, tolerance: float, *, floor: float, round_off: float) -> None:
+    def __init__(self, energies: Array, tolerance: float, largest: float) -> None:
         """Prepare.
 
         Args:
             energies: Of the mean field without fluctuations, what the effective property falls from, (B,).
             tolerance: Of the effective property, relative.
-            floor: Share of `energies` below which an effective property needs no digits of its own.
-            round_off: Square of a residual in the norm of the Green operator that is round-off.
+            largest: Energy to which round-off is relative: the largest of the mean fields of all load cases.
         """
-        self._energies, self._least = energies.copy(), floor * energies
-        self._tolerance, self._round_off = tolerance, round_off
+        self._energies, self._least = energies.copy(), _SMALL * energies
+        self._tolerance, self._round_off = tolerance, _ROUND_OFF**2 * largest
         self._lengths: list[Array] = []
         self._ratios: list[Array] = []
 

@@ -33,12 +33,6 @@ from fe2.grid.reference import full_contrast
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_ROUND_OFF = 1e-12
-"""Residual that is round-off, in the norm of the Green operator, relative to the cell's own stiffness."""
-
-_SMALL = 1e-6
-"""Share of the mean tangent below which an entry of the effective one needs no digits of its own."""
-
 _PLACE = 4
 """Bytes of the number of a node."""
 
@@ -150,10 +144,7 @@ class GridProblem:
                     progress(f"load case {first + 1} of {m}, iteration {iteration}")
 
             energies = EnergyError(
-                np.diag(mean)[cases] * volume,
-                self._options.tolerance,
-                floor=_SMALL,
-                round_off=_ROUND_OFF**2 * float(np.abs(mean).max()) * volume,
+                np.diag(mean)[cases] * volume, self._options.tolerance, float(np.abs(mean).max()) * volume
             )
             field, residual = conjugate_gradients(
                 right,

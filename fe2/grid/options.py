@@ -20,11 +20,14 @@ class GridOptions:
             single precision where they leave no error of this size, which high contrasts magnify.
         device: "cpu", or "cuda" for a GPU.
         threads: Threads of the Fourier transforms on a CPU; OMP_NUM_THREADS by default.
+        resolution_bounds: Whether a conductivity comes with bounds at the resolution of the image: the
+            tangent itself from above, and one from below by the fluxes through the faces of voxels.
     """
 
     tolerance: float = 1e-6
     device: str = "cpu"
     threads: int | None = None
+    resolution_bounds: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.

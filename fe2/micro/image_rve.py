@@ -14,6 +14,7 @@ from petsc4py import PETSc
 from fe2.errors import InputError
 from fe2.grid.device import Device, device
 from fe2.grid.element import VoxelStiffness
+from fe2.grid.face_problem import FaceProblem, face_memory
 from fe2.grid.linear_problem import GridProblem, GridSolution, grid_memory
 from fe2.grid.options import GridOptions
 from fe2.grid.reference import contrast, reference_stiffness
@@ -68,6 +69,10 @@ def answers_on_grid(
 
 _EXACT = GridOptions(tolerance=1e-12)
 """For what stands in the place of a micro model."""
+
+
+_ZERO = 1e-12
+"""Conductivity across the axes of voxels that is round-off, relative to the largest along them."""
 
 
 class ImageRVE(RVE):
@@ -156,7 +161,7 @@ class ImageRVE(RVE):
         fractions = (counts := self._materials_and_counts[1])[:-1] / counts.sum()
         reference = reference_stiffness(voxel, fractions)
         solution = self._solution(reference, grid)
-        kinematics = self._kinematics
+        kinematics, bounds = self._kinematics, self._resolution_bounds(solution, grid)
         present = [k for k, fraction in enumerate(fractions) if fraction > 0.0]
         return EffectiveProperties(
             physics=kinematics.name,
@@ -169,7 +174,8 @@ class ImageRVE(RVE):
                 [voxel.tangents[k] for k in present],
                 [float(fractions[k]) for k in present],
                 "periodic",
-            ),
+            )
+            | bounds,
             singular=kinematics.singular_directions(solution.tangent)[0],
             boundary="periodic",
             unknowns=self.unknowns,
@@ -197,6 +203,26 @@ class ImageRVE(RVE):
         with where.refusing():
             problem = GridProblem(materials, voxel, reference, grid, where)
             return problem.effective_tangent(MAX_ITERATIONS, self.progress)
+
+    def _resolution_bounds(self, upper: GridSolution, grid: GridOptions) -> dict[str, Any]:
+        """Bounds of the conductivity of the image, where its voxels conduct along their axes."""
+        voxel = self._voxel if self._flowing is None else self._voxel.with_void()
+        along = np.diagonal(voxel.tangents, axis1=1, axis2=2)
+        beside = voxel.tangents - along[:, None] * np.eye(along.shape[1])
+        if not grid.resolution_bounds or voxel.components > 1 or np.abs(beside).max() > _ZERO * along.max():
+            return {}
+        materials, where = self._materials_and_counts[0], device(grid.device, grid.threads or threads())
+        self._check_memory(face_memory(materials), where)
+        with where.refusing():
+            problem = FaceProblem(materials, along, self._image.voxel_size, grid, where)
+            lower = problem.effective_tangent(MAX_ITERATIONS, self.progress)
+        bounds = {
+            "lower": lower.tangent,
+            "upper": upper.tangent,
+            "mean": 0.5 * (lower.tangent + upper.tangent),
+        }
+        reported = self._kinematics.reported_tangent
+        return {"resolution_bounds": {name: reported(matrix) for name, matrix in bounds.items()}}
 
     def _check_memory(self, needed: float, where: Device) -> None:
         """Refuse an image that does not fit into the memory of the machine, or of the GPU."""
