@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 from mpi4py import MPI
-from scipy.stats import norm, qmc
 
 from fe2.arrays import Array, Mask
 from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.hull import Hull
+from fe2.hierarchical.paths import directions
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.rve import RVE
 from fe2.parallel import on_every_rank
@@ -180,8 +180,7 @@ def _shared(comm: MPI.Comm, function: Callable[[Array], float], rows: Array) -> 
 def _rays(size: int, count: int, seed: int) -> Array:
     """Unit vectors: the axes, their opposites, then low-discrepancy directions and theirs."""
     axes = np.eye(size)
-    points = norm.ppf(qmc.Halton(size, rng=np.random.default_rng(seed)).random(count))
-    unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+    unit = directions(size, count, seed)
     return np.concatenate([axes, -axes, unit, -unit])
 
 

@@ -29,7 +29,7 @@ def table(file: h5py.File, name: str, kind: type[np.generic], shape: tuple[int |
     filters = {plan.get_filter(k)[0] for k in range(plan.get_nfilters())}
     if found.external or found.is_virtual or filters - {h5py.h5z.FILTER_FLETCHER32}:
         raise ValueError(f"{name} lies in another file, or is compressed, and fe2 writes nothing of the kind")
-    if found.nbytes > found.id.get_storage_size() or _pieces(found) != _stored_pieces(found):
+    if not _is_complete(found):
         raise ValueError(f"{name} has {found.nbytes} bytes, which are not all in the file")
     return found
 
@@ -74,12 +74,11 @@ def _fits(shape: tuple[int, ...] | None, wanted: tuple[int | None, ...]) -> bool
     )
 
 
-def _pieces(found: h5py.Dataset) -> int:
-    """Number of pieces that a table has where it is stored in pieces."""
+def _is_complete(found: h5py.Dataset) -> bool:
+    """Whether all that a table says it holds is in the file, also each of its pieces where it has any."""
+    if found.nbytes > found.id.get_storage_size():
+        return False
     if found.chunks is None:
-        return 0
-    return math.prod(-(-size // piece) for size, piece in zip(found.shape, found.chunks, strict=True))
-
-
-def _stored_pieces(found: h5py.Dataset) -> int:
-    return 0 if found.chunks is None else int(found.id.get_num_chunks())
+        return True
+    counts = (-(-size // piece) for size, piece in zip(found.shape, found.chunks, strict=True))
+    return bool(math.prod(counts) == found.id.get_num_chunks())
