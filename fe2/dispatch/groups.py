@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -111,17 +110,11 @@ def _nodes(comm: MPI.Comm) -> Ints:
 
 def _can_share(neighbours: MPI.Comm) -> bool:
     """Whether these processes can map each other's memory, which containers may forbid; collective."""
-    block: SharedBlock | None = None
-
-    def attempt(step: Callable[[], SharedBlock]) -> SharedBlock | None:
-        try:
-            return step()
-        except OSError:
-            return None
-
-    block = attempt(lambda: SharedBlock.create(os.sysconf("SC_PAGE_SIZE")))
-    places = neighbours.allgather(None if block is None else block.place)
-    first = places[0]
-    opened = None if first is None else attempt(lambda: SharedBlock.open(first, os.sysconf("SC_PAGE_SIZE")))
+    size, block, opened = os.sysconf("SC_PAGE_SIZE"), None, None
+    with suppress(OSError):
+        block = SharedBlock.create(size)
+    if first := neighbours.bcast(block.place if block else None):
+        with suppress(OSError):
+            opened = SharedBlock.open(first, size)
     neighbours.Barrier()
     return block is not None and opened is not None
