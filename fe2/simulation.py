@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from dolfinx import fem
 
+from fe2.arrays import Array
 from fe2.errors import InputError, MacroSolveError, MicroSolveError, RunInterruptedError, StepSizeError
 from fe2.interruption import Interruption
 from fe2.io.checkpoint_schedule import Checkpoints, Saving
@@ -27,8 +27,6 @@ from fe2.parallel import together
 from fe2.profile import snapshot
 from fe2.records import StepRecord, Summary, as_plain, from_plain, merged
 from fe2.stepping import LoadSteps, StepControl
-
-Array = npt.NDArray[np.float64]
 
 type Load = fem.Constant | Callable[[], float]
 

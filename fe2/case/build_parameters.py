@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.case.build_mesh import group_number
 from fe2.case.material_table import MaterialTable
 from fe2.case.point_fields import PointField, read_values
@@ -18,8 +18,6 @@ from fe2.macro.domain import CellDomain
 from fe2.micro.points import TURNED_BY
 from fe2.parallel import on_every_rank
 from fe2.tensors import rotation_from_bunge
-
-Array = npt.NDArray[np.float64]
 
 
 def build_parameters(

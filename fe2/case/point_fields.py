@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from fe2.arrays import Array
 from fe2.case.expressions import compiled, evaluate
 from fe2.case.material_table import MaterialTable, read_material_table
 from fe2.case.problems import Key, Problems, unknown_key
 from fe2.errors import InputError
 from fe2.table import is_number
-
-Array = npt.NDArray[np.float64]
 
 _AXES = ("x", "y", "z")
 _FILES = (".csv", ".npy")

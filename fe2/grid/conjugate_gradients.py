@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import MicroSolveError
 from fe2.grid.device import Device
 from fe2.grid.energy_error import EnergyError
-
-Array = npt.NDArray[np.float64]
 
 
 def conjugate_gradients(

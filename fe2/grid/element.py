@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from fe2.arrays import Array, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ class VoxelStiffness:
         return replace(self, stiffness=np.concatenate([self.stiffness, np.zeros_like(self.stiffness[:1])]))
 
 
-def corners(dim: int) -> npt.NDArray[np.int64]:
+def corners(dim: int) -> Ints:
     """Corners of a voxel, shape (2^dim, dim), zeros and ones; the last axis runs fastest."""
     return np.array(list(itertools.product((0, 1), repeat=dim)))
 

@@ -15,11 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.grid.device import Device, device
-
-Array = npt.NDArray[np.float64]
 
 _CONTRACTION = {2: "pxy,yj->pxj", 3: "pxyz,yj,zk->pxjk"}
 

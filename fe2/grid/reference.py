@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import eigh
 
+from fe2.arrays import Array
 from fe2.grid.element import VoxelStiffness
-
-Array = npt.NDArray[np.float64]
 
 _DIFFERENCE_COST = 5.0
 """Time of the forces of all voxels in units of the time of the Fourier transforms, as measured."""

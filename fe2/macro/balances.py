@@ -18,15 +18,13 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from dolfinx import fem
 
+from fe2.arrays import Array
 from fe2.errors import Fe2Warning
 from fe2.macro.fields import own, set_own
 from fe2.macro.problem import MacroProblem
 from fe2.records import balance_columns
-
-Array = npt.NDArray[np.float64]
 
 _MISSING, _ROUND_OFF = 1e-6, 1e-10
 """What may be missing, relative to what comes in and goes out, and to the terms of the residual's sums."""

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from dolfinx import fem
 from petsc4py import PETSc
 
+from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.subspaces import subspace
 
-Array = npt.NDArray[np.float64]
 Dofs = npt.NDArray[np.int32]
 
 

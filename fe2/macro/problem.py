@@ -13,6 +13,7 @@ from dolfinx import fem
 from dolfinx import mesh as dmesh
 from petsc4py import PETSc
 
+from fe2.arrays import Array
 from fe2.dispatch.traffic import Traffic
 from fe2.errors import Fe2Error, InputError, MacroSolveError, MicroSolveError
 from fe2.macro.fields import Fields
@@ -28,8 +29,6 @@ from fe2.micro.points import Step
 from fe2.petsc_errors import reason as petsc_reason
 from fe2.profile import phase
 from fe2.records import merged
-
-Array = npt.NDArray[np.float64]
 
 _MICRO_SHARE, _MICRO_LOOSEST = 0.1, 1e-2
 """Relative residual that cells may leave: a share of that of the macroscopic problem, and at most so much."""

@@ -18,16 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
 import ufl
 from dolfinx import fem
 from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 
+from fe2.arrays import Array
 from fe2.errors import InputError
-
-Array = npt.NDArray[np.float64]
 
 Scheme = Literal["backward_euler", "bdf2"]
 

@@ -18,14 +18,12 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import numpy.typing as npt
 from dolfinx import fem
 
+from fe2.arrays import Array
 from fe2.errors import Fe2Warning, MacroSolveError
 from fe2.macro.fields import own, set_own
 from fe2.macro.problem import MacroProblem
-
-Array = npt.NDArray[np.float64]
 
 _COUNT = {"backward_euler": 2, "bdf2": 3}
 """Values in the polynomial of a scheme."""

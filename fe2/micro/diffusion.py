@@ -22,10 +22,10 @@ from typing import Literal, get_args
 
 import basix.ufl
 import numpy as np
-import numpy.typing as npt
 import ufl
 from dolfinx import fem
 
+from fe2.arrays import Array, Ints, Mask
 from fe2.errors import InputError
 from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
@@ -51,7 +51,6 @@ from fe2.physics.material_field import MaterialField
 from fe2.subspaces import subspaces
 
 type Connection = Literal["nodes", "faces"]
-Mask = npt.NDArray[np.bool_]
 
 
 def diffusion(
@@ -311,7 +310,7 @@ class _Builder:
 
     def _algebra(
         self, space: fem.FunctionSpace, mixed: bool, part: Subcell | None
-    ) -> tuple[npt.NDArray[np.float64], Mask | None, npt.NDArray[np.int64] | None]:
+    ) -> tuple[Array, Mask | None, Ints | None]:
         """Modes, fixed degrees of freedom and copies among all degrees of freedom."""
         size = space.dofmap.index_map.size_local
         modes, fixed = np.zeros((size, self.kinematics.size)), np.zeros(size, dtype=bool)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.physics.contrast import moduli_of, moduli_of_tangent, warn_of_contrast
 from fe2.quadrature import PointEvaluator, point_weights
 from fe2.records import SolverChoice
 
 if TYPE_CHECKING:
     from fe2.micro.rve import RVE
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from dolfinx import mesh as dmesh
 
+from fe2.arrays import Ints
 from fe2.micro.cell import Cell
 from fe2.micro.periodicity import node_representatives
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

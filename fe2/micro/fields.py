@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from dolfinx import fem, plot
 
+from fe2.arrays import Array, Ints
 from fe2.micro.form import CellForm
 from fe2.micro.problem import CellProblem
 from fe2.physics.kinematics import Block
 from fe2.quadrature import PointEvaluator, point_weights
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class LocalFields:
     """
 
     points: Array
-    connectivity: npt.NDArray[np.int64]
+    connectivity: Ints
     cell_types: npt.NDArray[np.uint8]
     point_data: dict[str, Array]
     cell_data: dict[str, Array]

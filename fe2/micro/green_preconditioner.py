@@ -14,17 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from petsc4py import PETSc
 
+from fe2.arrays import Array, Ints
 from fe2.errors import InputError
 from fe2.grid.green_operator import GreenOperator
 from fe2.micro.boundary import BoundaryMap
 from fe2.micro.cell import Cell
 from fe2.micro.form import CellForm
-
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 ATTRIBUTE = "fe2_grid"
 """Name under which a matrix knows the grid of its unknowns."""

@@ -12,16 +12,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fe2.arrays import Array
 from fe2.errors import InputError, place
 from fe2.micro.model import MicroModel
 from fe2.micro.points import NOWHERE, TURNED_BY, Point, Points, Step, only
 from fe2.micro.wrapper import Wrapper
 from fe2.physics.kinematics import Block
 from fe2.response import Answers
-
-Array = npt.NDArray[np.float64]
 
 _ROUND_OFF = 1e-8
 """Difference of Q Qᵀ from the identity that a rotation may have."""

@@ -17,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from dolfinx import mesh as dmesh
 
+from fe2.arrays import Array
 from fe2.errors import Fe2Warning
 from fe2.micro.cell import Cell
 from fe2.micro.facet_pairs import facet_pairs
 from fe2.micro.image_cell import ImageCell
-
-Array = npt.NDArray[np.float64]
 
 LARGEST = 0.25
 """Period of a finer cell over the mean thickness of its phase up to which nothing is said."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints
 from fe2.grid.element import VoxelStiffness, corners
 from fe2.micro.boundary import boundary_map
 from fe2.micro.cell import Cell
@@ -19,8 +20,6 @@ from fe2.micro.problem import CellProblem
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PhaseLaw
 from fe2.physics.material_field import MaterialField
-
-Array = npt.NDArray[np.float64]
 
 _ROUND_OFF = 1e-12
 
@@ -96,8 +95,8 @@ def _voxels(name: str, size: Array, count: int) -> Cell:
     return Cell(mesh, tags, (name,), size, element_labels=labels)
 
 
-def _in_order(nodes: Array, corners: npt.NDArray[np.int32], components: int) -> npt.NDArray[np.int64]:
+def _in_order(nodes: Array, corners: npt.NDArray[np.int32], components: int) -> Ints:
     """DOLFINx's degrees of freedom of an element, component by component and in the order of the corners."""
     order = corners[np.lexsort((nodes[corners] > 0.0).T[::-1])].astype(np.int64)
-    numbers: npt.NDArray[np.int64] = (order * components + np.arange(components)[:, None]).reshape(-1)
+    numbers: Ints = (order * components + np.arange(components)[:, None]).reshape(-1)
     return numbers

@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
+from fe2.arrays import Array, Ints, Mask
 from fe2.micro.model import MicroModel
 from fe2.micro.points import NOWHERE, Point, Points, Step
 from fe2.micro.state import StateField
 from fe2.physics.kinematics import Kinematics
 from fe2.records import SolverChoice, merged
 from fe2.response import Answers
-
-Array = npt.NDArray[np.float64]
 
 
 class Wrapper(MicroModel):
@@ -155,7 +153,7 @@ class Wrapper(MicroModel):
         return part
 
     @property
-    def share(self) -> npt.NDArray[np.int64]:
+    def share(self) -> Ints:
         """Which words of a whole state this rank holds, shape (state_size,); its own fields as a whole."""
         whole = self._whole or self
         return np.concatenate([self.model.share, np.arange(whole.model.state_size, whole.state_size)])
@@ -163,7 +161,7 @@ class Wrapper(MicroModel):
 
 def evaluate_some(
     model: MicroModel,
-    chosen: npt.NDArray[np.bool_],
+    chosen: Mask,
     gradients: Array,
     committed: Array,
     trial: Array,
