@@ -194,8 +194,8 @@ def show(result: dict[str, Any], name: str) -> None:
         told = f" ({number(before[phase])} before coarsening)" if changed else ""
         table.add_row(f"volume fraction of {phase}:", number(fraction) + told)
     for bound, matrix in result.get("resolution_bounds", {}).items():
-        diagonal = "  ".join(number(row[k]) for k, row in enumerate(matrix))
-        table.add_row(f"{bound} at the resolution of the image, diagonal:", diagonal)
+        along = "  ".join(number(row[k]) for k, row in enumerate(matrix))
+        table.add_row(f"{bound} at the resolution of the image, diagonal:", along)
     if "corner_contacts" in result:
         table.add_row("nodes at which elements touch without faces:", str(result["corner_contacts"]))
     for key, text in _STRUCTURE.items():
