@@ -47,6 +47,7 @@ def test_the_page_has_a_physics_and_its_test() -> None:
 
 def test_test_of_the_page_passes(pages: tuple[Path, ModuleType, ModuleType]) -> None:
     pages[2].test_across_layers_inverses_average()
+    pages[2].test_a_layer_beside_a_void_carries_its_share()
 
 
 def test_physics_of_the_page_is_known_to_cell_files(pages: tuple[Path, ModuleType, ModuleType]) -> None:

@@ -14,6 +14,7 @@ from fe2.case.cell_case import read_cell_case
 from fe2.case.problems import CaseFileError
 from fe2.case.run_case import read_run_case
 from fe2.case.understood import decisive, understood
+from fe2.cli.main import run
 from fe2.tensors import rotation_from_bunge
 
 IMAGE = np.arange(64).reshape(4, 4, 4) % 4
@@ -156,6 +157,17 @@ def test_labels_of_a_table_are_not_those_of_another_phase(tmp_path):
     other = {"law": "linear_elastic", "young": 1.0, "poisson": 0.3, "label": 3}
     with pytest.raises(CaseFileError, match=r"phases\.other\.label = 3: phase 'grains' has the same label"):
         read_cell_case(cell_file(tmp_path, others={"other": other}))
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [("3", None), ("7", r"cell: label 3 has no phase: 16 voxels have it, the first is [0, 0, 3]")],
+)
+def test_check_compares_the_labels_of_the_image_with_the_rows(tmp_path, capsys, label, message):
+    text = TABLE.replace("3, 119.0", f"{label}, 119.0")
+    assert run(["check", str(cell_file(tmp_path, text))]) == (0 if message is None else 1)
+    told = capsys.readouterr()
+    assert "is right" in told.out if message is None else message in told.err
 
 
 def test_table_that_is_too_large_is_not_read(tmp_path, monkeypatch):

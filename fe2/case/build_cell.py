@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from fe2.case.cell_tables import GeneratorCell, ImageCell, MeshCell
 from fe2.case.generated_mesh import generated_mesh
 from fe2.case.generators import generator_parameters
 from fe2.case.image_size import image_size
-from fe2.case.problems import CaseFileError, Key, Problems
+from fe2.case.located import located
 from fe2.code_cache import check_cache
 from fe2.errors import InputError
 from fe2.io.images import read_image
@@ -123,27 +120,3 @@ def _mesh_cell(case: CellCase, path: Path) -> Cell:
         period=table.period,
         tolerance=table.tolerance,
     )
-
-
-@contextmanager
-def located(case: CellCase) -> Iterator[None]:
-    """Name file and key where the cell's file is wrong in a way that only building it shows."""
-    try:
-        yield
-    except CaseFileError:
-        raise
-    except InputError as error:
-        problems = Problems(case.file)
-        key, text = _place(case, str(error))
-        if text.endswith("is a phase too") and case.physics.empty:
-            text = f"{text}, with {case.physics.empty}"
-        problems.add_refused(key, InputError(text), type(case.cell).model_fields, case.cell.model_dump())
-        problems.raise_if_any()
-
-
-def _place(case: CellCase, text: str) -> tuple[Key, str]:
-    """Key of the table that an error is about, and the error's text."""
-    phase = re.search(r"phase '([^']*)'", text)
-    if phase is not None and phase[1] in case.phases:
-        return (*case.key, "phases", phase[1]), text
-    return (*case.key, "cell"), text

@@ -15,10 +15,11 @@ from mpi4py import MPI
 from ufl.core.expr import Expr
 
 from fe2.arrays import Array
-from fe2.case.build_cell import build_rve, located
+from fe2.case.build_cell import build_rve
 from fe2.case.build_fields import Unknown, by_meaning, components_of
 from fe2.case.build_mesh import group_number
 from fe2.case.build_parameters import build_parameters
+from fe2.case.located import located
 from fe2.case.problems import Problems
 from fe2.case.run_case import Law, RunCase
 from fe2.dispatch.options import Parallel

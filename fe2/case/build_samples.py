@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fe2.case.build_cell import build_rve, located, phase_laws
+from fe2.case.build_cell import build_rve, phase_laws
 from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell, ImageCell
+from fe2.case.located import located
 from fe2.errors import InputError
 from fe2.hierarchical.windows import Windows
 from fe2.io.images import read_image

@@ -174,15 +174,16 @@ def _table_at(model: type[BaseModel], location: Key) -> type[BaseModel]:
     """Model of the table at a place within the table of a model."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
-            inner = _table_in(model.model_fields[part].annotation)
+            inner = table_in(model.model_fields[part].annotation)
             model = inner if inner is not None else model
     return model
 
 
-def _table_in(annotation: object) -> type[BaseModel] | None:
+def table_in(annotation: object) -> type[BaseModel] | None:
+    """The model of a table that a value is, or is a list of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_table_in(inner) for inner in getattr(annotation, "__args__", ()))
+    found = (table_in(inner) for inner in getattr(annotation, "__args__", ()))
     return next((model for model in found if model is not None), None)
 
 

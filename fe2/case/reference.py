@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel
 
@@ -14,7 +14,7 @@ import fe2.case.cell_tables as cell
 import fe2.case.run_tables as run
 from fe2.case.catalogue import sound_laws
 from fe2.case.generators import CELLS, MESH_GENERATORS, generator_model
-from fe2.case.petsc_table import MacroSolver
+from fe2.case.problems import table_in
 from fe2.micro.model_table import MODELS
 from fe2.physics.physics_table import PHYSICS, own_keys
 
@@ -55,6 +55,7 @@ def _law_part() -> list[str]:
         )
         if keys := own_keys(physics):
             parts.append("Further keys of `[cell]`:\n\n" + _rows(physics, physics.model_fields.keys() - keys))
+            parts += ["#" + part for part in _inner(physics, keys, ("cell",))]
         for law, model in sound_laws(name).items():
             parts.append(f'#### `law = "{law}"`\n\n{model.__doc__}\n\n{_rows(model, ("law",))}')
     return parts
@@ -68,20 +69,12 @@ def _run_part() -> list[str]:
         _section("`[mesh]` of a box", run.BoxMesh),
         _section("`[mesh]` from a file", run.FileMesh),
         _section("`[mesh]` from a generator", run.GeneratorMesh),
-        _section("`[field]`", run.FieldTable),
         _section("`[laws.NAME]`: every law", run.LawPlace),
         "A law without `model` and `cell` has `law` and its parameters, as a phase has: a formula at the "
         "macroscopic scale, without history.\n",
         _section("`[laws.NAME]`: a micro model", run.ModelPlace, run.LawPlace),
         *(_section(f'`model = "{name}"`', model) for name, model in MODELS.sound().items()),
-        _section("`[[boundary]]`", run.BoundaryTable),
-        _section("`[[body]]`", run.BodyTable),
-        _section("`[steps]`", run.StepsTable),
-        _section("`[output]`", run.OutputTable),
-        _section("`[[output.pictures]]`", run.PictureTable),
-        _section("`[solver]`", run.SolverTable),
-        _section("`[solver.macro]`", MacroSolver),
-        _section("`[solver.micro]`", run.MicroSolver),
+        *_inner(run.RunFile, run.RunFile.model_fields),
     ]
 
 
@@ -103,6 +96,18 @@ def _text(name: str) -> str:
 def _section(title: str, model: type[BaseModel], base: type[BaseModel] | None = None) -> str:
     left_out = base.model_fields if base is not None else ()
     return f"### {title}\n\n{model.__doc__}\n\n{_rows(model, left_out)}"
+
+
+def _inner(model: type[BaseModel], keys: Iterable[str], path: tuple[str, ...] = ()) -> list[str]:
+    """A section for each table that is a value of these keys, and for those in it."""
+    parts: list[str] = []
+    for key in keys:
+        annotation = model.model_fields[key].annotation
+        if (inner := table_in(annotation)) is not None:
+            name = ".".join([*path, key])
+            title = f"[[{name}]]" if get_origin(annotation) is tuple else f"[{name}]"
+            parts += [_section(f"`{title}`", inner), *_inner(inner, inner.model_fields, (*path, key))]
+    return parts
 
 
 def _rows(model: type[BaseModel], leave_out: Collection[str]) -> str:
@@ -129,7 +134,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
     """Kind of value, in words."""
     if choices := schema.get("enum") or [schema[key] for key in ("const",) if key in schema]:
         return ", ".join(f"`{json.dumps(choice)}`" for choice in choices)
-    if "description" in schema:
+    if schema.get("format") == "function of time":
         return "function of time"
     if parts := schema.get("anyOf") or schema.get("oneOf"):
         kinds = dict.fromkeys(_kind(part) for part in parts if part.get("type") != "null")

@@ -77,6 +77,7 @@ Function = Annotated[
     WithJsonSchema(
         {
             "description": "A number, a table [[time, value], ...] or an expression in t.",
+            "format": "function of time",
             "anyOf": [
                 {"type": "number"},
                 {"type": "string"},

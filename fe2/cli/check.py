@@ -1,4 +1,4 @@
-"""`fe2 check`: is a file right? Without MPI, and without reading voxels."""
+"""`fe2 check`: is a file right? Without MPI, and without reading more than it has to."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Examples:
 
 Every mistake is told at once, each with its key, its value and what would be right. Of an image the header
 is read, and its size as it was understood is shown, x × y × z; of a cell's mesh the file is read, and the box
-around it is shown. Where a run file names hypre, or a package for factorizations other than MUMPS, PETSc is
-asked whether it is there, which needs MPI. Whether labels or a mesh fit the rest is found out by
-`fe2 run --dry-run`."""
+around it is shown. Where materials stand in a table, the labels of the image are compared with its rows.
+Where a run file names hypre, or a package for factorizations other than MUMPS, PETSc is asked whether it is
+there, which needs MPI. Whether other labels or a mesh fit the rest is found out by `fe2 run --dry-run`."""
 
 
 @click.command("check", short_help="Check a file, in a moment and without MPI.", epilog=_EPILOG)
@@ -30,6 +30,7 @@ def command(file: Path, as_json: bool) -> None:
     from fe2.case.cell_case import CellCase
     from fe2.case.cell_tables import ImageCell
     from fe2.case.image_size import image_size, size_in_words
+    from fe2.case.located import check_labels
     from fe2.case.read import read_case
     from fe2.case.volumetric_locking import warn_of_locking_in_cell, warn_of_locking_in_run
 
@@ -57,6 +58,7 @@ def command(file: Path, as_json: bool) -> None:
             "cells": len(cells),
         }
     for cell in cells:
+        check_labels(cell)
         cell.warn_of_contrast()
     for image in images:
         image.warn_of_other_spacing()

@@ -69,7 +69,8 @@ def command(
 
 def effective(case: Any, voice: Voice, grid: Any = None) -> dict[str, Any]:
     """What is printed as JSON; `grid` are the options of what needs no mesh."""
-    from fe2.case.build_cell import build_cell_and_rve, located
+    from fe2.case.build_cell import build_cell_and_rve
+    from fe2.case.located import located
     from fe2.cli.output import plain
     from fe2.cli.warned import told_warnings
 

@@ -41,6 +41,8 @@ def draw(
         if name not in columns:
             raise InputError(f"column {name!r}: {suggestion(name, list(columns))}")
     with curve_figure(file) as plane:
+        plane.locator_params(axis="x", nbins=6)
+        plane.ticklabel_format(scilimits=(-3, 5), useMathText=True)
         plane.plot(columns[x], columns[y], color="#1f4e79", marker=".", markersize=4, linewidth=1.2)
         plane.set_xlabel(x.replace("_", " "))
         plane.set_ylabel(with_units(y, units))

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 from mpi4py import MPI
 
-from fe2.case.build_cell import build_rve, located
+from fe2.case.build_cell import build_rve
 from fe2.case.cell_case import read_cell_case
+from fe2.case.located import located
 from fe2.cli.output import Voice
 from fe2.hierarchical import paths
 from fe2.hierarchical.database import read_database
