@@ -59,7 +59,7 @@ class Voice:
         """Print a result as JSON, or show it to people, where quiet only `always`; on the first rank."""
         if self.json and first_rank():
             click.echo(json.dumps(plain(result)))
-        elif always or not self.silent:
+        elif first_rank() and (always or not self.quiet):
             show()
 
 
