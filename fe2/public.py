@@ -66,13 +66,18 @@ from fe2.macro.rate import Rate as Rate
 from fe2.micro.boundary import Admissible as Admissible
 from fe2.micro.boundary import BoundaryCondition as BoundaryCondition
 from fe2.micro.boundary import CellField as CellField
+from fe2.micro.bounded import Bounded as Bounded
 from fe2.micro.cell import Cell as Cell
 from fe2.micro.cell_law import CellLaw as CellLaw
 from fe2.micro.cell_law import cell_law as cell_law
+from fe2.micro.cell_solver import Adaptive as Adaptive
+from fe2.micro.cell_solver import CellSolver as CellSolver
+from fe2.micro.cell_solver import Newton as Newton
 from fe2.micro.coarsening import coarsen_image as coarsen_image
 from fe2.micro.diffusion import diffusion as diffusion
 from fe2.micro.effective import EffectiveProperties as EffectiveProperties
 from fe2.micro.finite_strain import finite_strain as finite_strain
+from fe2.micro.form import Bound as Bound
 from fe2.micro.form import CellForm as CellForm
 from fe2.micro.image_cell import image_cell as image_cell
 from fe2.micro.last_good import KeepsLastGood as KeepsLastGood
@@ -93,6 +98,7 @@ from fe2.micro.rotated import Rotated as Rotated
 from fe2.micro.rotated import rotated as rotated
 from fe2.micro.rve import RVE as RVE
 from fe2.micro.small_strain import small_strain as small_strain
+from fe2.micro.staggered import Staggered as Staggered
 from fe2.micro.state import StateField as StateField
 from fe2.micro.state import StateLayout as StateLayout
 from fe2.micro.thermoelasticity import thermoelasticity as thermoelasticity

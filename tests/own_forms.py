@@ -13,10 +13,11 @@ from cells import box_mesh, midpoints
 from dolfinx import fem
 
 from fe2.micro.cell import Cell, make_cell
-from fe2.micro.form import CellForm, HistoryVariable, PhaseFlux
+from fe2.micro.cell_solver import CellSolver
+from fe2.micro.form import Bound, CellForm, HistoryVariable, MacroValue, PhaseFlux
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.rve import RVE
-from fe2.physics.kinematics import Block, Kinematics
+from fe2.physics.kinematics import Block, Kinematics, scalar_value
 
 Array = npt.NDArray[np.float64]
 
@@ -207,3 +208,38 @@ def _by_phase(cell: Cell, values: list[float]) -> fem.Function:
     function = fem.Function(fem.functionspace(cell.mesh, ("DG", 0)))
     function.x.array[:] = np.array(values)[cell.phases.values]
     return function
+
+
+def membrane(
+    cell: Cell,
+    *bounds: Bound,
+    conductivity: float = 1.0,
+    solver: CellSolver | None = None,
+    options: NewtonOptions | None = None,
+) -> RVE:
+    r"""A membrane across a cell, held at its two faces across x and pressed down by a macroscopic load c.
+
+    .. math:: \int_Y k\,\nabla u\cdot\nabla v + c\,v\,dx = 0, \qquad \bar q = \frac1{|Y|}\int_Y u\,dx.
+    """
+    space = fem.functionspace(cell.mesh, ("Lagrange", 1))
+    u, v = fem.Function(space), ufl.TestFunction(space)
+    load, dt = (fem.Constant(cell.mesh, 0.0) for _ in range(2))
+    x = space.tabulate_dof_coordinates()[:, 0]
+    form = CellForm(
+        kinematics=Kinematics(
+            name="membrane",
+            dim=2,
+            fields={"deflection": ()},
+            blocks=(scalar_value("load", "mean deflection", "deflection"),),
+        ),
+        unknown=u,
+        residual=(conductivity * ufl.dot(ufl.grad(u), ufl.grad(v)) + load * v) * ufl.dx,
+        modes=np.zeros((len(x), 1)),
+        dt=dt,
+        values=(MacroValue(0, load, u * ufl.dx),),
+        fixed=np.isclose(x, x.min()) | np.isclose(x, x.max()),
+        symmetric=True,
+        bounds=bounds,
+        solver=solver,
+    )
+    return RVE(cell, form, options=options)

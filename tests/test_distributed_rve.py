@@ -16,7 +16,7 @@ from cells import distorted, laminate, random_image
 from initial_history import Fading
 from micro_options import micro_option
 from mpi4py import MPI
-from own_forms import floating_strips
+from own_forms import floating_strips, membrane
 
 import fe2
 from fe2.micro import solver_choice
@@ -99,6 +99,7 @@ CELLS: dict[str, tuple[Callable[[], RVE], float]] = {
     "pores without elements": (poroelasticity, 0.01),
     "constant tangents": (elastic, 0.01),
     "velocity and pressure": (pore_flow, 1.0),
+    "bounds": (lambda: membrane(laminate("triangle", 0), fe2.Bound(0, -0.1)), 5.0),
 }
 
 

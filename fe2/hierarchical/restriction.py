@@ -84,11 +84,15 @@ def restrict(cell: Cell, form: CellForm, cells: Ints, weights: Array) -> Restric
 
 
 def check_integrals(form: CellForm) -> None:
-    """Refuse a form with integrals over facets.
+    """Refuse a form with integrals over facets, or with bounds, which few modes do not see.
 
     Raises:
         InputError: It has some.
     """
+    if form.bounds:
+        raise InputError(
+            "a form whose unknown has bounds cannot be reduced: bounds are not those of its modes"
+        )
     if any(integral.integral_type() != "cell" for integral in form.residual.integrals()):
         raise InputError(
             "a form with integrals over facets, as contact resistance adds them, cannot be reduced: the "

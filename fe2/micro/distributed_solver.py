@@ -45,7 +45,7 @@ class DistributedSolver(LinearSolver):
         matrix.setSizes(((own, folded.size), (own, folded.size)), bsize=block)
         matrix.setType(PETSc.Mat.Type.AIJ)
         rows = np.repeat(np.arange(folded.size, dtype=np.int32), np.diff(folded.indptr))
-        matrix.setPreallocationCOO(rows, folded.indices)
+        matrix.setPreallocationCOO(rows, folded.indices.copy())  # PETSc sorts them in place
         return matrix
 
     def _refresh(self) -> None:

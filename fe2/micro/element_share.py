@@ -162,6 +162,10 @@ class SummedMatrix:
         """Product with a vector or with columns; collective."""
         return self._share.sum(np.ascontiguousarray(self.part @ columns))
 
+    def diagonal(self) -> Array:
+        """The diagonal; collective."""
+        return self._share.sum(self.part.diagonal())
+
     def __abs__(self) -> SummedMatrix:
         """The sum of the absolute values of the parts, which is at least that of the matrix."""
         return SummedMatrix(abs(self.part), self._share)

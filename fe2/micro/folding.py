@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from fe2.arrays import Array, Ints
+from fe2.arrays import Array, Ints, Mask
 from fe2.micro.boundary import BoundaryMap
 
 
@@ -44,7 +44,9 @@ class FoldedMatrix:
         self.indices = (keys % self.size).astype(np.int32)
         self.indptr = np.searchsorted(keys // self.size, np.arange(self.size + 1)).astype(np.int32)
         self.data = np.zeros(len(keys))
-        self.data[inverse[len(rows) : len(all_rows) - len(corner)]] = np.tile(borders.data, 2)
+        self._border = inverse[len(rows) : len(all_rows) - len(corner)], np.tile(borders.data, 2)
+        self.data[self._border[0]] = self._border[1]
+        self._off = self._diagonal = np.zeros(0, dtype=np.int64)
         folded, first = np.unique(inverse[: len(rows)], return_index=True)
         others = np.setdiff1d(np.arange(len(rows)), first, assume_unique=True)
         # without constraints all values are folded ones
@@ -57,6 +59,18 @@ class FoldedMatrix:
         unwrapped = values.reshape(-1)
         self.data[self._folded] = unwrapped[self._first]
         np.add.at(self.data, self._shared, unwrapped[self._added])
+        if len(self._diagonal):
+            self.data[self._off] = 0.0
+            kept = self.data[self._diagonal]
+            self.data[self._diagonal] = np.where(kept == 0.0, 1.0, kept)
+
+    def hold(self, held: Mask) -> None:
+        """Keep nothing but the diagonal of rows and columns, shape (size,), from the next update on."""
+        rows = np.repeat(np.arange(self.size), np.diff(self.indptr))
+        touched, diagonal = held[rows] | held[self.indices], rows == self.indices
+        self._off, self._diagonal = np.flatnonzero(touched & ~diagonal), np.flatnonzero(touched & diagonal)
+        self.data[:] = 0.0
+        self.data[self._border[0]] = self._border[1]
 
 
 def _entries(unwrapped: sp.bsr_matrix | sp.csr_matrix, boundary: BoundaryMap) -> tuple[Ints, Ints, Ints]:

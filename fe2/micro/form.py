@@ -6,8 +6,9 @@ Nothing of the macroscopic scale enters the form. The built-in physics are short
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import basix.ufl
 import numpy as np
@@ -20,6 +21,9 @@ from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PointLaw
 from fe2.physics.material_field import MaterialField
 from fe2.subspaces import subspaces
+
+if TYPE_CHECKING:
+    from fe2.micro.cell_solver import CellSolver
 
 Array = npt.NDArray[np.float64]
 
@@ -140,6 +144,24 @@ class MacroValue:
 
 
 @dataclass(frozen=True, eq=False)
+class Bound:
+    """Bounds l ≤ u ≤ h of a field of the unknown that lives in the cell only, without macroscopic modes.
+
+    Each is a number, an array of the field's nodal values, or a function of those at the beginning of the
+    step: ``Bound(1, lower=lambda before: before, upper=1.0)`` for a damage that never heals.
+
+    Attributes:
+        field: Number of the field among those of the unknown.
+        lower: Lower bound.
+        upper: Upper bound.
+    """
+
+    field: int
+    lower: float | Array | Callable[[Array], Array] = -np.inf
+    upper: float | Array | Callable[[Array], Array] = np.inf
+
+
+@dataclass(frozen=True, eq=False)
 class CellForm:
     r"""Residual of a cell, its unknown and its macroscopic modes.
 
@@ -180,6 +202,8 @@ class CellForm:
         direct: What the flux gets from the gradient without any element, a matrix D of shape (m, m):
             :math:`s = X^T r/|Y| + D g`. A fluid in pores that have no elements answers so. Its work on
             fluctuations stands in the residual.
+        bounds: Bounds of fields of the unknown, which a cell solver has to hold: by default `Bounded`.
+        solver: The way to equilibrium, if not one of fe2's own.
     """
 
     kinematics: Kinematics
@@ -206,6 +230,8 @@ class CellForm:
     laws: Mapping[str, object] = field(default_factory=dict)
     parameters: tuple[fem.Function, ...] = ()
     direct: Array | None = None
+    bounds: tuple[Bound, ...] = ()
+    solver: CellSolver | None = None
 
     @property
     def is_definite(self) -> bool:

@@ -2,13 +2,14 @@
 
 Each part starts from the state that the one before has reached, and the tangent is the derivative of the flux
 at the end with respect to the gradient at the end, through all parts. Where a phase has a point law, whose
-derivative with respect to its history is not known, the parts are steps of a continuation instead: all of
-them start from the history and take the time step of the whole increment, only the fluctuation is handed on.
-The last one is then the whole increment itself, and so is its tangent.
+derivative with respect to its history is not known, or the unknown has bounds, the parts are steps of a
+continuation instead: all of them start from the history and take the time step of the whole increment, only
+the fluctuation is handed on. The last one is then the whole increment itself, and so is its tangent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,7 +17,9 @@ from fe2.arrays import Array
 from fe2.errors import MicroSolveError
 from fe2.micro.history_sensitivity import HistorySensitivity
 from fe2.micro.homogenize import homogenized_flux, homogenized_tangent
-from fe2.micro.newton import CellNewton
+from fe2.micro.newton import CellNewton, Equilibrium
+
+type Equilibrate = Callable[[Array, Array], Equilibrium]
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,13 @@ class Increments:
         splits: Increments that were taken in parts.
     """
 
-    def __init__(self, newton: CellNewton) -> None:
-        """Use the cell's iteration for wholes and parts."""
-        self._newton = newton
+    def __init__(self, newton: CellNewton, equilibrate: Equilibrate | None = None) -> None:
+        """Use the cell's iteration, or another way to equilibrium, for wholes and parts."""
+        self._newton, self._equilibrate = newton, equilibrate or newton.equilibrate
         self._problem, self._layout = newton.problem, newton.problem.layout
         form = newton.problem.form
-        self._carries_history = bool(form.history) and not form.point_laws
+        # derivatives of point laws by their history are not known, nor those of bounds by what was before
+        self._carries_history = bool(form.history) and not form.point_laws and not form.bounds
         self.splits = 0
 
     def solve(
@@ -87,7 +91,7 @@ class Increments:
     ) -> Solved:
         newton = self._newton
         self._problem.load(state, dt)
-        found = newton.equilibrate(gradient, state[self._layout.fluctuation] if guess is None else guess)
+        found = self._equilibrate(gradient, state[self._layout.fluctuation] if guess is None else guess)
         flux = homogenized_flux(newton, found.nodal)
         self._problem.new_history(out)
         condensed = homogenized_tangent(newton)
@@ -104,7 +108,7 @@ class Increments:
             share = part / parts
             target = start + share * (gradient - start)
             self._problem.load(row, dt / parts)
-            found = newton.equilibrate(target, row[layout.fluctuation])
+            found = self._equilibrate(target, row[layout.fluctuation])
             flux = homogenized_flux(newton, found.nodal)
             self._problem.new_history(out)
             tangent, sensitivity, changes = self._sensitivity.advance(share, changes)
@@ -121,7 +125,7 @@ class Increments:
         self._problem.load(state, dt)
         for part in range(1, parts):
             target = start + part / parts * (gradient - start)
-            found = self._newton.equilibrate(target, guess)
+            found = self._equilibrate(target, guess)
             guess, iterations = found.fluctuation, iterations + found.iterations
         solved = self._whole(gradient, state, dt, out, guess)
         return replace(solved, iterations=solved.iterations + iterations)

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from fe2.arrays import Array
+from fe2.arrays import Array, Mask
 from fe2.errors import MicroSolveError
 from fe2.memory import keep_freed_memory
 from fe2.micro.boundary import BoundaryMap
@@ -58,6 +58,7 @@ class LinearSolver:
         setting = solver_setting(problem)
         self.iterations: tuple[int, ...] = ()
         self.residual: Array | None = None
+        self._held: Mask | None = None
         self._folded = FoldedMatrix(problem.local_stiffness, self._own_boundary(problem))
         self.matrix = self._created(problem, iterative=setting.iterative)
         self.matrix.setOption(PETSc.Mat.Option.SYMMETRIC, problem.form.symmetric)
@@ -73,6 +74,11 @@ class LinearSolver:
     def update(self, values: Array) -> None:
         """Take the values of the stiffness over all degrees of freedom, in the order of its data."""
         self._folded.update(values)
+
+    def hold(self, held: Mask) -> None:
+        """Take free fluctuations and constraints away, a mask of both: solutions are zero there."""
+        self._held = held[: self.free]
+        self._folded.hold(held)
 
     def factorize(self) -> None:
         """Set up the solver for the current values of the matrix; collective.
@@ -97,6 +103,7 @@ class LinearSolver:
         Raises:
             MicroSolveError: The solver gave up, or the matrix is singular.
         """
+        right = self._unheld(right)
         try:
             solution, left = self._solve_one(right)
         except GaveUpError as failure:
@@ -115,6 +122,7 @@ class LinearSolver:
         Raises:
             MicroSolveError: The solver gave up, or the matrix is singular.
         """
+        right = self._unheld(right)
         if not self._solves_side_by_side:
             try:
                 return self._solve_each(right)
@@ -128,6 +136,11 @@ class LinearSolver:
             left = right - (self._matrix @ bordered)[: self.free]
         check_residuals(left, right, self.weights, TANGENT, self._hint)
         return solutions
+
+    def _unheld(self, right: Array) -> Array:
+        if self._held is None:
+            return right
+        return np.where(self._held.reshape(-1, *(1,) * (right.ndim - 1)), 0.0, right)
 
     @property
     def _is_direct(self) -> bool:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from petsc4py import PETSc
 
-from fe2.arrays import Array
+from fe2.arrays import Array, Mask
 from fe2.errors import InputError, MicroSolveError
 from fe2.micro.distributed_solver import DistributedSolver
 from fe2.micro.linear_solver import LinearSolver
@@ -22,6 +22,9 @@ from fe2.micro.residual_norms import TINY, GroupNorms, Numbers, ResidualNorms
 from fe2.micro.reused_factorizations import ReusedFactorizations, reuses_factorizations
 from fe2.micro.solver_choice import OPTIONS_PREFIX
 from fe2.profile import phase
+
+if TYPE_CHECKING:
+    from fe2.micro.cell_solver import CellSolver
 
 STRATEGIES = ("adaptive", "newton")
 
@@ -40,20 +43,22 @@ class NewtonOptions:
         max_iterations: Linear systems after which the iteration is given up.
         strategy: "adaptive" does no more than the macroscopic iteration needs, see `adaptive.py`;
             "newton" solves every cell from its committed state to the full tolerance, and
-            factorizes at every iteration and once more for the tangent.
+            factorizes at every iteration and once more for the tangent; or a `CellSolver`. A form that brings
+            a solver of its own is solved with that, whatever is named here.
         parts: Most parts into which an increment is split that fails as a whole; 1 for never.
     """
 
     tolerance: float = 1e-8
     max_iterations: int = 30
-    strategy: Literal["adaptive", "newton"] = "adaptive"
+    strategy: Literal["adaptive", "newton"] | CellSolver = "adaptive"
     parts: int = 8
 
     def __post_init__(self) -> None:
         """Refuse a strategy that there is not."""
-        if self.strategy not in STRATEGIES:
+        if self.strategy not in STRATEGIES and not hasattr(self.strategy, "equilibrate"):
             raise InputError(
-                f"strategy = {self.strategy!r} is not known; it is one of {', '.join(STRATEGIES)}"
+                f"strategy = {self.strategy!r} is not known; it is one of {', '.join(STRATEGIES)}, or a "
+                "CellSolver"
             )
 
 
@@ -63,9 +68,8 @@ def with_database(options: NewtonOptions | None) -> NewtonOptions:
     Raises:
         InputError: The database has a strategy that there is not.
     """
-    options = options or NewtonOptions()
-    strategy = PETSc.Options(OPTIONS_PREFIX).getString("strategy", options.strategy)
-    return replace(options, strategy=strategy)
+    options, strategy = options or NewtonOptions(), PETSc.Options(OPTIONS_PREFIX).getString("strategy", "")
+    return replace(options, strategy=strategy) if strategy else options
 
 
 @dataclass
@@ -81,6 +85,7 @@ class Equilibrium:
         forces: Norm of the forces of an elastic response, for each group.
         errors: Residuals relative to the forces, elastic or on the faces; zero where they are round-off.
         norms: Norms of the residuals so far, of several groups those of the errors.
+        earlier: Linear systems solved before this iteration.
     """
 
     fluctuation: Array
@@ -91,6 +96,7 @@ class Equilibrium:
     forces: Numbers
     errors: Numbers = ()
     norms: list[float] = field(default_factory=list)
+    earlier: int = 0
 
     @property
     def error(self) -> float:
@@ -100,7 +106,7 @@ class Equilibrium:
     @property
     def iterations(self) -> int:
         """Linear systems solved."""
-        return len(self.norms) - 1
+        return self.earlier + len(self.norms) - 1
 
 
 class _LinearSystem(Protocol):
@@ -139,6 +145,7 @@ class CellNewton:
         self.trace: list[float] | None = None
         self._constraints = problem.boundary.constraints
         self._gram = np.linalg.inv(self._constraints @ self._constraints.T)
+        self._held: Mask | None = None
 
     def linearize(self, *, loosely: bool = False) -> None:
         """Assemble and factorize the stiffness at the field of the last residual.
@@ -194,11 +201,25 @@ class CellNewton:
         Raises:
             MicroSolveError: There were too many, or no step lowers the residual.
         """
-        if point.iterations >= self.options.max_iterations:
+        if len(point.norms) > self.options.max_iterations:
             scale = max(point.forces[0], point.faces[0]) if self.measure.count == 1 else 1.0
             wanted = self.options.tolerance * scale
             raise MicroSolveError(_not_converged(point, wanted))
         return self._line_search(gradient, point, -self.linear_solver.solve(point.residual))
+
+    def balance(self, nodal: Array) -> Array:
+        """Forces on the free fluctuations less those of the constraints, shape (n,), held ones included."""
+        forces = self.problem.restrict(nodal)
+        if not len(self._constraints):
+            return forces
+        free = self._constraints if self._held is None else self._constraints * ~self._held
+        reactions: Array = self._gram @ (free @ forces)
+        balanced: Array = forces - self._constraints.T @ reactions
+        return balanced
+
+    def error_of(self, residual: Array, point: Equilibrium) -> float:
+        """The largest error of a residual (n,) at a point, that of the last residual evaluated."""
+        return max(self._errors(self.measure.free(residual), point))
 
     def _line_search(self, gradient: Array, start: Equilibrium, direction: Array) -> Equilibrium:
         """Secant search for the zero of direction · residual; a full step that helps is taken."""
@@ -237,28 +258,26 @@ class CellNewton:
     def _residual_at(self, gradient: Array, fluctuation: Array, forces: Numbers) -> Equilibrium:
         self.problem.set_field(gradient, fluctuation)
         nodal = self.problem.assemble_residual()
-        residual = self._project(self.problem.restrict(nodal))
+        residual = self.balance(nodal)
+        if self._held is not None:
+            residual = np.where(self._held, 0.0, residual)
         residuals, faces = self.measure.free(residual), self.measure.nodal(nodal)
         return Equilibrium(fluctuation, nodal, residual, residuals, faces, forces)
 
     def _reached(self, point: Equilibrium, before: list[float]) -> Equilibrium:
         """A point whose residual was the last, as the next one of an iteration."""
-        point.errors = tuple(
-            0.0 if norm <= round_off else norm / max(force, face, TINY)
-            for norm, round_off, force, face in zip(
-                point.residuals, self.measure.round_off(), point.forces, point.faces, strict=True
-            )
-        )
+        point.errors = self._errors(point.residuals, point)
         norm = point.residuals[0] if self.measure.count == 1 else math.hypot(*point.errors)
         point.norms = [*before, norm]
         return point
 
-    def _project(self, forces: Array) -> Array:
-        if not len(self._constraints):
-            return forces
-        reactions: Array = self._gram @ (self._constraints @ forces)
-        projected: Array = forces - self._constraints.T @ reactions
-        return projected
+    def _errors(self, residuals: Numbers, point: Equilibrium) -> Numbers:
+        return tuple(
+            0.0 if norm <= round_off else norm / max(force, face, TINY)
+            for norm, round_off, force, face in zip(
+                residuals, self.measure.round_off(), point.forces, point.faces, strict=True
+            )
+        )
 
     def _traced(self, norm: float) -> None:
         if self.trace is not None:
@@ -285,6 +304,16 @@ class WholeCellNewton(CellNewton):
         solver.weights = measure.free_weights
         super().__init__(problem, options, solver, measure)
 
+    def hold(self, held: Mask) -> None:
+        """Keep fluctuations as they are from the next linearization on: their columns of T are taken away.
+
+        Args:
+            held: Which, shape (n,); replaces what was held before.
+        """
+        left = self._constraints * ~held
+        self._held, self._gram = held, np.linalg.pinv(left @ left.T)
+        self.linear_solver.hold(np.concatenate([held, ~np.any(left, axis=1)]))
+
 
 def _total(residuals: Numbers, scales: Numbers) -> float:
     return math.hypot(*(residual / scale for residual, scale in zip(residuals, scales, strict=True)))
@@ -297,9 +326,8 @@ def _secant(before: Numbers, after: Numbers) -> float:
 
 
 def _not_converged(point: Equilibrium, wanted: float) -> str:
-    return (
-        f"the cell problem did not converge in {point.iterations} iterations to {wanted:.2g}, {_norms(point)}"
-    )
+    count = len(point.norms) - 1
+    return f"the cell problem did not converge in {count} iterations to {wanted:.2g}, {_norms(point)}"
 
 
 def _norms(point: Equilibrium) -> str:

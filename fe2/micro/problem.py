@@ -159,6 +159,7 @@ class CellProblem:
             not form.point_laws
             and not form.history
             and not form.conditions
+            and not form.bounds
             and _is_affine(form, jacobian)
             and (self.values is None or self.values.is_affine)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from fe2.grid.options import GridOptions
 from fe2.identity import facts, mesh_facts
 from fe2.micro.adaptive import AdaptiveIteration
 from fe2.micro.boundary import BoundaryCondition, boundary_map
+from fe2.micro.bounded import Bounded, check_bounds
 from fe2.micro.cell import Cell
+from fe2.micro.cell_solver import Adaptive, CellSolver, Newton
 from fe2.micro.cell_state import CellState
 from fe2.micro.effective import EffectiveProperties, effective_properties
 from fe2.micro.element_share import ElementShare
@@ -73,17 +75,21 @@ class RVE(Pointwise):
             ranks: Ranks that solve the cell together. Each integrates a part of its elements.
 
         Raises:
-            InputError: The boundary condition is not known, or the cell is not periodic.
+            InputError: The boundary condition is not known, the cell is not periodic, or the form is none for
+                its solver.
         """
         self._options, self._boundary, self.ranks = with_database(options), boundary, ranks
         self._share = ElementShare(ranks, cell.mesh)
         self.cell, self.form = cell, self._share.form(form)
+        self._solver = _chosen(self._options, form)
+        self._solver.check(form)
+        check_bounds(form)
         self._problem = CellProblem(
             cell,
             self.form,
             boundary_map(boundary, cell, form),
             self._share,
-            linearization=self._options.strategy == "adaptive",
+            linearization=self._solver.keeps_linearization,
         )
         self._layout = self._problem.layout
 
@@ -165,7 +171,8 @@ class RVE(Pointwise):
         elif self.adaptive:
             strategy = "adaptive: the cell is not linear, and newton was not asked for"
         else:
-            strategy = "newton: asked for"
+            why = "the form brings it" if self._solver is self.form.solver else "asked for"
+            strategy = f"{self._solver.name}: {why}"
         solver = self._newton.linear_solver.choice
         return {"strategy of cells": strategy, "linear solver of cells": f"{solver.name}: {solver.reason}"}
 
@@ -327,7 +334,7 @@ class RVE(Pointwise):
 
     @cached_property
     def _increments(self) -> Increments:
-        return Increments(self._newton)
+        return Increments(self._newton, partial(self._solver.equilibrate, self._newton))
 
     def report(self) -> dict[str, float]:
         """Increments so far that were taken in parts, for the summary of a run."""
@@ -386,3 +393,12 @@ class RVE(Pointwise):
             raise MicroSolveError(
                 f"the {self.kinematics.gradient_name} handed to the RVE is not finite: {gradient}"
             )
+
+
+def _chosen(options: NewtonOptions, form: CellForm) -> CellSolver:
+    """The solver that a user brings, else that of the form, else the one that is named."""
+    given = options.strategy
+    if isinstance(given, CellSolver):
+        return given
+    named = Bounded() if form.bounds else Adaptive() if given == "adaptive" else Newton()
+    return form.solver or named
