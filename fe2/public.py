@@ -73,6 +73,7 @@ from fe2.micro.cell_law import cell_law as cell_law
 from fe2.micro.cell_solver import Adaptive as Adaptive
 from fe2.micro.cell_solver import CellSolver as CellSolver
 from fe2.micro.cell_solver import Newton as Newton
+from fe2.micro.chemomechanics import chemomechanics as chemomechanics
 from fe2.micro.coarsening import coarsen_image as coarsen_image
 from fe2.micro.diffusion import diffusion as diffusion
 from fe2.micro.effective import EffectiveProperties as EffectiveProperties
@@ -106,6 +107,7 @@ from fe2.micro.wrapper import Wrapper as Wrapper
 from fe2.msh.partition import cells_on_first_ranks as cells_on_first_ranks
 from fe2.physics import small_strain as _small_strain
 from fe2.physics.chaboche import Chaboche as Chaboche
+from fe2.physics.chemomechanics import Chemoelastic as Chemoelastic
 from fe2.physics.conduction import DiffusionLaw as DiffusionLaw
 from fe2.physics.conduction import LinearConduction as LinearConduction
 from fe2.physics.conduction import NonlinearConduction as NonlinearConduction

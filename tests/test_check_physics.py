@@ -64,6 +64,17 @@ PHYSICS_OF_FE2: dict[str, tuple[str, list[Any], Any, dict[str, Any]]] = {
         {"strain": 2e-3, "pressure": 5.0, "pressure_gradient": 1.0},
         {},
     ),
+    "chemomechanics": (
+        "chemomechanics",
+        [
+            fe2.Chemoelastic(90e9, 0.28, 1e-16, 8.2e-6, 300.0, 5e4),
+            fe2.Chemoelastic(
+                3e9, 0.35, 1e-14, 1e-6, 300.0, 1e3, saturation_concentration=1e4, interaction=2e3
+            ),
+        ],
+        {"strain": 2e-3, "chemical_potential": 1e3, "chemical_potential_gradient": 1e3},
+        {},
+    ),
     "pore flow": (
         "pore_flow",
         [fe2.NewtonianFluid(2.0), fe2.Solid()],

@@ -28,7 +28,8 @@ class MaterialPath:
     """A path of reported components (engineering shear strains) over time.
 
     Each component is prescribed either as gradient or as flux; one that is named in neither is
-    free of flux, as the sides of a specimen are. A value that is not a number hands the component
+    free of flux, as the sides of a specimen are, and exchanges nothing: heat where a temperature is not
+    named, solute where a chemical potential is not. A value that is not a number hands the component
     to the other kind for that point of the path, so control may change from one point to the next.
 
     Attributes:
@@ -96,8 +97,8 @@ def material_test(model: MicroModel, path: MaterialPath, *, tolerance: float = 1
         InputError: The path does not fit the cell.
         MaterialTestError: An increment failed at 1/1024 of its length; it holds the test up to there.
     """
-    table = _tabulated(path, model.kinematics)
     driver = _Driver(model, tolerance)
+    table = _tabulated(path, model.kinematics, driver.stored / driver.scale)
     driver.record(float(path.times[0]))
     for start, end, (gradient, flux) in zip(path.times[:-1], path.times[1:], table[1:], strict=True):
         for k in range(path.increments):
@@ -108,8 +109,14 @@ def material_test(model: MicroModel, path: MaterialPath, *, tolerance: float = 1
     return driver.result()
 
 
-def _tabulated(path: MaterialPath, kinematics: Kinematics) -> list[tuple[Array, Array]]:
-    """Prescribed gradient and flux at each point of the path, not a number where the other rules."""
+def _tabulated(path: MaterialPath, kinematics: Kinematics, stored: Array) -> list[tuple[Array, Array]]:
+    """Prescribed gradient and flux at each point of the path, not a number where the other rules.
+
+    Args:
+        path: The path.
+        kinematics: Names of the components.
+        stored: Reported flux of a virgin cell where it is that of a value, zero elsewhere, shape (m,).
+    """
     times = np.asarray(path.times, dtype=np.float64)
     if times.ndim != 1 or len(times) < 2 or np.any(np.diff(times) <= 0):
         raise InputError(
@@ -119,7 +126,7 @@ def _tabulated(path: MaterialPath, kinematics: Kinematics) -> list[tuple[Array, 
         raise InputError(f"increments = {path.increments} is not admissible; it must be 1 or more")
     components = kinematics.components
     columns = {"gradient": path.gradient, "flux": path.flux}
-    virgin = {"gradient": kinematics.origin * kinematics.scale, "flux": np.zeros(len(components))}
+    virgin = {"gradient": kinematics.origin * kinematics.scale, "flux": stored}
     values = {kind: np.full((len(times), len(components)), np.nan) for kind in columns}
     reported = {"gradient": kinematics.gradient_names, "flux": kinematics.flux_names}
     for kind, named in columns.items():
@@ -132,10 +139,10 @@ def _tabulated(path: MaterialPath, kinematics: Kinematics) -> list[tuple[Array, 
                 raise InputError(f"{kind} {name!r} has {np.size(column)} values for {len(times)} times")
             number = (components if name in components else reported[kind]).index(name)
             values[kind][:, number] = column
-            if np.isfinite(column[0]) and column[0] != virgin[kind][number]:
+            first = virgin[kind][number]
+            if np.isfinite(column[0]) and not np.isclose(column[0], first, rtol=1e-9, atol=0.0):
                 raise InputError(
-                    f"{kind} {name!r} starts at {column[0]}; a path starts from the virgin cell, at "
-                    f"{virgin[kind][number]:g}"
+                    f"{kind} {name!r} starts at {column[0]}; a path starts from the virgin cell, at {first:g}"
                 )
     both = np.isfinite(values["gradient"]) & np.isfinite(values["flux"])
     both[0] = False
@@ -146,7 +153,7 @@ def _tabulated(path: MaterialPath, kinematics: Kinematics) -> list[tuple[Array, 
             "only one can be"
         )
     neither = np.isnan(values["gradient"]) & np.isnan(values["flux"])
-    values["flux"][neither] = 0.0
+    values["flux"] = np.where(neither, stored, values["flux"])
     return list(zip(values["gradient"], values["flux"], strict=True))
 
 
@@ -160,10 +167,19 @@ class _Driver:
         self.gradient = model.kinematics.origin.copy()
         self.response = model.solve(self.gradient, self.state, 0.0, np.empty_like(self.state))
         self.elastic = self.response.tangent
+        self.stored = self._stored()
         self.control = FluxControl(model.kinematics, self.response)
         self.rows: list[tuple[float, Array, Array, int]] = []
         self.states: list[Array] = []
         self.iterations = 0
+
+    def _stored(self) -> Array:
+        """What the virgin cell stores: duals of values, zero but for round-off of what they are made of."""
+        kinematics, stored = self.model.kinematics, np.zeros_like(self.response.flux)
+        for k in kinematics.values:
+            round_off = 1e-12 * abs(self.elastic[k, k] * kinematics.origin[k])
+            stored[k] = self.response.flux[k] if abs(self.response.flux[k]) > round_off else 0.0
+        return stored
 
     def towards(self, gradient: Array, flux: Array, fraction: float) -> tuple[Array, Array]:
         """Targets a fraction of the way from here to a point of the path, in internal components."""

@@ -356,8 +356,9 @@ class PhaseTerms:
     def _expression_law(
         self, phase: str, law: PhaseLaw, cells: npt.NDArray[np.int32], gradient: Expr
     ) -> tuple[Expr, Expr]:
-        symbolic, initial = self.symbolic(phase, law, gradient), self._initial(phase, law)
-        values = {name: self._quadrature_function(size, name) for name, size in self._sizes(law).items()}
+        size = gradient.ufl_shape[0]
+        symbolic, initial = self.symbolic(phase, law, gradient), self._initial(phase, law, size)
+        values = {name: self._quadrature_function(c, name) for name, c in law.history(size).items()}
         updates = symbolic.update(gradient, values, self.dt)
         for name, value in values.items():
             self._history.append(HistoryVariable(name, phase, value, cells, updates[name], initial[name]))
@@ -368,7 +369,8 @@ class PhaseTerms:
     def _point_law(
         self, phase: str, law: Any, cells: npt.NDArray[np.int32], gradient: Expr
     ) -> tuple[Expr, Expr]:
-        k, initial = gradient.ufl_shape[0], self._initial(phase, law)
+        k = gradient.ufl_shape[0]
+        initial = self._initial(phase, law, k)
         flux, tangent = self._quadrature_function(k, "flux"), self._quadrature_function((k, k), "tangent")
         history = {
             name: HistoryVariable(
@@ -379,19 +381,16 @@ class PhaseTerms:
                 initial=initial[name],
                 internal=name in law.materials[0].internal,
             )
-            for name, size in self._sizes(law).items()
+            for name, size in law.history(k).items()
         }
         self._history.extend(history.values())
         rows = self._rows(phase, law) if isinstance(law, MaterialField) else None
         self._point_laws.append(PointLawTerm(law, cells, gradient, flux, tangent, history, rows))
         return flux, tangent
 
-    def _sizes(self, law: PhaseLaw) -> dict[str, int]:
-        return law.history(self.block.local_size)
-
-    def _initial(self, phase: str, law: PhaseLaw) -> dict[str, npt.NDArray[np.float64]]:
+    def _initial(self, phase: str, law: PhaseLaw, size: int) -> dict[str, npt.NDArray[np.float64]]:
         """Initial values of the history, with one row, or with one for each element of the mesh."""
-        values = initial_values(law, self.block.local_size)
+        values = initial_values(law, size)
         if not isinstance(law, MaterialField):
             return values
         rows = self._rows(phase, law)
