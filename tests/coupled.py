@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import two_scale
@@ -62,7 +63,7 @@ class Body:
     stretch: fem.Constant
 
 
-def body(comm: MPI.Comm) -> Body:
+def body(comm: MPI.Comm, **options: Any) -> Body:
     """A strip of 2 by 1 on rollers, insulated, heated by a source, and stretched along x."""
     mesh = two_scale.distorted(comm, (3, 2), (2.0, 1.0))
     V, W = fem.functionspace(mesh, ("Lagrange", 1, (2,))), fem.functionspace(mesh, ("Lagrange", 1))
@@ -79,7 +80,7 @@ def body(comm: MPI.Comm) -> Body:
         fem.dirichletbc(fem.Constant(mesh, 0.0), two_scale.boundary_dofs(V, 1, 1.0, 1), V.sub(1)),
         fem.dirichletbc(stretch, two_scale.boundary_dofs(V, 0, 2.0, 0), V.sub(0)),
     ]
-    return Body(MacroProblem([F_u, F_T], [u, T], law, bcs=bcs), law, u, T, stretch)
+    return Body(MacroProblem([F_u, F_T], [u, T], law, bcs=bcs, **options), law, u, T, stretch)
 
 
 def temperature(strain: float, time: float) -> float:

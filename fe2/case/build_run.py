@@ -185,6 +185,7 @@ def build_problem(model: Model) -> MacroProblem:
         bcs=[*model.conditions.supports.values(), *held],
         rate=list(model.storage.rates.values()),
         scheme=case.tables.steps.scheme,
+        preconditioner=case.tables.solver.preconditioner,
         petsc_options=case.tables.solver.macro.options(),
     )
     if starts_elsewhere(case):

@@ -310,6 +310,9 @@ class MicroSolver(Table):
 class SolverTable(Table):
     """Options of the solvers."""
 
+    preconditioner: Literal["direct", "blocks"] = "direct"
+    """How macroscopic linear systems are solved: by a factorization, or by iterations with multigrid on each
+    field, for many unknowns; options in `macro` win."""
     macro: MacroSolver = MacroSolver()
     """PETSc options of the macroscopic problem without their prefix, e.g. { snes_rtol = 1e-8 }."""
     micro: MicroSolver = MicroSolver()

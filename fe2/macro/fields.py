@@ -40,21 +40,23 @@ class Fields:
             # a boundary condition would be of both
             raise InputError("two unknowns share a function space: give each its own, e.g. V.clone()")
         found = [
-            (name, dofs[dofs < count] + start, np.arange(len(dofs))[dofs < count] % size, size, number)
+            (name, dofs[dofs < count] + start, np.arange(len(dofs))[dofs < count], part, number)
             for number, (unknown, space, start, count) in enumerate(
                 zip(unknowns, spaces, self._starts, counts, strict=True)
             )
-            for name, dofs, size in _leaves(space, unknown.name)
+            for name, dofs, part in _leaves(space, unknown.name)
         ]
         self.names = tuple(name for name, *_ in found)
-        self.sizes = tuple(size for *_, size, _ in found)
+        self._parts = [part for *_, part, _ in found]
+        self.sizes = tuple(part.dofmap.index_map_bs for part in self._parts)
         self.unknowns = tuple(number for *_, number in found)
         if len(set(self.names)) < len(found):
             raise InputError(f"the unknowns need different names, not {', '.join(self.names)}")
-        # field and component of every own degree of freedom
-        self._field, self._component = np.zeros((2, sum(counts)), dtype=np.int32)
-        for number, (_, dofs, components, *_) in enumerate(found):
-            self._field[dofs], self._component[dofs] = number, components
+        # field, component and place in its own space of every own degree of freedom
+        self._field, self._component, self._place = np.zeros((3, sum(counts)), dtype=np.int32)
+        for number, (_, dofs, places, *_) in enumerate(found):
+            self._field[dofs], self._place[dofs] = number, places
+            self._component[dofs] = places % self.sizes[number]
 
     def __len__(self) -> int:
         """Number of fields."""
@@ -125,7 +127,37 @@ class Fields:
         start = self._comm.scan(own) - own
         rows = [(start + np.flatnonzero(self._field == k)).astype(PETSc.IntType) for k in range(len(self))]
         sets = [PETSc.IS().createGeneral(own, comm=self._comm) for own in rows]
+        for number, (own, size) in enumerate(zip(sets, self.sizes, strict=True)):
+            components = self._component[self._field == number]
+            is_blocked = np.array_equal(components, np.arange(len(components)) % size)
+            if self._comm.allreduce(not is_blocked) == 0:
+                own.setBlockSize(size)
+            if (motions := self.rigid_motions(number)) is not None:
+                own.compose("nearnullspace", motions)
         return list(zip(self.names, sets, strict=True))
+
+    def rigid_motions(self, number: int) -> PETSc.NullSpace | None:
+        """Translations and rotations of a field with a component for each axis, for multigrid; collective.
+
+        None of other fields, and where degrees of freedom are no values at nodes.
+        """
+        space, dim = self._parts[number], self._spaces[0].mesh.geometry.dim
+        if self.sizes[number] != dim or not space.element.interpolation_ident:
+            return None
+        own = self._field == number
+        x = space.tabulate_dof_coordinates()[self._place[own] // dim, :dim]
+        along = np.eye(dim)[self._component[own]]
+        motions = [along[:, k] for k in range(dim)]
+        pairs = itertools.combinations(range(dim), 2)
+        motions += [along[:, j] * x[:, i] - along[:, i] * x[:, j] for i, j in pairs]
+        vectors: list[PETSc.Vec] = []
+        for motion in motions:
+            vector = PETSc.Vec().createWithArray(motion, comm=self._comm)
+            for other in vectors:
+                vector.axpy(-vector.dot(other), other)
+            vector.normalize()
+            vectors.append(vector)
+        return PETSc.NullSpace().create(vectors=vectors, comm=self._comm)
 
     def actions(self, matrix: PETSc.Mat, change: PETSc.Vec) -> tuple[Array, Array]:
         r"""Forces on each field by the change of each, and the terms of which they are the sum; collective.
@@ -173,14 +205,14 @@ def _own_sizes(functions: Sequence[fem.Function]) -> list[int]:
     return [dofmap.index_map.size_local * dofmap.index_map_bs for dofmap in dofmaps]
 
 
-def _leaves(space: fem.FunctionSpace, name: str) -> Iterator[tuple[str, Dofs, int]]:
-    """Name, degrees of freedom and number of components of each field."""
+def _leaves(space: fem.FunctionSpace, name: str) -> Iterator[tuple[str, Dofs, fem.FunctionSpace]]:
+    """Name of each field, where the degrees of freedom of its own space stand, and that space."""
     if not space.ufl_element().is_mixed:
         nodes, components = space.dofmap.index_map, space.dofmap.index_map_bs
         count = (nodes.size_local + nodes.num_ghosts) * components
-        yield name, np.arange(count, dtype=np.int32), components
+        yield name, np.arange(count, dtype=np.int32), space
         return
     for number in range(space.num_sub_spaces):
         part, dofs = subspace(space, number)
-        for inner, own, components in _leaves(part, f"{name}_{number}"):
-            yield inner, dofs.astype(np.int32)[own], components
+        for inner, places, own in _leaves(part, f"{name}_{number}"):
+            yield inner, dofs.astype(np.int32)[places], own

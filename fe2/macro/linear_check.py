@@ -43,6 +43,10 @@ class LinearCheck:
             text = (
                 f"the macroscopic linear solver gave up (PETSc's KSP reason {reason})" if reason < 0 else ""
             )
+            held = (
+                self._constrained()
+            )  # iterations leave round-off at prescribed values, whose rows are of the identity
+            solution.array[held] = right.getArray(readonly=True)[held]
         elif reason < 0 and (code := _mumps_code(ksp)) in _SPACE:
             text = (
                 f"the macroscopic matrix was not factorized, MUMPS had too little space (INFOG(1) = {code}): "

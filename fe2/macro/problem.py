@@ -16,6 +16,7 @@ from petsc4py import PETSc
 from fe2.arrays import Array
 from fe2.dispatch.traffic import Traffic
 from fe2.errors import Fe2Error, InputError, MacroSolveError, MicroSolveError
+from fe2.macro.block_solver import Preconditioner, solver_options
 from fe2.macro.fields import Fields
 from fe2.macro.forces import Forces
 from fe2.macro.law import Evaluation, HomogenizedLaw
@@ -82,6 +83,7 @@ class MacroProblem:
         P: Jacobian | None = None,
         rate: Rate | Sequence[Rate] | None = None,
         scheme: Scheme = "backward_euler",
+        preconditioner: Preconditioner = "direct",
         petsc_options: dict[str, Any] | None = None,
         petsc_options_prefix: str = OPTIONS_PREFIX,
         entity_maps: Sequence[dmesh.EntityMap] | None = None,
@@ -105,6 +107,8 @@ class MacroProblem:
             scheme: How these rates, and those of the laws' fluxes, follow from the values at the ends of
                 steps: "backward_euler", or "bdf2" of second order, see :class:`fe2.Rate`. What cells
                 integrate by themselves, as plastic flow, is not concerned.
+            preconditioner: How linear systems are solved where the options do not say it: "direct" by a
+                factorization, or "blocks" by iterations with multigrid on each field, for many unknowns.
             petsc_options: PETSc options without their prefix. Options that are set in PETSc's
                 database under the prefix come last and win.
             petsc_options_prefix: Prefix of this problem's options; problems whose options differ in the
@@ -112,8 +116,8 @@ class MacroProblem:
             entity_maps: For forms with functions on several meshes.
 
         Raises:
-            InputError: F, J or P do not have a form for each unknown, the scheme is unknown, or PETSc refuses
-                an option.
+            InputError: F, J or P do not have a form for each unknown, the scheme or the preconditioner is
+                unknown, or PETSc refuses an option.
         """
         check_scheme(scheme)
         self.unknown, self.bcs, self.scheme = unknown, list(bcs), scheme
@@ -139,7 +143,9 @@ class MacroProblem:
         self.before_evaluation: Callable[[], None] | None = None
         self._failure: BaseException | None = None
         self._options = SolverOptions(
-            petsc_options or {}, petsc_options_prefix, several_fields=len(self.fields) > 1
+            {**solver_options(preconditioner, self.fields.names), **(petsc_options or {})},
+            petsc_options_prefix,
+            several_fields=len(self.fields) > 1,
         )
         self._is_set_up = False
         self._set_up()

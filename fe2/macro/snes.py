@@ -14,6 +14,7 @@ import dolfinx.fem.petsc as fem_petsc
 from petsc4py import PETSc
 
 from fe2.errors import Fe2Warning, InputError
+from fe2.macro.block_solver import FieldwiseTest
 from fe2.macro.fields import Fields
 from fe2.petsc_errors import choose_factorization, set_from_options
 
@@ -95,8 +96,8 @@ class SolverOptions:
         with self.in_database():
             set_from_options(snes, collective=True)
             snes.getKSP().setOperators(matrix, preconditioner or matrix)
-            if fields is not None and snes.getKSP().getPC().getType() == PETSc.PC.Type.FIELDSPLIT:
-                snes.getKSP().getPC().setFieldSplitIS(*fields.index_sets())
+            if fields is not None:
+                _tell_fields(snes.getKSP(), preconditioner or matrix, fields)
             choose_factorization(snes.getKSP())
 
     def tell_unused(self) -> None:
@@ -109,6 +110,16 @@ class SolverOptions:
 
     def _is_used(self, database: PETSc.Options, name: str) -> bool:
         return bool(database.used(self._prefix + name))
+
+
+def _tell_fields(ksp: PETSc.KSP, matrix: PETSc.Mat, fields: Fields) -> None:
+    """Let an iterative solver know the fields, and multigrid their rigid motions; collective."""
+    if ksp.getPC().getType() == PETSc.PC.Type.FIELDSPLIT:
+        ksp.getPC().setFieldSplitIS(*fields.index_sets())
+    if len(fields) > 1 and ksp.getType() in (PETSc.KSP.Type.FGMRES, PETSc.KSP.Type.GMRES):
+        ksp.setConvergenceTest(FieldwiseTest(fields))
+    if len(fields) == 1 and (motions := fields.rigid_motions(0)) is not None:
+        matrix.setNearNullSpace(motions)
 
 
 def weakly[**P, R](method: Callable[P, R]) -> Callable[P, R]:
