@@ -136,7 +136,7 @@ REFUSED = {
     "label": (TABLE, {"label": 1}, r"phases\.grains\.label = 1: the labels of the phase stand in its table"),
     "kind of file": (TABLE, {"table": "grains.txt"}, r"a table of materials ends in \.csv"),
     "no file": (TABLE, {"table": "other.csv"}, r"other\.csv: the file cannot be read: No such file"),
-    "unknown law": (TABLE, {"law": "cubic"}, r"small_strain has no such law; there are cubic_elastic"),
+    "unknown law": (TABLE, {"law": "cubic"}, r"small_strain has no such law; there are .*cubic_elastic"),
     "zero quaternion": (
         "label,qw,qx,qy,qz\n7,0,0,0,0\n",
         {"c12": 1.0},
@@ -151,6 +151,16 @@ def test_wrong_table_is_refused_with_file_line_column_and_value(tmp_path, name):
     file = cell_file(tmp_path, table, **changes)
     with pytest.raises(CaseFileError, match=message):
         read_cell_case(file)
+
+
+def test_mistakes_beside_a_table_and_in_its_rows_are_told_together_and_without_consequences(tmp_path):
+    file = cell_file(tmp_path, TABLE.replace("120.0", "-1e3"), c4=1.0, cell="laminate")
+    with pytest.raises(CaseFileError) as caught:
+        read_cell_case(file)
+    lines = str(caught.value).splitlines()
+    for told in ("c4 = 1.0: unknown key", "cell = ", "line 6 (label 2)"):
+        assert any(told in line for line in lines), lines
+    assert len(lines) == 3, lines
 
 
 def test_labels_of_a_table_are_not_those_of_another_phase(tmp_path):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from fe2.case.cell_case import CellCase, Material
+from fe2.case.cell_case import CellCase
 from fe2.case.cell_tables import GeneratorCell, ImageCell, MeshCell
 from fe2.case.generated_mesh import generated_mesh
 from fe2.case.generators import generator_parameters
 from fe2.case.image_size import image_size
 from fe2.case.located import located
+from fe2.case.materials import Material
 from fe2.code_cache import check_cache
 from fe2.errors import InputError
 from fe2.io.images import read_image

@@ -2,72 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic.fields import FieldInfo
-
-from fe2.case.catalogue import cell_model, law_model, make_law, meant_physics
-from fe2.case.cell_tables import (
-    CellFile,
-    CellTable,
-    FinerCell,
-    GeneratorCell,
-    ImageCell,
-    MaterialsTable,
-    MeshCell,
-    PhaseTable,
-)
-from fe2.case.generators import CELLS, check_parameters, generated_phases, generator_model
-from fe2.case.image_size import image_size
-from fe2.case.material_table import MaterialTable, read_material_table
-from fe2.case.problems import CaseFileError, Key, Problems, parameter_of, unknown_key
-from fe2.case.repair import refusals, repaired
+from fe2.case.catalogue import meant_physics
+from fe2.case.cell_geometry import understand_geometry
+from fe2.case.cell_tables import CellFile, CellTable, FinerCell, GeneratorCell, PhaseTable
+from fe2.case.generators import generated_phases
+from fe2.case.materials import Material, material_of_table, understand_material
+from fe2.case.problems import CaseFileError, Key, Problems
+from fe2.case.repair import repaired
 from fe2.case.toml_file import read_toml
-from fe2.errors import InputError
 from fe2.physics.law import PhaseLaw
-from fe2.physics.material_field import MaterialField
-from fe2.physics.physics_table import PHYSICS, Physics, laws_of, own_keys
+from fe2.physics.physics_table import Physics
 from fe2.registry import suggestion
-from fe2.table import Table
-
-_MOST_ROWS = 5
-"""Rows of a table of materials whose refusals are told."""
-
-SOURCES: dict[str, type[CellTable]] = {"image": ImageCell, "mesh": MeshCell, "generator": GeneratorCell}
-
-
-@dataclass(frozen=True)
-class Material:
-    """A law and its parameters, as they are handed to the law's callable.
-
-    Attributes:
-        law: Name of the law.
-        parameters: Parameters that hold for the whole phase.
-        table: Parameters that differ from label to label, where some do.
-        cell: The finer cell that is the law, where `law` is "cell".
-    """
-
-    law: str
-    parameters: Mapping[str, Any]
-    table: MaterialTable | None = None
-    cell: CellCase | None = None
-
-    def make(self, physics: str) -> Any:
-        """The law itself.
-
-        Raises:
-            InputError: The law refuses its parameters.
-        """
-        if self.table is None:
-            return make_law(physics, self.law, dict(self.parameters))
-
-        def make(**parameters: Any) -> PhaseLaw:
-            return make_law(physics, self.law, {**self.parameters, **parameters})
-
-        return MaterialField(make, self.table.labels, **self.table.parameters())
 
 
 @dataclass(frozen=True)
@@ -179,102 +129,6 @@ def understand_cell(table: dict[str, Any], problems: Problems, key: Key = ()) ->
     return CellCase(problems.file, key, cell, found, whole.units)
 
 
-def understand_geometry(table: dict[str, Any], problems: Problems, key: Key) -> CellTable | None:
-    """The table of a cell: an image, a mesh or a generator, exactly one of them."""
-    given = [source for source in SOURCES if source in table]
-    if len(given) != 1:
-        found = f"not of {' and '.join(given)} at once" if given else "and none is given"
-        problems.add(key, f"a cell is made of one of image, mesh and generator, {found}")
-        return None
-    model: Any = SOURCES[given[0]]
-    if given[0] == "generator":
-        name = table["generator"]
-        if name not in CELLS:
-            problems.add((*key, "generator"), CELLS.meant(str(name)), name)
-            return None
-        model = generator_model(name, GeneratorCell)
-    meant = meant_physics(table.get("physics"))
-    if meant is not None:
-        model = cell_model(model, PHYSICS[meant])
-        table = without_keys_of_others(table, model, meant, _keys_by_physics, problems, key)
-    cell: CellTable | None = repaired(
-        model, table, problems, key, {} if meant is None else {"physics": meant}
-    )
-    if cell is None:
-        return None
-    _check_files(cell, problems, key)
-    if isinstance(cell, GeneratorCell):
-        check_parameters(cell.generator, cell, problems, key)
-    return cell
-
-
-def _keys_by_physics() -> dict[str, list[str]]:
-    return {name: own_keys(found) for name, found in PHYSICS.sound().items()}
-
-
-def without_keys_of_others(
-    table: dict[str, Any],
-    model: type[Table],
-    own: str,
-    others: Callable[[], Mapping[str, Collection[str]]],
-    problems: Problems,
-    key: Key,
-) -> dict[str, Any]:
-    """A table without keys that only others of its kind have.
-
-    Args:
-        table: What the file holds.
-        model: Model of the table.
-        own: Name of what it is a table of.
-        others: () ↦ keys of all of that kind, by name; asked where there is an unknown key.
-        problems: Receives what is wrong.
-        key: Where the table stands.
-    """
-    kept = dict(table)
-    for name in table.keys() - model.model_fields.keys():
-        if owners := [other for other, keys in others().items() if name in keys]:
-            text = f"{own} has no such key; it belongs to {' and '.join(owners)}"
-            problems.add((*key, name), text, kept.pop(name))
-    return kept
-
-
-def _check_files(cell: CellTable, problems: Problems, key: Key) -> None:
-    name = getattr(cell, "image", None) or getattr(cell, "mesh", None)
-    if name is not None:
-        check_file(name, problems, (*key, "image" if isinstance(cell, ImageCell) else "mesh"))
-    if isinstance(cell, ImageCell):
-        _check_image(cell, problems, key)
-
-
-def _check_image(cell: ImageCell, problems: Problems, key: Key) -> None:
-    """Refuse what the header of an image tells to be wrong, or does not fit it."""
-    count = len(problems.lines)
-    for needed in ("shape", "dtype") if cell.image.lower().endswith(".raw") else ():
-        if getattr(cell, needed) is None:
-            text = str(ImageCell.model_fields[needed].description)
-            problems.add((*key, needed), f"is missing; raw voxels have no header. {text}")
-    if len(problems.lines) == count and (problems.file.parent / cell.image).is_file():
-        try:
-            image_size(cell, problems.file.parent)
-        except InputError as error:
-            of_file = str(error).startswith(f"{problems.file.parent / cell.image}: ")
-            place = (*key, "image") if of_file else key
-            problems.add_refused(place, error, ImageCell.model_fields, cell.model_dump())
-
-
-def check_file(name: str, problems: Problems, key: Key) -> None:
-    """Refuse a path that is no file."""
-    try:
-        found = (problems.file.parent / name).is_file()
-    except (OSError, ValueError):
-        found = False
-    if not found:
-        folder = problems.file.parent
-        problems.add(
-            key, f"there is no such file; paths are relative to the case file's folder, {folder}", name
-        )
-
-
 def understand_phase(table: object, physics: str, problems: Problems, key: Key, image: bool) -> Phase | None:
     """The table of a phase: its label, and a law with its parameters."""
     if not isinstance(table, dict):
@@ -285,7 +139,11 @@ def understand_phase(table: object, physics: str, problems: Problems, key: Key, 
         finer = _finer_cell(table, physics, problems, key)
         return None if own is None or finer is None else Phase(own.label, finer)
     if "table" in table:
-        return _phase_of_table(table, physics, problems, key, image)
+        if "label" in table:
+            text = "the labels of the phase stand in its table of materials"
+            problems.add((*key, "label"), text, table["label"])
+        material = material_of_table(table, physics, problems, key, image)
+        return None if material is None or material.table is None else Phase(material.table.labels, material)
     own = _label(table, problems, key, image)
     rest = {name: value for name, value in table.items() if name != "label"}
     material = understand_material(rest, physics, problems, key, ("label", "table"))
@@ -336,9 +194,7 @@ def cell_in_table(table: Mapping[str, Any], problems: Problems, key: Key) -> Cel
 
 def _cell_of_file(name: str, problems: Problems, key: Key) -> CellCase | None:
     """A cell from a file of its own, whose problems are told under that file's name."""
-    count = len(problems.lines)
-    check_file(name, problems, key)
-    if len(problems.lines) > count:
+    if not problems.check_file(name, key):
         return None
     inner = Problems(problems.file.parent / name, around=(*problems.around, problems.file))
     if any(inner.file.samefile(file) for file in inner.around if file.is_file()):
@@ -352,65 +208,6 @@ def _cell_of_file(name: str, problems: Problems, key: Key) -> CellCase | None:
         cell = None
     problems.lines.extend(inner.lines)
     return cell
-
-
-def _phase_of_table(
-    table: dict[str, Any], physics: str, problems: Problems, key: Key, image: bool
-) -> Phase | None:
-    """A phase whose labels and parameters stand in a table of materials."""
-    if "label" in table:
-        text = "the labels of the phase stand in its table of materials"
-        problems.add((*key, "label"), text, table["label"])
-    own = repaired(MaterialsTable, {"table": table["table"]}, problems, key)
-    law = table.get("law", PHYSICS[physics].default_law)
-    rest = {name: value for name, value in table.items() if name not in ("label", "table")}
-    if own is None or law not in laws_of(physics):
-        understand_material(rest, physics, problems, key, ("table",))
-        return None
-    try:
-        names = [name for name in law_model(physics, str(law)).model_fields if name != "law"]
-        found = read_material_table(problems.file.parent, own.table, names)
-    except InputError as error:
-        problems.add((*key, "table"), str(error), own.table)
-        return None
-    for name in rest.keys() & found.made_of.keys():
-        problems.add((*key, name), f"the table has it too, as {', '.join(found.made_of[name])}", rest[name])
-    if text := "".join(f"label {label!r}" for label in found.labels if image and isinstance(label, str))[:70]:
-        problems.add(
-            (*key, "table"), f"{found.file}: {text}: labels of an image are whole numbers", own.table
-        )
-    first = {name: values[0] for name, values in found.parameters().items()}
-    count = len(problems.lines)
-    _check_rows({**rest, "law": law}, found, physics, problems, (*key, "table"))
-    if len(problems.lines) > count:
-        return None
-    material = understand_material({**rest, **first}, physics, problems, key, ("table",))
-    if material is None:
-        return None
-    common = {name: value for name, value in material.parameters.items() if name not in first}
-    return Phase(found.labels, Material(material.law, common, found))
-
-
-def _check_rows(
-    table: dict[str, Any], found: MaterialTable, physics: str, problems: Problems, key: Key
-) -> None:
-    """Ask the law whether it accepts the parameters of each row; its first refusals are told."""
-    model = law_model(physics, table["law"])
-    common = {name: value for name, value in table.items() if name in model.model_fields and name != "law"}
-    needed = {name for name, info in model.model_fields.items() if info.is_required() and name != "law"}
-    if needed - common.keys() - found.made_of.keys():
-        return  # told where the parameters that hold for all are understood
-    rows, refused = found.parameters(), 0
-    for row in range(len(found.labels)):
-        given = {**common, **{name: values[row] for name, values in rows.items()}}
-        try:
-            make_law(physics, table["law"], given)
-        except InputError as error:
-            if parameter_of(str(error), common) is not None or refused == _MOST_ROWS:
-                return
-            refused += 1
-            place = found.place(row, parameter_of(str(error), found.made_of))
-            problems.add(key, f"{place}: {error}", found.name)
 
 
 def _check_named(cell: CellTable, phases: Mapping[str, object], problems: Problems, key: Key) -> None:
@@ -444,6 +241,8 @@ def _check_generated(
     if not (made := generated_phases(cell.generator, cell)):
         return
     assert isinstance(table, dict)
+    if any(phase is None and "table" in table[name] for name, phase in phases.items()):
+        return  # labels of a table that could not be understood
     groups: dict[str, tuple[object, ...]] = {}
     for name, content in table.items():
         label = content.get("label") if isinstance(content, dict) else None
@@ -461,51 +260,3 @@ def _check_generated(
             if group not in named:
                 text = f"is missing: {cell.generator} makes this phase, and it needs a law"
                 problems.add((*key, "phases", group), text)
-
-
-def understand_material(
-    table: dict[str, Any], physics: str, problems: Problems, key: Key, beside: tuple[str, ...]
-) -> Material | None:
-    """A law with its parameters; the law itself is asked whether it accepts them.
-
-    Args:
-        table: The key `law` and the parameters.
-        physics: Name of the physics.
-        problems: Receives what is wrong.
-        key: Where the table stands.
-        beside: Other keys of the table, for messages.
-    """
-    laws = [*laws_of(physics), *(["cell"] if "label" in beside else [])]
-    law = table.get("law", PHYSICS[physics].default_law)
-    if law is None:
-        problems.add((*key, "law"), f"is missing; the laws of {physics} are {', '.join(laws)}")
-        return None
-    if not isinstance(law, str) or law not in laws:
-        problems.add((*key, "law"), f"{physics} has no such law; {suggestion(str(law), laws)}", law)
-        return None
-    try:
-        model = law_model(physics, law)
-    except InputError as broken:
-        problems.add((*key, "law"), str(broken), law)
-        return None
-    unknown = [name for name in table if name not in model.model_fields]
-    for name in unknown:
-        problems.add((*key, name), unknown_key(name, [*beside, *model.model_fields]), table[name])
-    known = {name: value for name, value in table.items() if name not in unknown}
-    count = len(problems.lines)
-    found = repaired(model, known, problems, key, _any_number(model.model_fields))
-    if found is None:
-        return None
-    values = {name: getattr(found, name) for name in model.model_fields if name in found.model_fields_set}
-    values.pop("law", None)
-    optional = [name for name, info in model.model_fields.items() if not info.is_required()]
-    for error in refusals(lambda given: Material(law, given).make(physics), values, optional):
-        if PHYSICS[physics].empty.startswith("law") and "= 0.0 is not admissible" in str(error):
-            error = InputError(f"{error}; a phase that carries nothing has {PHYSICS[physics].empty}")
-        problems.add_refused(key, error, model.model_fields, values)
-    return None if unknown or len(problems.lines) > count else Material(law, values)
-
-
-def _any_number(fields: Mapping[str, FieldInfo]) -> dict[str, float]:
-    """Numbers in the place of those that a law needs and that are missing or no numbers."""
-    return {name: 1.0 for name, info in fields.items() if info.annotation in (float, Any)}

@@ -107,6 +107,18 @@ class Problems:
         given = (values[found[1]],) if found[1] in values else ()
         self.add((*key, found[1]), found[2].lstrip(":; "), *given)
 
+    def check_file(self, name: str, key: Key) -> bool:
+        """Whether a path, relative to the file's folder, is a file; refused where it is none."""
+        folder = self.file.parent
+        try:
+            found = (folder / name).is_file()
+        except (OSError, ValueError):
+            found = False
+        if not found:
+            text = f"there is no such file; paths are relative to the case file's folder, {folder}"
+            self.add(key, text, name)
+        return found
+
     def raise_if_any(self) -> None:
         """Raise all problems together.
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from fe2.case.problems import Key, Problems, locations, parameter_of
 from fe2.errors import InputError
+from fe2.table import Table
 
 _ROUNDS = 20
 
@@ -114,3 +115,42 @@ def _substitutes(value: Any) -> Iterator[Any]:
     if isinstance(value, int | float) and not isinstance(value, bool):
         yield from ([-value] if value < 0 else [])
         yield from (1.0, 0.25)
+
+
+def without_keys_of_others(
+    table: dict[str, Any],
+    model: type[Table],
+    own: str,
+    others: Callable[[], Mapping[str, Collection[str]]],
+    problems: Problems,
+    key: Key,
+) -> dict[str, Any]:
+    """A table without keys that only others of its kind have.
+
+    Args:
+        table: What the file holds.
+        model: Model of the table.
+        own: Name of what it is a table of.
+        others: () ↦ keys of all of that kind, by name; asked where there is an unknown key.
+        problems: Receives what is wrong.
+        key: Where the table stands.
+    """
+    kept = dict(table)
+    for name in table.keys() - model.model_fields.keys():
+        if owners := [other for other, keys in others().items() if name in keys]:
+            text = f"{own} has no such key; it belongs to {' and '.join(owners)}"
+            problems.add((*key, name), text, kept.pop(name))
+    return kept
+
+
+def only_source(
+    table: Mapping[str, Any], sources: Collection[str], what: str, problems: Problems, key: Key
+) -> str | None:
+    """The one of several keys, of which exactly one has to be there, from which something is made."""
+    given = [source for source in sources if source in table]
+    if len(given) == 1:
+        return given[0]
+    *names, last = sources
+    found = f"not of {' and '.join(given)} at once" if given else "and none is given"
+    problems.add(key, f"{what} is made of one of {', '.join(names)} and {last}, {found}")
+    return None

@@ -11,21 +11,15 @@ from typing import Any
 from pydantic import create_model
 
 from fe2.case.catalogue import meant_name
-from fe2.case.cell_case import (
-    CellCase,
-    Material,
-    cell_in_table,
-    check_file,
-    understand_material,
-    without_keys_of_others,
-)
+from fe2.case.cell_case import CellCase, cell_in_table
 from fe2.case.fields import Field, understand_fields
 from fe2.case.generators import MESH_GENERATORS, check_parameters, generator_model
+from fe2.case.materials import Material, understand_material
 from fe2.case.mesh_parts import MeshParts, check_components, check_groups, check_names, mesh_parts
 from fe2.case.picture_checks import check_pictures
 from fe2.case.point_fields import PointField, check_point_fields
 from fe2.case.problems import Key, Problems
-from fe2.case.repair import repaired
+from fe2.case.repair import only_source, repaired, without_keys_of_others
 from fe2.case.run_checks import check_box, check_run
 from fe2.case.run_physics import physics_of_laws, unknowns_of_laws
 from fe2.case.run_tables import BoxMesh, FileMesh, GeneratorMesh, LawPlace, ModelPlace, RunFile
@@ -214,13 +208,11 @@ def _axes(box: object) -> int:
 
 def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
     """The macroscopic mesh: a box, a file or a generator, exactly one of them."""
-    given = [source for source in SOURCES if source in table]
-    if len(given) != 1:
-        found = f"not of {' and '.join(given)} at once" if given else "and none is given"
-        problems.add(("mesh",), f"a mesh is made of one of box, file and generator, {found}")
+    source = only_source(table, SOURCES, "a mesh", problems, ("mesh",))
+    if source is None:
         return None
-    model = SOURCES[given[0]]
-    if given[0] == "generator":
+    model = SOURCES[source]
+    if source == "generator":
         name = table["generator"]
         if name not in MESH_GENERATORS:
             problems.add(("mesh", "generator"), suggestion(str(name), MESH_GENERATORS), name)
@@ -230,7 +222,7 @@ def _understand_mesh(table: dict[str, Any], problems: Problems) -> Table | None:
     if isinstance(mesh, BoxMesh):
         check_box(mesh, problems)
     if isinstance(mesh, FileMesh):
-        check_file(mesh.file, problems, ("mesh", "file"))
+        problems.check_file(mesh.file, ("mesh", "file"))
     if isinstance(mesh, GeneratorMesh):
         check_parameters(mesh.generator, mesh, problems, ("mesh",))
     return mesh
@@ -275,7 +267,7 @@ def _understand_model(
     if found is None or physics is None or (cell is None and isinstance(found, CellModel)):
         return None
     for file in file_keys(found):
-        check_file(getattr(found, file), problems, (*key, file))
+        problems.check_file(getattr(found, file), (*key, file))
     assert isinstance(found, ModelPlace)
     check_point_fields(found.parameters, asked_for(found, dim), dim, problems, (*key, "parameters"))
     return Law(found, physics, model=found, cell=cell)

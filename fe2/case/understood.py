@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fe2.case.cell_case import CellCase, Material
+from fe2.case.cell_case import CellCase
+from fe2.case.materials import Material
 from fe2.case.problems import CaseFileError, Problems
 from fe2.case.run_case import RunCase, file_keys, understand_run
 from fe2.stepping import least_part
