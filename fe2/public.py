@@ -99,6 +99,7 @@ from fe2.micro.rotated import Rotated as Rotated
 from fe2.micro.rotated import rotated as rotated
 from fe2.micro.rve import RVE as RVE
 from fe2.micro.small_strain import small_strain as small_strain
+from fe2.micro.spectrum import Spectrum as Spectrum
 from fe2.micro.staggered import Staggered as Staggered
 from fe2.micro.state import StateField as StateField
 from fe2.micro.state import StateLayout as StateLayout

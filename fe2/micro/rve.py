@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from mpi4py import MPI
 
 from fe2.arrays import Array, Ints
@@ -33,6 +34,7 @@ from fe2.micro.model import Pointwise
 from fe2.micro.newton import NewtonOptions, WholeCellNewton, with_database
 from fe2.micro.points import Point, Step
 from fe2.micro.problem import CellProblem
+from fe2.micro.spectrum import Spectrum, spectrum
 from fe2.physics.kinematics import Kinematics
 from fe2.profile import count, phase
 from fe2.quadrature import point_weights, quadrature_points
@@ -107,6 +109,11 @@ class RVE(Pointwise):
     def boundary(self) -> str:
         """Name of the boundary condition."""
         return self._problem.boundary.name
+
+    @property
+    def boundary_condition(self) -> str | BoundaryCondition:
+        """The boundary condition, as it was given."""
+        return self._boundary
 
     @property
     def unknowns(self) -> int:
@@ -238,6 +245,24 @@ class RVE(Pointwise):
                 'properties of periodic images of degree 1 are computed on their grid; take device = "cpu"'
             )
         return effective_properties(self)
+
+    def spectrum(self, frequency: npt.ArrayLike, *, held: bool = False) -> Spectrum:
+        """Complex tangents of a linear cell in harmonic motion, in which a scalar evens out within the cell.
+
+        A macroscopic gradient of the scalar meets the conductivity of steady states: what its linear field
+        stores is of the order of the cell's size.
+
+        Args:
+            frequency: Frequencies, cycles in a unit of time, positive, shape (n,).
+            held: Prescribe the mean of the scalar by a uniform supply. By default the cell is closed: its
+                content does not change, and the mean of the scalar follows. Where nothing but the scalar
+                moves, as in conduction, it is held in any case: the cell's tangent is a capacity then.
+
+        Raises:
+            InputError: A frequency is not positive, or the cell has contacts or several values.
+            MicroSolveError: The cell is singular.
+        """
+        return spectrum(self, frequency, held=held)
 
     def drive(self, path: MaterialPath) -> MaterialTest:
         """Material test: response to a path of prescribed gradient and flux components."""

@@ -71,6 +71,8 @@ class Block:
             :math:`E^T t` works on the field; so in plane strain, with xx, yy, zz, xy. The identity where it
             is None.
         local_components: Names of the k components that the phase laws see; those above where none are given.
+        balance: Of a value: what a unit of its dual weighs in the balance of the flux by which it changes;
+            one of a mass or a heat, the reference temperature of an entropy.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Block:
     initial: Array = None  # type: ignore[assignment]  # filled in
     embedding: Array = None  # type: ignore[assignment]  # filled in
     local_components: tuple[str, ...] = ()
+    balance: float = 1.0
 
     def __post_init__(self) -> None:
         defaults = {
@@ -138,7 +141,7 @@ class Block:
         return _columns(self.dual, self.components)
 
 
-def scalar_value(name: str, dual: str, field: str, initial: float = 0.0) -> Block:
+def scalar_value(name: str, dual: str, field: str, initial: float = 0.0, balance: float = 1.0) -> Block:
     """A block that is the value of a scalar field, e.g. "temperature" with "entropy".
 
     Args:
@@ -146,6 +149,7 @@ def scalar_value(name: str, dual: str, field: str, initial: float = 0.0) -> Bloc
         dual: What is conjugate to it.
         field: Name of the field.
         initial: Value in a virgin cell.
+        balance: Weight of the dual in the balance of its flux, see `Block`.
     """
     return Block(
         name=name,
@@ -155,6 +159,7 @@ def scalar_value(name: str, dual: str, field: str, initial: float = 0.0) -> Bloc
         operator=lambda value: value,
         kind="value",
         initial=np.array([initial]),
+        balance=balance,
     )
 
 
