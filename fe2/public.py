@@ -148,6 +148,8 @@ from fe2.physics.slip_systems import SlipSystems as SlipSystems
 from fe2.physics.thermoelastic_materials import thermoelastic as thermoelastic
 from fe2.physics.thermoelastic_materials import thermoplastic as thermoplastic
 from fe2.physics.thermoelasticity import Thermoelastic as Thermoelastic
+from fe2.physics.umat import Umat as Umat
+from fe2.physics.umat import umat as umat
 from fe2.physics.viscoelasticity import Viscoelastic as Viscoelastic
 from fe2.physics.viscoelasticity import viscoelastic as viscoelastic
 from fe2.physics.viscoplasticity import NortonPerzyna as NortonPerzyna
