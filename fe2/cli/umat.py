@@ -22,8 +22,8 @@ A library runs with all your rights: register only what you trust. A case file a
 @click.option("--symbol", default="umat", show_default=True, help="Name of the subroutine.")
 def command(name: str | None, library: Path | None, symbol: str) -> None:
     """Register a shared object with Abaqus's UMAT under a NAME, or list those that are."""
-    from fe2.physics.umat_libraries import register, registered
-    from fe2.physics.umat_routine import routine
+    from fe2.umat_libraries import register, registered
+    from fe2.umat_routine import routine
 
     if not first_rank():
         return

@@ -1,6 +1,6 @@
 """Calls of Abaqus's UMAT in a shared object: by ctypes in this process, or in one of its own.
 
-As a program, ``python -m fe2.physics.umat_routine LIBRARY SYMBOL``, it answers on standard output what comes
+As a program, ``python -m fe2.umat_routine LIBRARY SYMBOL``, it answers on standard output what comes
 on standard input: so a routine that crashes ends that process and no other.
 """
 
