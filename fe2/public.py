@@ -48,7 +48,7 @@ from fe2.io.costs import CostRecorder as CostRecorder
 from fe2.io.gmsh_mesh import MarkedMesh as MarkedMesh
 from fe2.io.gmsh_mesh import read_mesh as read_mesh
 from fe2.io.history import read_history as read_history
-from fe2.io.images import ImageFacts as ImageFacts
+from fe2.io.image_facts import ImageFacts as ImageFacts
 from fe2.io.images import image_facts as image_facts
 from fe2.io.images import read_image as read_image
 from fe2.io.local_fields import write_local_fields as write_local_fields

@@ -11,7 +11,8 @@ import numpy as np
 
 from fe2.case.cell_tables import ImageCell
 from fe2.errors import Fe2Warning
-from fe2.io.images import ImageFacts, image_facts
+from fe2.io.image_facts import ImageFacts
+from fe2.io.images import image_facts
 from fe2.micro.image_grid import ImageGrid, image_grid
 
 _SAME = 1e-3

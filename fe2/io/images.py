@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from tokenize import TokenError
@@ -17,26 +16,8 @@ import numpy.typing as npt
 
 from fe2.arrays import Labels
 from fe2.errors import Fe2Warning, InputError
+from fe2.io.image_facts import ImageFacts
 from fe2.memory import check_memory
-
-
-@dataclass(frozen=True)
-class ImageFacts:
-    """What the header of an image says.
-
-    Attributes:
-        shape: Numbers of voxels (nx, ny) or (nx, ny, nz); a single slice has two.
-        dtype: Type of the labels.
-        spacing: Edge lengths of a voxel along the first axes, or None where the file does not tell them.
-        unit: Their unit, or "" where the file does not tell it.
-        notes: What may be read otherwise than it was meant.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    spacing: tuple[float, ...] | None = None
-    unit: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def image_facts(

@@ -16,7 +16,7 @@ import tifffile
 
 from fe2.arrays import Labels
 from fe2.errors import InputError
-from fe2.io.images import ImageFacts
+from fe2.io.image_facts import ImageFacts
 
 _PER_INCH, _PER_CENTIMETRE = 2, 3
 _MILLIMETRES = {_PER_INCH: 25.4, _PER_CENTIMETRE: 10.0}

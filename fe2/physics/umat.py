@@ -15,9 +15,9 @@ from fe2.arrays import Array
 from fe2.errors import InputError, LocalSolveError, MicroSolveError
 from fe2.physics.checks import FINITE, POSITIVE, check_fields, checked_array
 from fe2.physics.law import PointLaw, PointResponse
+from fe2.tensors import shear_factors
 from fe2.umat_libraries import library_of
 from fe2.umat_routine import Calls, Process, call, routine
-from fe2.tensors import shear_factors
 
 _ORDER = {4: [0, 1, 2, 3], 6: [0, 1, 2, 5, 4, 3]}
 """Where Abaqus's components 11, 22, 33, 12, 13, 23 stand in a Mandel vector."""
