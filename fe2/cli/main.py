@@ -19,9 +19,7 @@ from fe2.errors import Fe2Error, RunInterruptedError
 
 _COMMANDS = (
     *("homogenize", "run", "check", "material", "linear-range", "reduce", "sample", "size-study"),
-    *("scales", "spectrum", "mesh", "show", "report", "replay", "new", "schema", "info"),
-    *("homogenize", "run", "check", "material", "linear-range", "reduce", "sample", "size-study", "scales"),
-    *("mesh", "show", "report", "replay", "new", "schema", "info", "umat"),
+    *("scales", "spectrum", "mesh", "show", "report", "replay", "new", "schema", "info", "umat"),
 )
 
 _WRITE_FILES = ("run", "sample", "reduce", "mesh", "report", "new")
