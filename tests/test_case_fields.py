@@ -194,6 +194,14 @@ MISTAKES = {
         {"fields": [{"name": "u", "kind": "vector"}, {"name": "u", "kind": "scalar"}]},
         'fields[1].name = "u": fields need different names',
     ),
+    "springs of a scalar": (
+        {"boundary__4": {"on": "right", "field": "T", "spring": 1.0}},
+        "boundary[4].spring = 1.0: the T is a scalar, which has exchange; this is for a vector",
+    ),
+    "springs that push": (
+        {"boundary__1": {"on": "right", "field": "u", "spring": {"x": -1.0}}},
+        'boundary[1].spring = {"x": -1.0}: a positive stiffness is needed',
+    ),
     "an initial vector": ({"fields__0__initial": 1.0}, "fields[0].initial = 1.0: the u is a vector"),
     "an initial value of all": (
         {"field": {"initial": 300.0}},

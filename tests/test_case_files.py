@@ -356,6 +356,30 @@ def test_traction_on_a_law_that_is_a_formula(tmp_path: Path) -> None:
     assert history["right_load_x"][-1] == 3.0
 
 
+@pytest.mark.parametrize("spring", [{"x": 40.0}, 40.0], ids=["along x", "along all axes"])
+def test_bar_on_springs_is_displaced_by_the_traction_over_their_stiffness(
+    spring: Any, tmp_path: Path
+) -> None:
+    """Poisson's ratio is zero, so that springs along y do nothing."""
+    rest = [TENSION["boundary"][2], {"at": [0.0, 0.0], "name": "corner", "fixed": ["y"]}]
+    table = changed(TENSION, laws={"steel": {**ELASTIC, "poisson": 0.0}}, output={"folder": "results"})
+    model = model_of(tmp_path, {**table, "boundary": [{"on": "left", "spring": spring}, *rest]})
+    build_simulation(model, build_problem(model), overwrite=False, observers=[Progress(quiet=True)]).run()
+    (unknown,) = model.functions
+    x = unknown.function_space.tabulate_dof_coordinates()[:, 0]
+    expected = 3.0 / 40.0 + 3.0 / ELASTIC["young"] * x
+    np.testing.assert_allclose(unknown.x.array.reshape(-1, 2)[:, 0], expected, rtol=1e-9)
+
+
+def test_springs_in_the_volume_carry_its_load(tmp_path: Path) -> None:
+    """A body that moves as a whole under a force and springs of a unit of volume: u = f / k."""
+    body = [{"load": {"x": 2.0, "y": -1.0}, "spring": {"x": 50.0, "y": 20.0}}]
+    model = model_of(tmp_path, changed(TENSION, boundary=[], body=body, output={"folder": "results"}))
+    build_simulation(model, build_problem(model), overwrite=False, observers=[Progress(quiet=True)]).run()
+    u = model.functions[0].x.array.reshape(-1, 2)
+    np.testing.assert_allclose(u, np.broadcast_to([2.0 / 50.0, -1.0 / 20.0], u.shape), rtol=1e-9)
+
+
 def test_body_force_is_carried_by_the_support(tmp_path: Path) -> None:
     table = changed(TENSION, boundary=TENSION["boundary"][:2], body=[{"on": "box", "load": {"x": "-4 * t"}}])
     assert run(tmp_path, table)["left_x"][-1] == pytest.approx(8.0, rel=1e-10)

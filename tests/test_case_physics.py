@@ -182,6 +182,23 @@ def test_physics_that_do_not_fit_together_are_told(mistake: str, tmp_path: Path)
     assert any(message in line for line in lines), lines
 
 
+def test_what_is_stored_starts_somewhere(tmp_path: Path) -> None:
+    """Two alloys whose virgin cells have other temperatures: the run has to say with which it begins."""
+    mesh(tmp_path / "bar.msh")
+    colder = {**changed(WITH_HEAT, cell__reference_temperature=280.0), "subdomain": "cold"}
+    fields = [{"name": "u", "kind": "vector"}, {"name": "T", "kind": "scalar"}]
+    table = changed(BAR, laws__steel=colder, fields=fields)
+    with pytest.raises(
+        CaseFileError, match=r"fields\[1\]\.initial: is missing: .* virgin cells have 280.0 and 300"
+    ):
+        read_case(write(tmp_path, table))
+    conductor = {"physics": "diffusion", "conductivity": 1.0, "storage": 2.0, "subdomain": "hot"}
+    alone = {"laws": {"a": conductor, "b": {**conductor, "subdomain": "cold"}}, "boundary": [], "output": {}}
+    with pytest.raises(CaseFileError, match=r"field\.initial: is missing: what the temperature begins with"):
+        read_case(write(tmp_path, changed(BAR, fields=[], **alone)))
+    read_case(write(tmp_path, changed(BAR, fields=[], field={"initial": 0.0}, **alone)))
+
+
 ON_THE_MESH: dict[str, tuple[Table, str]] = {
     "prescribed": (
         {"on": "right", "field": "T", "prescribed": 300.0},

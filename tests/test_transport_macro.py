@@ -157,6 +157,7 @@ SLITS: Table = {
 }
 BED: Table = {
     "mesh": {"box": [[0.0, 2.0], [0.0, 1.0]], "cells": [4, 1], "element": "quadrilateral"},
+    "field": {"initial": 0.0},
     "laws": {"bed": {**SLITS, "closed": ["y"], "storage": 0.5}},
     "boundary": [
         {"on": "left", "name": "leak", "exchange": {"coefficient": 0.7, "ambient": 3.0}},

@@ -94,6 +94,7 @@ class ConditionsBuilder:
                     self._problems.add(key, f"the law there has no {unknown.field.name}", body.on)
             self._add_load(f"body_{number}", body.load, unknown, measure, ("body", number, "load"))
             self._add_exchange(f"body_{number}", body.exchange, unknown, measure)
+            self._add_spring(body.spring, unknown, measure)
         return self._conditions
 
     def _of(self, table: BoundaryTable | BodyTable) -> Unknown:
@@ -109,7 +110,7 @@ class ConditionsBuilder:
             group = self._group(table.on, (*key, "on"), "boundary", self._marked.facet_names)
             facets = self._marked.facet_tags.find(-1 if group is None else group)
             nodes = fem.locate_dofs_topological(space, self._marked.mesh.topology.dim - 1, facets)
-            if table.load is not None or table.exchange is not None:
+            if any(part is not None for part in (table.load, table.exchange, table.spring)):
                 self._check_facets(facets, unknown, (*key, "on"), table.on)
         nodes = self._with_law(nodes, unknown, key)
         fixed, prescribed = constrained(table, unknown.field.vector, size)
@@ -126,6 +127,7 @@ class ConditionsBuilder:
         ds = ufl.Measure("ds", domain=self._marked.mesh, subdomain_data=self._marked.facet_tags)
         self._add_load(f"{name}_load", table.load, unknown, ds(group), (*key, "load"))
         self._add_exchange(name, table.exchange, unknown, ds(group))
+        self._add_spring(table.spring, unknown, ds(group))
 
     def _with_law(self, nodes: Dofs, unknown: Unknown, key: Key) -> Dofs:
         """Those of some nodes at which a law has the unknown; collective."""
@@ -166,6 +168,13 @@ class ConditionsBuilder:
             coefficient = fem.Constant(self._marked.mesh, exchange.coefficient)
             inflow = coefficient * (ambient - unknown.function)
             self._conditions.add_inflow(f"{name}_exchange", inflow, unknown, measure)
+
+    def _add_spring(self, spring: Any, unknown: Unknown, measure: ufl.Measure) -> None:
+        given = spring if isinstance(spring, dict) else dict.fromkeys("xyz"[: unknown.size], spring)
+        for axis, stiffness in given.items() if spring is not None else ():
+            component = "xyz".index(axis)
+            force = -fem.Constant(self._marked.mesh, float(stiffness)) * unknown.function[component]
+            self._conditions.power.append((unknown.field.meaning, force * unknown.test[component] * measure))
 
     def _constant(
         self, name: str, component: int, unknown: Unknown, function: TimeFunction, recorded: bool

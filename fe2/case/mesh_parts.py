@@ -72,9 +72,9 @@ def check_components(tables: RunFile, fields: Sequence[Field], dim: int, problem
     """Refuse components of a vector that it does not have in so many dimensions."""
     by_name = {field.name: field for field in fields}
     given: list[tuple[Key, BoundaryTable | BodyTable, tuple[str, ...]]] = [
-        *((("body", number), body, ("load",)) for number, body in enumerate(tables.body)),
+        *((("body", number), body, ("load", "spring")) for number, body in enumerate(tables.body)),
         *(
-            (("boundary", k), table, ("fixed", "prescribed", "load"))
+            (("boundary", k), table, ("fixed", "prescribed", "load", "spring"))
             for k, table in enumerate(tables.boundary)
         ),
     ]

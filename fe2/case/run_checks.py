@@ -10,7 +10,15 @@ import numpy as np
 
 from fe2.case.fields import Field, field_of
 from fe2.case.problems import Key, Problems
-from fe2.case.run_tables import BoundaryTable, BoxMesh, ExchangeTable, OutputTable, RunFile, StepsTable
+from fe2.case.run_tables import (
+    BodyTable,
+    BoundaryTable,
+    BoxMesh,
+    ExchangeTable,
+    OutputTable,
+    RunFile,
+    StepsTable,
+)
 from fe2.case.time_functions import TimeFunction
 from fe2.physics.physics_table import Physics
 from fe2.registry import suggestion
@@ -43,25 +51,34 @@ def check_run(
         key: Key = ("boundary", number)
         field = field_of(boundary, fields, problems, key)
         _check_boundary(boundary, field, problems, key, times)
-        if field is not None and (boundary.fixed or boundary.prescribed or boundary.exchange):
+        if field is not None and any(
+            (boundary.fixed, boundary.prescribed, boundary.exchange, boundary.spring)
+        ):
             held.add(field.name)
     for number, body in enumerate(tables.body):
         key = ("body", number)
         field = field_of(body, fields, problems, key)
-        if body.load is None and body.exchange is None:
-            problems.add(key, "one of load and exchange is needed")
+        if all(part is None for part in (body.load, body.exchange, body.spring)):
+            problems.add(key, "one of load, exchange and spring is needed")
         _check_values(body.load, field, problems, (*key, "load"), times)
         _check_exchange(body.exchange, field, problems, (*key, "exchange"), times)
-        if field is not None and body.exchange:
+        _check_spring(body, field, problems, key)
+        if field is not None and (body.exchange or body.spring):
             held.add(field.name)
     _check_held(fields, held, laws, problems)
     _check_scalar(tables, fields, laws, problems)
+    _check_initial(tables, fields, laws, problems)
     _check_output(tables.output, boundary_names(tables), problems)
 
 
 def is_stored(field: Field, laws: Mapping[str, StoringLaw]) -> bool:
     """Whether anything is stored of an unknown."""
-    return any(law.stores(field.meaning) or (law.storage and not field.vector) for law in laws.values())
+    return any(law.stores(field.meaning) or _is_beside(field, law) for law in laws.values())
+
+
+def _is_beside(field: Field, law: StoringLaw) -> bool:
+    """Whether a law stores something of an unknown beside what its cells do."""
+    return bool(law.storage) and not field.vector and field.meaning in law.physics.unknowns
 
 
 def _check_held(
@@ -94,6 +111,23 @@ def _check_scalar(
             problems.add(("output", "balance"), text, True)
 
 
+def _check_initial(
+    tables: RunFile, fields: Sequence[Field], laws: Mapping[str, StoringLaw], problems: Problems
+) -> None:
+    """Every unknown of which something is stored starts where the file says, or as its virgin cells."""
+    names = [entry.name for entry in tables.fields]
+    for field in fields if not problems.touches("laws") else ():
+        virgin = {law.physics.values[field.meaning] for law in laws.values() if law.stores(field.meaning)}
+        if field.initial is not None or len(virgin) == 1 or not is_stored(field, laws):
+            continue
+        key: Key = ("field", "initial") if len(fields) == 1 else ("fields",)
+        key = ("fields", names.index(field.name), "initial") if field.name in names else key
+        cells = f"virgin cells have {' and '.join(map(str, sorted(virgin)))}" if virgin else "no cell has one"
+        problems.add(
+            key, f"is missing: what the {field.name} begins with, of which something is stored; {cells}"
+        )
+
+
 def _check_exchange(
     exchange: ExchangeTable | None,
     field: Field | None,
@@ -107,6 +141,14 @@ def _check_exchange(
         problems.add(key, f"the {field.name} is a vector; this is for a scalar unknown")
         return
     _check_values(exchange.ambient, field, problems, (*key, "ambient"), times)
+
+
+def _check_spring(
+    table: BoundaryTable | BodyTable, field: Field | None, problems: Problems, key: Key
+) -> None:
+    if table.spring is not None and field is not None and not field.vector:
+        text = f"the {field.name} is a scalar, which has exchange; this is for a vector"
+        problems.add((*key, "spring"), text, table.spring)
 
 
 def planned_times(steps: StepsTable) -> list[float]:
@@ -169,12 +211,14 @@ def _check_boundary(
 ) -> None:
     if (boundary.on is None) == (boundary.at is None):
         problems.add(key, "one of on (a part of the boundary) and at (coordinates of a node) is needed")
-    if all(part is None for part in (boundary.fixed, boundary.prescribed, boundary.load, boundary.exchange)):
-        problems.add(key, "one of fixed, prescribed, load and exchange is needed")
-    for name in ("load", "exchange"):
+    given = (boundary.fixed, boundary.prescribed, boundary.load, boundary.exchange, boundary.spring)
+    if all(part is None for part in given):
+        problems.add(key, "one of fixed, prescribed, load, exchange and spring is needed")
+    for name in ("load", "exchange", "spring"):
         if boundary.at is not None and getattr(boundary, name) is not None:
             problems.add((*key, name), "it acts on a part of the boundary, not at a point")
     _check_exchange(boundary.exchange, field, problems, (*key, "exchange"), times)
+    _check_spring(boundary, field, problems, key)
     for name in ("prescribed", "load"):
         _check_values(getattr(boundary, name), field, problems, (*key, name), times)
     if field is None:

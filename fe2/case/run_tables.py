@@ -14,7 +14,7 @@ from fe2.case.point_fields import PointValue
 from fe2.case.problems import HIDDEN
 from fe2.case.time_functions import Function
 from fe2.micro.model_table import DEFAULT_MODEL
-from fe2.table import Floats, Integers, Interval, Table
+from fe2.table import Floats, Integers, Interval, Table, is_number
 
 AXES = ("x", "y", "z")
 
@@ -36,6 +36,13 @@ def _group(value: Any) -> Any:
     if isinstance(value, int | str) and not isinstance(value, bool):
         return value
     raise ValueError("the name or the number of a physical group is needed, or a side of the box")
+
+
+def _spring(value: Any) -> Any:
+    given = value if isinstance(value, dict) else dict.fromkeys(AXES, value)
+    if given and all(axis in AXES and is_number(k) and k > 0 for axis, k in given.items()):
+        return value
+    raise ValueError("a positive stiffness is needed, or one for components by name, { x = 1e3 }")
 
 
 def _picture_name(name: str) -> str:
@@ -74,6 +81,24 @@ Fixed = Annotated[
     WithJsonSchema({"anyOf": [{"const": True}, {"type": "array", "items": {"enum": list(AXES)}}]}),
 ]
 """Components that are zero: a list of names, or true for all."""
+
+Spring = Annotated[
+    Any,
+    PlainValidator(_spring),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number"},
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {axis: {"type": "number"} for axis in AXES},
+                },
+            ]
+        }
+    ),
+]
+"""Stiffness of springs, the same along all axes or by component."""
 
 Group = Annotated[
     Any, PlainValidator(_group), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})
@@ -131,7 +156,8 @@ class CommonFieldTable(Table):
     quadrature_degree: int | None = Field(None, ge=0, le=20)
     """Degree of the quadrature rule, whose points have a cell each; chosen from the element by default."""
     initial: float | None = None
-    """Initial value of a scalar unknown; that of the cells by default, or zero."""
+    """Initial value of a scalar unknown; that of the cells by default, and needed where they have none and
+    something is stored."""
 
 
 class FieldTable(Table):
@@ -144,7 +170,8 @@ class FieldTable(Table):
     degree: Degree | None = None
     """Degree of its Lagrange element; that of [field] by default."""
     initial: float | None = None
-    """Initial value of a scalar; that of the cells by default, or zero."""
+    """Initial value of a scalar; that of the cells by default, and needed where they have none, or several,
+    and something is stored."""
 
 
 class LawPlace(Table):
@@ -209,6 +236,9 @@ class BoundaryTable(Table):
     """Flux through the boundary: components of the traction in mechanics, inflow otherwise."""
     exchange: ExchangeTable | None = None
     """Exchange of a scalar with the surroundings through this part."""
+    spring: Spring = None
+    """Springs that hold a vector, traction -k u: the stiffness k of a unit of area, along all axes or by
+    component, { x = 1e3 }."""
 
 
 class BodyTable(Table):
@@ -222,6 +252,8 @@ class BodyTable(Table):
     """Load for each volume: components of a body force in mechanics, a source otherwise."""
     exchange: ExchangeTable | None = None
     """Exchange of a scalar with something that passes through the volume, e.g. a well."""
+    spring: Spring = None
+    """Springs that hold a vector, force -k u of a unit of volume: k along all axes or by component."""
 
 
 class StepsTable(Table):
