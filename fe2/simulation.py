@@ -189,11 +189,11 @@ class Simulation:
             yield
             return
         with Interruption(self.problem.comm) as interruption:
-            self.problem.before_evaluation = interruption.check
+            self.problem.iteration.before_evaluation = interruption.check
             try:
                 yield
             finally:
-                self.problem.before_evaluation = None
+                self.problem.iteration.before_evaluation = None
 
     def _take_steps(self) -> None:
         try:

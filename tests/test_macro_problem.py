@@ -172,6 +172,7 @@ def test_step_is_committed_at_its_end_and_rolled_back_by_an_exception():
     with strip.problem.step(1.0):
         strip.problem.solve()
     committed, unknown = strip.law.pool.states.copy(), strip.unknown.x.array.copy()
+    flux, tangent = strip.law.flux.x.array.copy(), strip.law.tangent.x.array.copy()
     np.testing.assert_allclose(committed[:, 0], 0.01 * (1.0 / 2.0) / (1.0 + 1.0 / 2.0))
     strip.displacement.value = 0.04
 
@@ -184,6 +185,8 @@ def test_step_is_committed_at_its_end_and_rolled_back_by_an_exception():
     with pytest.raises(ZeroDivisionError):
         fail()
     np.testing.assert_array_equal(strip.unknown.x.array, unknown)
+    np.testing.assert_array_equal(strip.law.flux.x.array, flux)
+    np.testing.assert_array_equal(strip.law.tangent.x.array, tangent)
     strip.problem.commit()
     np.testing.assert_array_equal(strip.law.pool.states, committed)
     with (

@@ -276,6 +276,14 @@ class HomogenizedLaw:
         solved = len(gradients) if step.wanted in ("exact", "approach") else 0
         return Evaluation(solved, int(answers.iterations.sum()), float(answers.cost.sum()))
 
+    def answers(self) -> tuple[Array, Array]:
+        """Copies of the entries of flux and tangent, for :meth:`take_back`."""
+        return self.flux.x.array.copy(), self.tangent.x.array.copy()
+
+    def take_back(self, answers: tuple[Array, Array]) -> None:
+        """Let flux and tangent be what they were."""
+        self.flux.x.array[:], self.tangent.x.array[:] = answers
+
     def commit(self) -> None:
         """Trial states become the committed ones."""
         self.pool.commit()
