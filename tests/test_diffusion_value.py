@@ -18,6 +18,7 @@ from mpi import PROGRAMS, mpiexec, succeeded
 from mpi4py import MPI
 from ufl.core.expr import Expr
 
+from fe2 import profile
 from fe2.errors import InputError, MicroSolveError
 from fe2.micro.boundary import BOUNDARY_CONDITIONS
 from fe2.micro.diffusion import diffusion
@@ -35,6 +36,7 @@ WAX = MeltingConduction(
     0.4, 2.0, 30.0, solidus=-0.2, liquidus=0.3, liquid_conductivity=0.2, liquid_capacity=2.5
 )
 METAL = LinearConduction(20.0, capacity=3.0)
+STORING = NonlinearConduction(lambda T: ufl.as_ufl(1.0), enthalpy=lambda T: 2.0 * T + ufl.exp(0.5 * T))
 
 
 def solved(rve: RVE, gradient: Array, state: Array, dt: float) -> Any:
@@ -215,6 +217,23 @@ def composite() -> RVE:
         initial_value=-0.5,
         options=NewtonOptions(tolerance=1e-12),
     )
+
+
+@pytest.mark.parametrize("law", [METAL, STORING], ids=["linear", "enthalpy"])
+def test_run_of_cells_whose_equilibrium_is_linear_costs_one_factorization(law: Any) -> None:
+    """Conductivities do not change: however much is stored, all points of all steps share one solution."""
+    rve = diffusion(two_phases([[0, 1, 0], [0, 0, 0], [0, 0, 1]]), {"a": METAL, "b": law}, value=True)
+    assert not rve.is_linear
+    start = profile.snapshot()
+    strip = heat.strip(two_scale.rectangle(MPI.COMM_WORLD), rve)
+    strip.start(-0.5)
+    content, entered = strip.content(), 0.0
+    for left, right in CYCLE:
+        strip.step(left, right, 0.4)
+        entered += 0.4 * strip.inflow()
+    assert strip.content() - content == pytest.approx(entered, rel=1e-9)
+    counts = profile.snapshot().since(start).counts
+    assert (counts["factorizations"], counts["solves"]) == (1, rve.kinematics.size)
 
 
 def test_heat_is_conserved_over_melting_and_freezing() -> None:

@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 import ufl
-from cells import Array, distorted, random_image, relative_error
+from cells import Array, distorted, point_values, random_image, relative_error
 from own_forms import floating_strips
 from ufl.core.expr import Expr
 
+from fe2 import profile
 from fe2.errors import InputError, LocalSolveError, MicroSolveError
 from fe2.micro.linear_solver import TANGENT, check_residuals
 from fe2.micro.material_test import MaterialPath
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.points import Points, Step
 from fe2.micro.rve import RVE
 from fe2.micro.small_strain import small_strain
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.law import ExpressionLaw, PointLaw, PointResponse
 from fe2.physics.plasticity import J2Plasticity
+from fe2.response import Answers
 
 ELASTIC = LinearElastic.isotropic(70e3, 0.2)
 STEEL = J2Plasticity(200e3, 0.3, 400.0, hardening=2e3)
@@ -227,6 +230,27 @@ def test_law_without_parameters_is_a_law() -> None:
 def test_cells_that_cannot_be_built(laws: dict[str, Any], options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         small_strain(CELL, laws, **options)
+
+
+def test_many_points_of_a_linear_cell_are_one_product() -> None:
+    """The same fluxes, tangents and states as one by one; local fields are there for each point."""
+    hooke = LinearElastic.isotropic(STEEL.young, STEEL.poisson)
+    rve = small_strain(CELL, {"a": hooke, "b": ELASTIC})
+    gradients = STRAIN * np.linspace(-1.0, 1.0, 41)[:, None]
+    committed = np.tile(rve.initial_state(), (len(gradients), 1))
+    trial, answers, start = committed.copy(), Answers.empty(len(gradients), 3), profile.snapshot()
+    rve.evaluate(gradients, committed, trial, Points.numbered(len(gradients)), Step(1.0), answers)
+    assert rve.batch is None
+    assert profile.snapshot().since(start).counts["factorizations"] == 1
+    for k in (0, 20, 40):
+        out = committed[k].copy()
+        one = rve.solve(gradients[k], committed[k], 1.0, out)
+        np.testing.assert_array_equal(answers.tangent[k], one.tangent)
+        np.testing.assert_allclose(answers.flux[k], one.flux, rtol=1e-13, atol=0.0)
+        np.testing.assert_allclose(trial[k], out, rtol=1e-12, atol=1e-18)
+    _, fluxes, volumes = point_values(rve, trial[40])
+    in_plane = fluxes[:, [0, 1, 3]]
+    np.testing.assert_allclose(volumes @ in_plane / volumes.sum(), answers.flux[40], rtol=1e-10)
 
 
 def test_linear_cell_is_solved_once_for_all_and_as_newton_would() -> None:

@@ -68,16 +68,19 @@ class MacroValues:
         change: Array = gradients.T @ field + own @ values
         return change
 
-    @cached_property
+    @property
+    def act_linearly(self) -> bool:
+        """Whether their forces are constant: neither field nor values nor the time step change them."""
+        return self._are_constant(self._forces_by_value)
+
+    @property
     def is_affine(self) -> bool:
-        """Whether all derivatives are constants: neither field nor values nor the time step change them."""
-        given = {value.constant for value in self._values} | {self._form.dt}
-        forms = [
-            *self._forces_by_value,
-            *self._gradients_by_field,
-            *(f for row in self._own_by_value for f in row),
-        ]
-        fixed = set(self._form.parameters)
+        """Whether all derivatives are constants."""
+        own = [form for row in self._own_by_value for form in row]
+        return self.act_linearly and self._are_constant(self._gradients_by_field + own)
+
+    def _are_constant(self, forms: list[ufl.Form]) -> bool:
+        given, fixed = {v.constant for v in self._values} | {self._form.dt}, set(self._form.parameters)
         return not any(set(f.coefficients()) - fixed or given & {*f.constants()} for f in forms)
 
     def _integrals(self, forms: list[fem.Form | None]) -> Array:

@@ -118,7 +118,8 @@ class CellProblem:
         gradient: The macroscopic gradient of the present field, shape (m,).
         committed: The state at the beginning of the step, that of the last :meth:`load`.
         share: The elements that this rank integrates: `form` is restricted to them.
-        is_linear: Whether one factorization serves every state.
+        has_linear_equilibrium: Whether one factorization serves every state.
+        is_linear: Whether the flux is linear as well: no history, and what is conjugate to values is affine.
         depends_on_dt: Whether the flux may depend on the time step.
     """
 
@@ -155,12 +156,16 @@ class CellProblem:
         self._conditions = [_Condition(condition, cell, degree) for condition in form.conditions]
         # numbers from one on for `restrict`, which collects what is not free at zero
         self._collecting = boundary.free + 1
-        self.is_linear = (
+        self.has_linear_equilibrium = (
             not form.point_laws
-            and not form.history
-            and not form.conditions
             and not form.bounds
             and _is_affine(form, jacobian)
+            and (self.values is None or self.values.act_linearly)
+        )
+        self.is_linear = (
+            self.has_linear_equilibrium
+            and not form.history
+            and not form.conditions
             and (self.values is None or self.values.is_affine)
         )
         conjugates = [constant for value in form.values for constant in value.conjugate.constants()]
@@ -171,7 +176,7 @@ class CellProblem:
             form.kinematics.size,
             boundary.size,
             {f"{h.variable.name} of {h.variable.phase}": h.initial for h in self._history},
-            linearization=linearization and not self.is_linear,
+            linearization=linearization and not self.has_linear_equilibrium,
         )
         self.committed = self.layout.initial()
 

@@ -49,7 +49,7 @@ def reuses_factorizations(problem: CellProblem) -> bool:
     form = problem.form
     return (
         problem.cell.dim == 3
-        and not problem.is_linear
+        and not problem.has_linear_equilibrium
         and problem.boundary.size >= _FEWEST_UNKNOWNS
         and form.is_definite
         and not form.saddle_point

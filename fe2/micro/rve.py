@@ -19,6 +19,7 @@ from fe2.identity import facts, mesh_facts
 from fe2.micro.adaptive import AdaptiveIteration
 from fe2.micro.boundary import BoundaryCondition, boundary_map
 from fe2.micro.bounded import Bounded, check_bounds
+from fe2.micro.breakdown import breakdowns
 from fe2.micro.cell import Cell
 from fe2.micro.cell_solver import Adaptive, CellSolver, Newton
 from fe2.micro.cell_state import CellState
@@ -30,16 +31,16 @@ from fe2.micro.increments import Increments, Solved
 from fe2.micro.linear_model import LinearModel
 from fe2.micro.material_test import MaterialPath, MaterialTest, material_test
 from fe2.micro.memory_estimate import check_cell_memory
-from fe2.micro.model import Pointwise
+from fe2.micro.model import MicroModel, Pointwise
 from fe2.micro.newton import NewtonOptions, WholeCellNewton, with_database
-from fe2.micro.points import Point, Step
+from fe2.micro.points import Point, Points, Step
 from fe2.micro.problem import CellProblem
 from fe2.micro.spectrum import Spectrum, spectrum
 from fe2.physics.kinematics import Kinematics
 from fe2.profile import count, phase
 from fe2.quadrature import point_weights, quadrature_points
 from fe2.records import SolverChoice
-from fe2.response import Response
+from fe2.response import Answers, Response
 
 
 class RVE(Pointwise):
@@ -173,7 +174,7 @@ class RVE(Pointwise):
 
     def choices(self) -> dict[str, str]:
         """How the cell is solved, and why."""
-        if self._problem.is_linear:
+        if self._problem.has_linear_equilibrium:
             strategy = "one factorization: the cell is linear"
         elif self.adaptive:
             strategy = "adaptive: the cell is not linear, and newton was not asked for"
@@ -198,7 +199,10 @@ class RVE(Pointwise):
         self._check_gradient(gradient)
         with phase("cell"):
             if self._problem.is_linear:
-                return self._solve_linear(gradient, out, start)
+                return MicroModel.respond(self, gradient, committed, trial, point, step)
+            if self._problem.has_linear_equilibrium:
+                flux, tangent = self._without_solving(gradient, state, dt, out)
+                return Response(flux, tangent, 0, time.perf_counter() - start)
             if tail is None or step.wanted == "exact":
                 iterations, flux, tangent = self._solve_exactly(gradient, state, dt, out)
                 return Response(flux, tangent, iterations, time.perf_counter() - start)
@@ -210,6 +214,36 @@ class RVE(Pointwise):
                 iterations = self._adaptive.polish(state, dt, out)
         flux, tangent = out[tail.flux].copy(), tail.tangent(out).copy()
         return Response(flux, tangent, iterations, time.perf_counter() - start)
+
+    @property
+    def batch(self) -> int | None:  # type: ignore[override]
+        """All points at once where the cell is linear."""
+        return None if self.is_linear else 1
+
+    def evaluate(
+        self,
+        gradients: Array,
+        committed: Array,
+        trial: Array,
+        points: Points,
+        step: Step,
+        answers: Answers,
+    ) -> None:
+        """One point after the other, or all of them at once where the cell is linear; see `MicroModel`."""
+        if not self._problem.is_linear:
+            super().evaluate(gradients, committed, trial, points, step, answers)
+            return
+        try:
+            with phase("cell"), self._agreed(), breakdowns():
+                rest = self._linear_response
+        except MicroSolveError as error:
+            answers.fail(slice(None), error)
+            return
+        change, fluctuations = gradients - self.kinematics.origin, trial[:, self._layout.fluctuation]
+        answers.flux[:], answers.tangent[:] = rest.flux + change @ rest.tangent.T, rest.tangent
+        trial[:, self._layout.gradient] = gradients
+        np.matmul(change, rest.sensitivity.T, out=fluctuations)
+        fluctuations += rest.fluctuation
 
     def averages(self, states: Array) -> dict[str, Array]:
         r"""Volume averages :math:`\frac1{|Y|}\int h\,\mathrm{d}x` of the history variables over the cell.
@@ -398,15 +432,26 @@ class RVE(Pointwise):
 
     @cached_property
     def _linear_response(self) -> Solved:
-        """A linear cell at no gradient."""
-        state = np.zeros(self.state_size)
-        return self._increments.solve(np.zeros(self.kinematics.size), state, 0.0, state.copy())
+        """The virgin cell, where one factorization serves every state."""
+        state = self._layout.initial()
+        return self._increments.solve(self.kinematics.origin, state, 0.0, state.copy())
 
-    def _solve_linear(self, gradient: Array, out: Array, start: float) -> Response:
-        none = self._linear_response
-        out[self._layout.gradient] = gradient
-        out[self._layout.fluctuation] = none.fluctuation + none.sensitivity @ gradient
-        return Response(none.flux + none.tangent @ gradient, none.tangent, 0, time.perf_counter() - start)
+    @cached_property
+    def _linear_changes(self) -> tuple[Array, Array]:
+        """Derivatives of field and nodal residual with respect to the gradient, each of shape (N, m)."""
+        problem, way = self._problem, self._problem.prolong(self._linear_response.sensitivity)
+        return problem.form.modes + way, problem.forces(np.eye(way.shape[1])) + problem.stiffness @ way
+
+    def _without_solving(self, gradient: Array, state: Array, dt: float, out: Array) -> tuple[Array, Array]:
+        """Flux and tangent where equilibrium is linear, and only what is stored or observed is not."""
+        problem, layout, (field, forces) = self._problem, self._layout, self._linear_changes
+        rest, change = self._linear_response, gradient - self.kinematics.origin
+        out[layout.gradient], out[layout.fluctuation] = gradient, rest.fluctuation + rest.sensitivity @ change
+        problem.load(state, dt)
+        problem.set_field(gradient, out[layout.fluctuation])
+        flux = problem.flux(problem.assemble_residual())
+        problem.new_history(out)
+        return flux, problem.flux_change(forces, field, np.eye(len(gradient)))
 
     def _check_gradient(self, gradient: Array) -> None:
         if gradient.shape != (self.kinematics.size,):
