@@ -221,6 +221,44 @@ def test_capacity_of_layers_lies_between_its_means() -> None:
     assert found[1] == pytest.approx(1.0 / (0.4 / 2.0 + 0.6 / 8.0), rel=0.03)
 
 
+POLYMERS = [
+    fe2.viscoelastic(3.0, 0.35, [0.1, 2.0], [0.3, 0.4], [0.1, 0.0]),
+    fe2.viscoelastic(1.0, 0.2, [0.1, 2.0], [0.1, 0.6]),
+]
+
+
+def test_layers_of_polymers_are_those_of_complex_moduli() -> None:
+    """Across, layers in series, by K* + 4G*/3; their shear, by G*: the correspondence principle."""
+    found = layers_of(*POLYMERS).spectrum(FREQUENCY)
+    moduli = np.array([[law.complex_moduli(f) for law in POLYMERS] for f in FREQUENCY])
+    stiff, shear = moduli[..., 0] + 4.0 / 3.0 * moduli[..., 1], moduli[..., 1]
+    for component, parts in ((0, stiff), (2, 2.0 * shear)):
+        exact = 1.0 / (0.4 / parts[:, 0] + 0.6 / parts[:, 1])
+        assert found.tangent[:, component, component] == pytest.approx(exact, rel=1e-10)
+        assert found.attenuation[:, component] == pytest.approx(exact.imag / exact.real, rel=1e-9)
+
+
+def test_field_of_polymers_and_finer_cells_answer_as_phases() -> None:
+    field = fe2.MaterialField.of(dict(enumerate(POLYMERS)))
+    labels = np.repeat([[0], [1]], [2, 3], axis=0) * np.ones(3, dtype=int)
+    one = fe2.small_strain(fe2.image_cell(labels, {"all": [0, 1]}), {"all": field})
+    pixels = fe2.image_cell(np.zeros((3, 3), dtype=int), {"all": 0})
+    finer = fe2.cell_law(fe2.small_strain(pixels, {"all": POLYMERS[0]}), period=1e-3)
+    expected = layers_of(*POLYMERS).spectrum(FREQUENCY[::6]).tangent
+    for rve in (one, layers_of(finer, POLYMERS[1])):
+        assert distance(rve.spectrum(FREQUENCY[::6]).tangent, expected) < 1e-10
+
+
+def layers_of(a: fe2.PhaseLaw, b: fe2.PhaseLaw) -> RVE:
+    return fe2.small_strain(laminate("quadrilateral", 0), {"a": a, "b": b})
+
+
+def test_polymer_beside_a_scalar_is_refused() -> None:
+    law = fe2.Poroelastic(POLYMERS[0], 1.0, 1.0, 0.5, 1.0)
+    with pytest.raises(InputError, match="phase 'a' is viscoelastic"):
+        fe2.poroelasticity(laminate("quadrilateral", 0), dict.fromkeys("ab", law)).spectrum([1.0])
+
+
 def test_cell_that_stores_nothing_answers_alike_at_all_frequencies() -> None:
     law = fe2.LinearElastic.isotropic(1.0, 0.3)
     rve = fe2.small_strain(laminate("quadrilateral", 0), dict.fromkeys("ab", law))

@@ -23,6 +23,7 @@ import numpy as np
 import scipy.linalg
 import ufl
 
+from fe2.arrays import Complex
 from fe2.errors import InputError, LocalSolveError
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Point, Points, Step, only
@@ -133,6 +134,18 @@ class CellLaw(PointLaw):
         """The virgin state."""
         averages = {name: values[0] for name, values in self._virgin_averages.items()}
         return {STATE: self.model.state.stored(self._virgin[None])[0], **averages}
+
+    def relaxed_tangent(self, frequency: float, size: int) -> Complex | None:
+        """That of the finer cell; see `PhaseLaw.relaxed_tangent`.
+
+        Raises:
+            InputError: The model is no representative volume element.
+        """
+        if not hasattr(self.model, "spectrum"):
+            raise InputError(f"a {type(self.model).__name__} as a finer cell has no spectrum")
+        change = self.model.spectrum([frequency]).tangent[0] - self.model.virgin_tangent()
+        E = embedding(self.kinematics)
+        return E @ change @ E.T if np.any(change) else None
 
     def respond(self, gradient: Array, history: Mapping[str, Array], dt: float) -> PointResponse:
         """Flux, tangent and state of the finer cells; see `PointLaw.respond`.

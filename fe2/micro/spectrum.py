@@ -37,16 +37,15 @@ import scipy.sparse.linalg
 import ufl
 from dolfinx import fem
 
-from fe2.arrays import Array, Ints
-from fe2.errors import InputError, MicroSolveError
+from fe2.arrays import Array, Complex, Ints
+from fe2.errors import InputError
 from fe2.jit import compile_form
 from fe2.micro.boundary import boundary_map
+from fe2.micro.relaxing_phases import factorized, relaxes, relaxing_tangents
 from fe2.physics.kinematics import Block, Kinematics
 
 if TYPE_CHECKING:
     from fe2.micro.rve import RVE
-
-type Complex = npt.NDArray[np.complex128]
 
 MOST_MODES = 1500
 """Unknowns of the scalar up to which all modes are computed; with more each frequency is factorized."""
@@ -135,9 +134,16 @@ def spectrum(rve: RVE, frequency: npt.ArrayLike, *, held: bool = False) -> Spect
     if not (frequencies.size and np.all(np.isfinite(frequencies)) and np.all(frequencies > 0.0)):
         raise InputError(f"frequency = {frequencies.tolist()}: frequencies must be positive")
     steady = rve.virgin_tangent()
+    phases = [name for name, law in rve.form.laws.items() if relaxes(law) or relaxes(_mechanics(law))]
     if not rve.form.values:
         constant = np.tile(steady.astype(complex), (len(frequencies), 1, 1))
-        return Spectrum(rve.kinematics, frequencies, constant, held)
+        found = relaxing_tangents(rve, frequencies, phases) if phases else constant
+        return Spectrum(rve.kinematics, frequencies, found, held)
+    if phases:
+        raise InputError(
+            f"phase {phases[0]!r} is viscoelastic: a spectrum has that in cells of gradients alone, not "
+            "beside a scalar that evens out"
+        )
     cell = _UnsteadyCell(rve)
     held = held or not cell.moved.size
     rate = 2.0j * np.pi * frequencies
@@ -148,6 +154,11 @@ def spectrum(rve: RVE, frequency: npt.ArrayLike, *, held: bool = False) -> Spect
     for A, found in zip(tangent, map(respond, rate), strict=True):
         _insert(A, found, cell.moved, value, held)
     return Spectrum(rve.kinematics, frequencies, tangent, held, times)
+
+
+def _mechanics(law: Any) -> object:
+    """The law of the gradient alone of a coupled one."""
+    return getattr(getattr(law, "law", law), "mechanics", None)
 
 
 def _insert(A: Complex, found: Complex, moved: Ints, value: int, held: bool) -> None:
@@ -216,7 +227,7 @@ class _UnsteadyCell:
         matrix = sp.bmat([[self._K + rate * self._C, self._constraints.T], [self._constraints, None]])
         loads = np.column_stack([-self._forces - rate * self._stored, rate * self._supply])
         padded = np.vstack([loads, np.zeros((self._constraints.shape[0], loads.shape[1]))])
-        w = _factorized(matrix)(padded)[: len(loads)]
+        w = factorized(matrix)(padded)[: len(loads)]
         found = np.vstack([self._work.T @ w, self._mean @ w])
         found[:-1, :-1] += self._direct
         return found
@@ -225,7 +236,7 @@ class _UnsteadyCell:
         """The same of all rates at once, from the modes in which the scalar evens out; and their times."""
         n, constraints = self._others, self._constraints[:, : self._others]
         right = np.column_stack([self._K[:n, n:].toarray(), self._forces[:n]])
-        solve = _factorized(sp.bmat([[self._K[:n, :n], constraints.T], [constraints, None]]))
+        solve = factorized(sp.bmat([[self._K[:n, :n], constraints.T], [constraints, None]]))
         moves = solve(np.vstack([right, np.zeros((constraints.shape[0], right.shape[1]))]))[:n]
         by_scalar, by_gradient = np.split(moves, [self._K.shape[0] - n], axis=1)
         couple = self._C[n:, :n]
@@ -266,18 +277,6 @@ def _touched(*matrices: Any) -> npt.NDArray[np.bool_]:
     """Unknowns that have an entry in one of the matrices."""
     sums: Array = sum(abs(matrix).sum(axis=1) for matrix in matrices)
     return np.asarray(sums).reshape(-1) > 0.0
-
-
-def _factorized(matrix: Any) -> Callable[[Array], Array]:
-    """Solves with a sparse matrix, real or complex.
-
-    Raises:
-        MicroSolveError: The matrix is singular.
-    """
-    try:
-        return scipy.sparse.linalg.splu(matrix.tocsc()).solve
-    except RuntimeError as error:
-        raise MicroSolveError(f"the cell is singular: {error}") from error
 
 
 def _assembled(rve: RVE, number: int) -> tuple[Any, Any, Array]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from fe2.arrays import Array as Array
+from fe2.arrays import Complex
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -75,6 +76,20 @@ class PhaseLaw(ABC):  # noqa: B024  # the two kinds of law share no abstract met
     def moduli(self) -> tuple[float, ...]:
         """Smallest and largest modulus of the virgin material where the parameters tell, else nothing."""
         return ()
+
+    def relaxed_tangent(self, frequency: float, size: int) -> Complex | None:
+        r"""What a vibration :math:`e^{i\omega t}` of a linear law changes of the tangent of a sudden one.
+
+        None where the tangent is the same at all frequencies.
+
+        Args:
+            frequency: :math:`\omega/2\pi`, one over the units of time.
+            size: Number k of components of the local gradient.
+
+        Returns:
+            Shape (k, k), complex.
+        """
+        return None
 
     @property
     def materials(self) -> tuple[PhaseLaw, ...]:

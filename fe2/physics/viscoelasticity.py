@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fe2.lazy_ufl as ufl
-from fe2.arrays import Array
+from fe2.arrays import Array, Complex
 from fe2.errors import InputError
 from fe2.physics.checks import FINITE, NOT_NEGATIVE, POISSON, POSITIVE, check_fields, checked, checked_array
 from fe2.physics.law import ExpressionLaw
@@ -118,6 +118,13 @@ class Viscoelastic(ExpressionLaw):
         relaxed = 1.0 / (1.0 + 2j * np.pi * frequency * self.times)
         bulk, shear = bulk_modulus(self.young, self.poisson), shear_modulus(self.young, self.poisson)
         return bulk * complex(1.0 - self.bulk @ relaxed), shear * complex(1.0 - self.shear @ relaxed)
+
+    def relaxed_tangent(self, frequency: float, size: int) -> Complex:
+        """What of the stiffness has relaxed; see `PhaseLaw.relaxed_tangent`."""
+        sudden = bulk_modulus(self.young, self.poisson), shear_modulus(self.young, self.poisson)
+        bulk, shear = (at - of for at, of in zip(self.complex_moduli(frequency), sudden, strict=True))
+        identity = np.array([1.0, 1.0, 1.0] + [0.0] * (size - 3))
+        return (bulk - 2.0 / 3.0 * shear) * np.outer(identity, identity) + 2.0 * shear * np.eye(size)
 
     def _springs(self) -> list[str]:
         return [f"elastic_strain_{i + 1}" for i in range(len(self.times))]
