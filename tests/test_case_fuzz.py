@@ -22,7 +22,7 @@ from mpi import run as run_process
 from fe2.case.cell_tables import GeneratorCell, ImageCell
 from fe2.case.petsc_table import MacroSolver
 from fe2.case.read import read_case
-from fe2.case.run_tables import LawPlace, OutputTable, PictureTable, RunFile
+from fe2.case.run_tables import ModelPlace, OutputTable, PictureTable, RunFile
 from fe2.errors import InputError
 from fe2.micro.model_table import MODELS
 from fe2.physics.physics_table import PHYSICS
@@ -34,7 +34,7 @@ PLATE = changed(
     RUN,
     mesh={"generator": "perforated_plate", "size": 0.4, "hole_size": 0.2},
     laws__composite__subdomain="plate",
-    body=[{"on": "plate", "load": {"y": "-0.1 * t"}}],
+    body=[{"on": "plate", "load": {"y": "-0.1 * t"}, "spring": {"x": 1.0}}],
     steps={"times": [0.0, 0.5, 1.0]},
     output__watch=[[0.5, 0.5]],
     output__pictures=[
@@ -64,6 +64,8 @@ HEAT: Table = {
                 "contact": [{"between": ["matrix", "fibre"], "resistance": 0.1}],
             },
             "phases": {"matrix": {"conductivity": 1.0, "capacity": 2.0}, "fibre": {"conductivity": 10.0}},
+            "rotated": True,
+            "parameters": {"angle": "0.5 * x if y < 0.5 else atan2(y, x)"},
         }
     },
     "boundary": [
@@ -80,7 +82,7 @@ FILES = {"image": IMAGE_CELL, "generator": GENERATOR_CELL, "run": RUN, "plate": 
 CELLS, RUNS = ("generator", "image"), ("heat", "plate", "run")
 
 OF_PACKAGES = (*MODELS.sound().values(), *PHYSICS.sound().values())
-TABLES = (RunFile, LawPlace, ImageCell, GeneratorCell, PictureTable, OutputTable, MacroSolver, *OF_PACKAGES)
+TABLES = (RunFile, ModelPlace, ImageCell, GeneratorCell, PictureTable, OutputTable, MacroSolver, *OF_PACKAGES)
 KEYS = (
     st.sampled_from(sorted({name for table in TABLES for name in table.model_fields}))
     | st.sampled_from(["young", "conductivity", "pc_python_type", "ksp_view", "snes_monitor", "options_file"])

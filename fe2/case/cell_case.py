@@ -241,7 +241,8 @@ def _check_generated(
     if not (made := generated_phases(cell.generator, cell)):
         return
     assert isinstance(table, dict)
-    if any(phase is None and "table" in table[name] for name, phase in phases.items()):
+    broken = [table[name] for name, phase in phases.items() if phase is None]
+    if any(isinstance(content, dict) and "table" in content for content in broken):
         return  # labels of a table that could not be understood
     groups: dict[str, tuple[object, ...]] = {}
     for name, content in table.items():
