@@ -124,6 +124,18 @@ def test_micro_model_of_a_package_stands_at_every_point(ranks: int, fe2: Command
     np.testing.assert_allclose(-history["wall"], forces_of_creep(times), rtol=1e-10)
 
 
+def test_model_of_a_package_asks_for_a_parameter_of_its_points(fe2: Command, tmp_path: Path) -> None:
+    """Two halves in series, of which one has three times the filler of the other."""
+    filled = {"model": "graded", "stiffness": 2.0, "parameters": {"filler": "0.1 if x < 1 else 0.3"}}
+    succeeded(fe2("run", str(case(tmp_path, filled)), "-q"))
+    history = read_history(tmp_path / "results")
+    flexibility = 1.0 / (2.0 * 0.1) + 1.0 / (2.0 * 0.3)
+    np.testing.assert_allclose(-history["wall"], 0.2 * history["time"] / flexibility, rtol=1e-9)
+    missing = fe2("check", str(case(tmp_path, {**filled, "parameters": {"fillr": 0.1}})))
+    for told in ("parameters.fillr = 0.1: unknown key; did you mean filler", "parameters.filler: is missing"):
+        assert told in missing.stderr
+
+
 def test_law_of_a_package_is_a_formula_at_the_macroscopic_scale_beside_a_model(
     fe2: Command, tmp_path: Path
 ) -> None:

@@ -99,6 +99,21 @@ class Creeping(ModelTable):
         return Springs(setting.kinematics, self.stiffness, self.time)
 
 
+class Graded(ModelTable):
+    """A stiffness that grows with the share of a filler, which differs from point to point: s = k f g."""
+
+    asks_for = ("filler",)
+
+    stiffness: float = Field(gt=0.0)
+    """Stiffness k of the filler."""
+
+    def build(self, setting: Setting) -> MicroModel:
+        """The model in the components of the run's physics."""
+        from antiplane_shear.graded import Filled
+
+        return Filled(setting.kinematics, self.stiffness)
+
+
 def halves(path: Path, *, share: float = 0.5, size: float = 0.25, binary: bool = True) -> Path:
     """Two layers across the first axis.
 
