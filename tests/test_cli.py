@@ -253,6 +253,14 @@ def test_what_does_not_fit_into_the_memory_of_two_ranks_is_told_once(
     assert not list(tmp_path.glob("results/history*"))
 
 
+@pytest.mark.mpi
+def test_one_of_two_ranks_prints_the_sizes_of_a_run(tmp_path: Path) -> None:
+    file = write(tmp_path, changed(RUN, output__pictures=None))
+    result = in_ranks(2, "run", file, "--dry-run", "--json")
+    assert json.loads(result.stdout)["ranks"] == 2
+    assert in_ranks(2, "run", file, "--dry-run", "-q").stdout.count("is right") == 1
+
+
 def test_paths_that_do_not_fit_into_the_memory_are_refused_before_the_first_is_solved(
     fe2: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
