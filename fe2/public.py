@@ -80,6 +80,7 @@ from fe2.micro.effective import EffectiveProperties as EffectiveProperties
 from fe2.micro.finite_strain import finite_strain as finite_strain
 from fe2.micro.form import Bound as Bound
 from fe2.micro.form import CellForm as CellForm
+from fe2.micro.grid_model import GridModel as GridModel
 from fe2.micro.image_cell import image_cell as image_cell
 from fe2.micro.last_good import KeepsLastGood as KeepsLastGood
 from fe2.micro.linear_model import LinearModel as LinearModel

@@ -12,6 +12,7 @@ import pytest
 import fe2
 from fe2.errors import InputError
 from fe2.grid.device import device
+from fe2.micro.image_rve import ImageRVE
 
 PHASES = {"a": 0, "b": 1, "c": 2}
 
@@ -37,7 +38,7 @@ def like_cupy(free: float = 1e9) -> types.ModuleType:
     module.__dict__.update({name: getattr(np, name) for name in dir(np) if not name.startswith("__")})
     module.fft = types.SimpleNamespace()
     for source, target, names in (
-        (np, module, ("zeros", "empty", "broadcast_to")),
+        (np, module, ("zeros", "empty", "broadcast_to", "where", "concatenate")),
         (np.fft, module.fft, ("rfftn", "irfftn")),
     ):
         for name in names:
@@ -83,6 +84,37 @@ def test_gpu_and_processor_agree(physics: str, dim: int, tolerance: float, gpu: 
     assert here.iterations == there.iterations
     scale = 1e-7 if tolerance > 1e-7 else 1e-13  # of single or double precision, over some iterations
     np.testing.assert_allclose(there.tangent, here.tangent, rtol=0.0, atol=scale * here.tangent.max())
+
+
+def plastic() -> ImageRVE:
+    cell = fe2.image_cell(np.random.default_rng(3).choice(2, (5, 4)), {"a": 0, "b": 1})
+    law = fe2.J2Plasticity(70e3, 0.3, 100.0, hardening=700.0)
+    made = fe2.small_strain(cell, {"a": law, "b": fe2.LinearElastic.isotropic(400e3, 0.2)})
+    assert isinstance(made, ImageRVE)
+    return made
+
+
+def test_plastic_cell_answers_alike_on_gpu_and_processor(gpu: None) -> None:
+    gradient, states = np.array([3e-3, -1e-3, 2e-3]), []
+    for name in ("cpu", "cuda"):
+        model = plastic().on_grid(fe2.GridOptions(device=name))
+        state = model.initial_state()
+        for part in (0.5, 1.0):
+            new = state.copy()
+            response = model.solve(part * gradient, state, 1.0, new)
+            state = new
+        states.append((response.flux, state))
+    np.testing.assert_allclose(states[1][0], states[0][0], rtol=1e-7)
+    np.testing.assert_allclose(states[1][1], states[0][1], rtol=0.0, atol=1e-9)
+
+
+def test_law_that_numpy_evaluates_is_refused_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", like_cupy())
+    cell = fe2.image_cell(np.zeros((3, 3), int), {"a": 0})
+    made = fe2.small_strain(cell, {"a": fe2.VocePlasticity(70e3, 0.3, 100.0, 50.0, 30.0)})
+    assert isinstance(made, ImageRVE)
+    with pytest.raises(InputError, match="phase 'a': a VocePlasticity is evaluated by NumPy"):
+        made.on_grid(fe2.GridOptions(device="cuda"))
 
 
 def test_image_that_does_not_fit_into_the_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

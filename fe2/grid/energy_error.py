@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh_tridiagonal
 
+from fe2.errors import MicroSolveError
+
 Array = npt.NDArray[np.float64]
 
 
@@ -55,7 +57,13 @@ class EnergyError:
         self.go_on, self.iterations, self.steps = products > self._round_off, np.zeros(len(products), int), 0
 
     def lengths(self, curvatures: Array) -> Array:
-        """Lengths of the steps from the energies of the directions; zero where there is nothing to do."""
+        """Lengths of the steps from the energies of the directions; zero where there is nothing to do.
+
+        Raises:
+            MicroSolveError: A direction has no positive energy.
+        """
+        if not np.all(curvatures[self.go_on] > 0.0):
+            raise MicroSolveError("the linearized cell problem is not positive definite")
         lengths = np.where(self.go_on, self._products, 0.0) / np.where(self.go_on, curvatures, 1.0)
         self._lengths.append(lengths)
         self._energies -= lengths * self._products
@@ -93,3 +101,25 @@ class EnergyError:
         beside = np.sqrt(ratios) / lengths[:-1]
         found = eigh_tridiagonal(diagonal, beside, eigvals_only=True, select="i", select_range=(0, 0))
         return float(found[0])
+
+
+class RelativeResidualError(EnergyError):
+    """Right-hand sides that are done where the residual, in the preconditioner's norm, fell by a factor."""
+
+    def __init__(self, tolerance: float, count: int = 1) -> None:
+        """Wait for residuals of `count` right-hand sides that are `tolerance` times the first ones."""
+        super().__init__(np.ones(count), tolerance, 0.0)
+
+    def start(self, products: Array) -> None:
+        """Take the squares of the first residuals."""
+        super().start(products.copy())
+        self._first = products
+
+    @property
+    def relative(self) -> Array:
+        """Residuals relative to the first ones."""
+        relative: Array = np.sqrt(np.maximum(self._products, 0.0) / np.maximum(self._first, 1e-300))
+        return relative
+
+    def _smallest(self, case: int) -> float:
+        return 1.0

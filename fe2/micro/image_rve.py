@@ -23,6 +23,7 @@ from fe2.micro.boundary import BoundaryCondition
 from fe2.micro.cell import Cell
 from fe2.micro.effective import EffectiveProperties
 from fe2.micro.form import CellForm
+from fe2.micro.grid_model import GridModel
 from fe2.micro.grid_parts import FlowingVoxels
 from fe2.micro.image_cell import ImageCell
 from fe2.micro.linear_model import LinearModel
@@ -239,6 +240,24 @@ class ImageRVE(RVE):
             )
         if where.name == "cpu":
             check_memory(needed, what, remedy)
+
+    def on_grid(self, grid: GridOptions | None = None) -> GridModel:
+        """The same cell without mesh and matrix, a micro model for laws that are not linear.
+
+        Args:
+            grid: On which device, with how many threads; how exactly is said by the RVE's own options.
+
+        Raises:
+            InputError: A law cannot be evaluated on the grid, or there is not enough memory.
+        """
+        return GridModel(
+            self._image,
+            self._kinematics,
+            self._laws,
+            voxels=None if self._flowing is None else self._flowing.mask,
+            options=self._options,
+            grid=grid,
+        )
 
     def linearized(self, state: Array | None = None) -> LinearModel:
         """Micro model with the constant tangent of this cell at a state, the virgin one by default."""
