@@ -6,6 +6,8 @@ single unwrapped ones: they are taken, and the few that share a place, at the fa
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -25,14 +27,21 @@ class FoldedMatrix:
         size: Number of rows, free fluctuations and constraints.
     """
 
-    def __init__(self, unwrapped: sp.bsr_matrix | sp.csr_matrix, boundary: BoundaryMap) -> None:
+    def __init__(
+        self,
+        unwrapped: sp.bsr_matrix | sp.csr_matrix,
+        boundary: BoundaryMap,
+        kept: Callable[[Ints, Ints], Mask] | None = None,
+    ) -> None:
         """Prepare the folding of matrices with the pattern of `unwrapped`.
 
         Args:
             unwrapped: Matrix over all degrees of freedom, shape (N, N); only its pattern counts.
             boundary: Map from free fluctuations to degrees of freedom.
+            kept: Rows and columns over all degrees of freedom ↦ which of these entries are not always zero;
+                all of them by default.
         """
-        rows, columns, positions = _entries(unwrapped, boundary)
+        rows, columns, positions = _entries(unwrapped, boundary, kept)
         borders = sp.coo_matrix(boundary.constraints)
         n = boundary.size
         self.size = n + boundary.constraints.shape[0]
@@ -73,11 +82,17 @@ class FoldedMatrix:
         self.data[self._border[0]] = self._border[1]
 
 
-def _entries(unwrapped: sp.bsr_matrix | sp.csr_matrix, boundary: BoundaryMap) -> tuple[Ints, Ints, Ints]:
+def _entries(
+    unwrapped: sp.bsr_matrix | sp.csr_matrix,
+    boundary: BoundaryMap,
+    wanted: Callable[[Ints, Ints], Mask] | None,
+) -> tuple[Ints, Ints, Ints]:
     """Folded rows and columns of the entries that survive, with their positions in the data array."""
     numbered = unwrapped.copy()
     numbered.data = np.arange(1, unwrapped.data.size + 1, dtype=np.float64).reshape(unwrapped.data.shape)
     pattern = numbered.tocoo()
     rows, columns = boundary.free[pattern.row], boundary.free[pattern.col]
     kept = (rows >= 0) & (columns >= 0)
+    if wanted is not None:
+        kept &= wanted(pattern.row, pattern.col)
     return rows[kept], columns[kept], pattern.data[kept].astype(np.int64) - 1

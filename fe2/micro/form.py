@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import basix.ufl
@@ -17,6 +18,7 @@ import ufl
 from dolfinx import fem
 from ufl.core.expr import Expr
 
+from fe2.arrays import Mask
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PointLaw
 from fe2.physics.material_field import MaterialField
@@ -245,6 +247,22 @@ class CellForm:
         if space.num_sub_spaces == 0 or space.dofmap.index_map_bs > 1:
             return [(space, np.arange(len(self.modes), dtype=np.int64))]
         return subspaces(space)
+
+    @cached_property
+    def decoupled(self) -> Mask:
+        """Pairs of fields neither of which ever is in the equations of the other, shape (k, k)."""
+        count = len(self.fields())
+        if count == 1:
+            return np.zeros((1, 1), dtype=bool)
+        blocks = ufl.extract_blocks(self.derived_jacobian())
+        expand = ufl.algorithms.expand_derivatives
+        empty = np.array([[b is None or expand(b).empty() for b in row] for row in blocks])
+        return empty & empty.T & ~np.eye(count, dtype=bool)
+
+    @property
+    def is_decoupled(self) -> bool:
+        """Whether there is one field only, or none is in the equations of another."""
+        return bool(np.all(self.decoupled | np.eye(len(self.decoupled), dtype=bool)))
 
     def derived_jacobian(self) -> ufl.Form:
         r"""The Jacobian :math:`\partial r/\partial u`, with the tangents of the point laws."""

@@ -56,9 +56,11 @@ def solver_setting(problem: CellProblem) -> SolverSetting:
     # the Fourier transforms of the Green operator take the whole grid on one rank
     grid = grid_numbering(problem.cell, form, boundary) if problem.share.is_whole else None
     simple = not form.saddle_point and not len(boundary.constraints) and len(form.fields()) == 1
+    # of fields that know nothing of each other all have stiffnesses of their own
+    apart = not form.saddle_point and not len(boundary.constraints) and form.is_decoupled
 
     def direct(ksp: PETSc.KSP, matrix: PETSc.Mat) -> None:
-        _factorize(ksp, matrix, form.symmetric, simple and definite)
+        _factorize(ksp, matrix, form.symmetric, apart and definite)
 
     iterates = "conjugate gradients" if definite else "GMRES"
     if grid is not None and n > FACTORIZED_IMAGES[dim]:
