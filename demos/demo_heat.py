@@ -180,14 +180,15 @@ def total(name: str) -> float:
 
 TIMES = HOUR * np.arange(25.0)
 EVENING = 9.0 * HOUR
-virgin, received = total("enthalpy"), 0.0
+virgin, received, reached = total("enthalpy"), 0.0, 0.0
 inflow = fem.form(weather.outside(T) + weather.inside(T))
 
 
 def receive() -> float:
     """Heat that has come in by the end of this step; called once a step."""
-    global received
-    received += problem.dt * comm.allreduce(fem.assemble_scalar(inflow))
+    global received, reached
+    received += (weather.time - reached) * comm.allreduce(fem.assemble_scalar(inflow))
+    reached = weather.time
     return received
 
 
