@@ -158,7 +158,7 @@ def test_connected_and_sealed_layers_are_laminates() -> None:
     assert found["biot_modulus"] == pytest.approx(1.0 / inverse, rel=1e-10)
     assert found["undrained"][0, 0] == pytest.approx(across + normal**2 / inverse, rel=1e-10)
     sealed = small_strain(cell, {name: law.undrained() for name, law in laws.items()}).homogenize()
-    assert sealed.effective[0, 0] == pytest.approx(1.0 / np.mean(1.0 / (P + b**2 * M)), rel=1e-10)
+    assert sealed.effective[0, 0] == pytest.approx(1.0 / np.mean(1.0 / (P + b**2 * M)), rel=1e-7)
     assert sealed.effective[0, 0] > found["undrained"][0, 0] * 1.01
     k, mu = np.array([m["permeability"] for m in (ROCK, MUD)]), ROCK["viscosity"]
     mobility = np.diag([1.0 / np.mean(1.0 / k), np.mean(k)]) / mu

@@ -27,6 +27,7 @@ from fe2.case.run_checks import planned_times
 from fe2.case.run_memory import check_run_memory
 from fe2.case.run_tables import StepsTable
 from fe2.case.solver_check import check_solver
+from fe2.case.time_step_check import warn_of_short_steps
 from fe2.case.understood import decisive, understood
 from fe2.code_cache import check_cache
 from fe2.dispatch.options import Parallel
@@ -214,6 +215,7 @@ def build_simulation(
         InputError: The folder holds results and `overwrite` is not set.
     """
     case, output = model.case, model.case.tables.output
+    warn_of_short_steps(case.file, model.steps.times, model.unknowns, model.subdomains, model.conditions)
     constants = {name: constant for name, (constant, _) in model.conditions.constants.items()}
     balance = balance_columns(
         case, model.subdomains, model.unknowns, model.storage, model.conditions, problem

@@ -7,6 +7,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import fe2.lazy_ufl as ufl
+from fe2.arrays import Array
 from fe2.physics.law import isochoric_phases
 from fe2.registry import Registry
 from fe2.table import Table
@@ -90,6 +91,17 @@ class Physics(Table):
             fields: The unknowns by name.
         """
         return {block.field: law[block.dual] for block in kinematics.blocks if block.kind == "value"}
+
+    def diffusivity(self, kinematics: Kinematics, tangent: Array) -> float | None:
+        """How fast a scalar that is held at a boundary evens out: a length squared in a unit of time.
+
+        A run warns of steps that are too short for its elements. None where no step can be.
+
+        Args:
+            kinematics: The blocks.
+            tangent: Effective tangent of a virgin cell, shape (m, m).
+        """
+        return None
 
     def rve(self, cell: Any, laws: Mapping[str, Any], **options: Any) -> Any:
         """What the factory makes of a cell and a law for each of its phases.

@@ -442,6 +442,22 @@ def characterize(
     return result
 
 
+def consolidation(effective: Array, dim: int) -> float | None:
+    r"""Coefficient of consolidation where nothing moves aside, None where it is no number.
+
+    .. math:: c = \max_i \frac{(k/\mu)_{ii}}{1/M + b_{ii}^2/C_{iiii}}
+
+    Args:
+        effective: Effective tangent.
+        dim: Geometric dimension.
+    """
+    value = len(effective) - dim - 1
+    diagonal, axes = np.diag(effective), slice(0, dim)
+    storage = diagonal[value] + effective[axes, value] ** 2 / np.maximum(diagonal[axes], 1e-300)
+    found = float(np.max(diagonal[-dim:] / np.maximum(storage, 1e-300)))
+    return found if 0.0 < found < 1e200 else None
+
+
 def _with_scalars(
     young: float,
     poisson: float,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 import fe2.lazy_ufl as ufl
+from fe2.arrays import Array
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import Physics
-from fe2.physics.poroelasticity import CONTENT, SEEPAGE, STRESS, poroelastic_kinematics
+from fe2.physics.poroelasticity import CONTENT, SEEPAGE, STRESS, consolidation, poroelastic_kinematics
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -40,6 +41,10 @@ class Poroelasticity(Physics):
             "displacement": ufl.inner(law[STRESS], strain.operator(v)),
             "pressure": stored * q + ufl.inner(law[SEEPAGE], slope.operator(q)),
         }
+
+    def diffusivity(self, kinematics: Kinematics, tangent: Array) -> float | None:
+        """Coefficient of consolidation."""
+        return consolidation(tangent, kinematics.dim)
 
     def stored(self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr]) -> dict[str, Expr]:
         r"""Volume of fluid in a unit of time, :math:`\dot\zeta`."""
