@@ -584,7 +584,7 @@ def test_unknowns_are_drawn_by_name_as_fields_of_the_elements_are(field, exact, 
 
     from fe2.io.render_scene import Scene
 
-    grid = pv.ImageData(dimensions=(4, 3, 1)).cast_to_unstructured_grid()
+    grid = pv.ImageData(dimensions=(4, 3, 1)).cast_to_unstructured_grid().triangulate()
     x, y, zero = (np.asarray(column) for column in grid.points.T)
     grid.point_data["u"] = np.column_stack([x - y, 2.0 * y, zero])
     grid.point_data["T"] = 300.0 + x + 2.0 * y

@@ -42,9 +42,14 @@ class Scene:
         if panel["file"].endswith(".pvtu"):  # nodes that ranks share occur in each of their pieces
             grid = grid.clean(tolerance=1e-10)
         self.field = panel["field"]
-        names = [*grid.cell_data, *_of_nodes(grid)]
-        if self.field not in names:
-            sys.exit(f"{panel['file']} has no field {self.field!r}, but {', '.join(names)}")
+        at_nodes = _of_nodes(grid)
+        if self.field in at_nodes and self.field not in grid.cell_data:  # the mean over the nodes of a cell
+            means = pv.UnstructuredGrid(grid.cells, grid.celltypes, grid.points)
+            means.point_data["field"] = at_nodes[self.field]
+            grid.cell_data[self.field] = means.point_data_to_cell_data().cell_data["field"]
+        if self.field not in grid.cell_data:
+            names = ", ".join([*grid.cell_data, *at_nodes])
+            sys.exit(f"{panel['file']} has no field {self.field!r}, but {names}")
         self._undeformed = grid
         self.factor = self._choose_factor(panel["warp"])
         self.flat = bool(np.ptp(grid.points[:, 2]) == 0.0)
@@ -53,7 +58,7 @@ class Scene:
         if not self.flat and "phase" in grid.cell_data:
             deformed = _without_corner(deformed, grid)
         surface = _surface(deformed)
-        self.values = _on_triangles(surface, self.field)
+        self.values = np.asarray(surface.cell_data[self.field])
         self.triangles, self.outline = _triangles_and_outline(surface, _phases(surface))
         before = _surface(grid)
         _, self.before = _triangles_and_outline(before, np.zeros(before.n_cells))
@@ -111,14 +116,6 @@ def _of_nodes(grid: Any) -> dict[str, Array]:
             found[name] = np.linalg.norm(values, axis=1)
             found |= {f"{name}_{axis}": column for axis, column in zip("xyz", values.T, strict=False)}
     return found
-
-
-def _on_triangles(surface: Any, field: str) -> Array:
-    """A field of the cells, or the mean over the corners of a triangle of one of the nodes."""
-    if field in surface.cell_data:
-        return np.asarray(surface.cell_data[field])
-    means: Array = _of_nodes(surface)[field][surface.faces.reshape(-1, 4)[:, 1:]].mean(axis=1)
-    return means
 
 
 def _surface(grid: Any) -> Any:
