@@ -8,6 +8,7 @@ Phys. 11 (1975), 654–659) and Zener's thermoelastic damping are one formula.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,6 +210,17 @@ def test_longest_relaxation_time_is_that_of_conduction_over_the_period() -> None
     (time, part), *_ = layered(8, layers).spectrum([1.0]).relaxation_times
     assert 1.0 < time * 5.0 * (2.0 * np.pi) ** 2 / 2.0 < 1.08
     assert 1e-4 < part < 0.08
+
+
+def test_load_that_meets_a_relaxation_time_is_told() -> None:
+    """The longest time is 0.16 for the period of 1: a phase of a tenth is a period of 10."""
+    rve = layered(4)
+    with pytest.warns(fe2.Fe2Warning, match=r"the temperature evens out within the cell in 0\.15"):
+        module.warn_of_relaxation(rve, 5.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        module.warn_of_relaxation(rve, 50.0)
+        module.warn_of_relaxation(layers_of(*POLYMERS), 1.0)
 
 
 def test_capacity_of_layers_lies_between_its_means() -> None:

@@ -58,6 +58,7 @@ def command(
     from fe2.case.build_cell import build_rve
     from fe2.errors import InputError
     from fe2.hierarchical.scales import relaxation, scales
+    from fe2.micro.spectrum import warn_of_relaxation
     from fe2.parallel import on_root
 
     def work() -> None:
@@ -69,6 +70,7 @@ def command(
                 f"--gradient {','.join(map(str, gradient))}: one number is needed, or one for each of "
                 f"{', '.join(rve.kinematics.components)}"
             )
+        warn_of_relaxation(rve, loading_time)
         with voice.stage("loading, holding and unloading the cell"):
             found = relaxation(rve, np.resize(gradient, size), 100.0 * loading_time)
         judged = scales(

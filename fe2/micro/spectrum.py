@@ -24,6 +24,7 @@ over them (the diffusive part of Biot, J. Appl. Phys. 27 (1956), 240–253).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -38,13 +39,14 @@ import ufl
 from dolfinx import fem
 
 from fe2.arrays import Array, Complex, Ints
-from fe2.errors import InputError
+from fe2.errors import Fe2Warning, InputError
 from fe2.jit import compile_form
 from fe2.micro.boundary import boundary_map
 from fe2.micro.relaxing_phases import factorized, relaxes, relaxing_tangents
 from fe2.physics.kinematics import Block, Kinematics
 
 if TYPE_CHECKING:
+    from fe2.micro.form import CellForm
     from fe2.micro.rve import RVE
 
 MOST_MODES = 1500
@@ -52,6 +54,12 @@ MOST_MODES = 1500
 
 _VISIBLE = 1e-4
 """Part of the tangent that a mode has to change to be told."""
+
+_MATTERS = 0.01
+"""Part of the tangent from which on a mode is worth a warning."""
+
+_AT_ONCE = 0.1
+"""Phase ωτ up to which a mode has evened out."""
 
 _ROUND_OFF = 1e-12
 """Attenuation that is none."""
@@ -134,7 +142,7 @@ def spectrum(rve: RVE, frequency: npt.ArrayLike, *, held: bool = False) -> Spect
     if not (frequencies.size and np.all(np.isfinite(frequencies)) and np.all(frequencies > 0.0)):
         raise InputError(f"frequency = {frequencies.tolist()}: frequencies must be positive")
     steady = rve.virgin_tangent()
-    phases = [name for name, law in rve.form.laws.items() if relaxes(law) or relaxes(_mechanics(law))]
+    phases = _relaxing_phases(rve.form)
     if not rve.form.values:
         constant = np.tile(steady.astype(complex), (len(frequencies), 1, 1))
         found = relaxing_tangents(rve, frequencies, phases) if phases else constant
@@ -156,9 +164,43 @@ def spectrum(rve: RVE, frequency: npt.ArrayLike, *, held: bool = False) -> Spect
     return Spectrum(rve.kinematics, frequencies, tangent, held, times)
 
 
-def _mechanics(law: Any) -> object:
-    """The law of the gradient alone of a coupled one."""
-    return getattr(getattr(law, "law", law), "mechanics", None)
+def warn_of_relaxation(rve: RVE, period: float) -> None:
+    """Warn where a load meets relaxation times of a scalar within the cell, which cells elsewhere leave out.
+
+    Args:
+        rve: The cell.
+        period: Period of the load, or the time in which it changes.
+
+    Warns:
+        Fe2Warning: A mode that changes the tangent by a hundredth does not even out in this time.
+    """
+    form = rve.form
+    if len(form.values) != 1 or not _is_one_field(form) or _relaxing_phases(form):
+        return
+    slow = [(t, part) for t, part in spectrum(rve, 1.0 / period).relaxation_times if part > _MATTERS]
+    if slow and 2.0 * np.pi * slow[0][0] > _AT_ONCE * period:
+        time, part = slow[0]
+        scalar = next(block.name for block in rve.kinematics.blocks if block.kind == "value")
+        warnings.warn(
+            f"the {scalar} evens out within the cell in {time:.3g}, which is not short against a load that "
+            f"changes in {period:.3g}, and changes the tangent by {part:.1%}: a uniform one does not "
+            "hold, see fe2 spectrum",
+            Fe2Warning,
+            stacklevel=2,
+        )
+
+
+def _is_one_field(form: CellForm) -> bool:
+    """Whether the scalar is one field, all over the cell."""
+    return form.copies is None and form.direct is None
+
+
+def _relaxing_phases(form: CellForm) -> list[str]:
+    """Phases that are viscoelastic, or whose law of the gradient alone is."""
+    parts = {
+        name: (law, getattr(getattr(law, "law", law), "mechanics", None)) for name, law in form.laws.items()
+    }
+    return [name for name, laws in parts.items() if any(map(relaxes, laws))]
 
 
 def _insert(A: Complex, found: Complex, moved: Ints, value: int, held: bool) -> None:
@@ -181,7 +223,7 @@ class _UnsteadyCell:
 
     def __init__(self, rve: RVE) -> None:
         form, cell = rve.form, rve.cell
-        if len(form.values) != 1 or form.copies is not None or form.direct is not None:
+        if len(form.values) != 1 or not _is_one_field(form):
             raise InputError(
                 "a spectrum needs a cell with one value, such as a temperature, without contacts and without "
                 "pores that are holes: what fills them has no field of its own"
