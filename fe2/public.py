@@ -63,6 +63,7 @@ from fe2.macro.balance import Balance as Balance
 from fe2.macro.law import HomogenizedLaw as HomogenizedLaw
 from fe2.macro.problem import MacroProblem as MacroProblem
 from fe2.macro.rate import Rate as Rate
+from fe2.micro.alloy import alloy as alloy
 from fe2.micro.boundary import Admissible as Admissible
 from fe2.micro.boundary import BoundaryCondition as BoundaryCondition
 from fe2.micro.boundary import CellField as CellField
@@ -108,6 +109,7 @@ from fe2.micro.thermoelasticity import thermoelasticity as thermoelasticity
 from fe2.micro.wrapper import Wrapper as Wrapper
 from fe2.msh.partition import cells_on_first_ranks as cells_on_first_ranks
 from fe2.physics import small_strain as _small_strain
+from fe2.physics.alloy import Alloy as Alloy
 from fe2.physics.chaboche import Chaboche as Chaboche
 from fe2.physics.chemomechanics import Chemoelastic as Chemoelastic
 from fe2.physics.conduction import DiffusionLaw as DiffusionLaw
@@ -124,6 +126,9 @@ from fe2.physics.ellipticity import smallest_acoustic_determinant as smallest_ac
 from fe2.physics.ellipticity import smallest_acoustic_eigenvalue as smallest_acoustic_eigenvalue
 from fe2.physics.finite_strain import deformation_gradient as deformation_gradient
 from fe2.physics.finite_strain import displacement_gradient as displacement_gradient
+from fe2.physics.free_energy import DiluteSolution as DiluteSolution
+from fe2.physics.free_energy import FreeEnergy as FreeEnergy
+from fe2.physics.free_energy import RegularSolution as RegularSolution
 from fe2.physics.holzapfel_gasser_ogden import HolzapfelGasserOgden as HolzapfelGasserOgden
 from fe2.physics.hyperelasticity import Hyperelastic as Hyperelastic
 from fe2.physics.hyperelasticity import HyperelasticLaw as HyperelasticLaw

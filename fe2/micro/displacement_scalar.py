@@ -138,10 +138,10 @@ def _form(
             tangent = ufl.diff(flux, gradient)
             terms.add_work(phase, ufl.dot(flux, ufl.grad(test)), flux, tangent, slope, ufl.grad(field))
     space, dofs = cell_fields.spaces[slope.field]
-    return cell_fields.form(solids, dofs[_without_fluctuation(cell, space, conducting, boundary)])
+    return cell_fields.form(solids, dofs[without_fluctuation(cell, space, conducting, boundary)])
 
 
-def _without_fluctuation(
+def without_fluctuation(
     cell: Cell, space: fem.FunctionSpace, conducting: list[str], boundary: str | BoundaryCondition
 ) -> npt.NDArray[np.int64]:
     """Nodes of what conducts nothing, and one of each part of the rest, where there are several.
