@@ -113,6 +113,42 @@ def test_facets_of_the_boundary_are_refused():
         HomogenizedLaw({"jump": wall.jump(wall.T)}, Ageing(), subdomains=wall.tags, subdomain=7)
 
 
+@pytest.mark.parametrize("shape", CELLS)
+def test_law_on_the_boundary_is_a_resistance_in_series(shape):
+    """A plate that is heated at one end and cooled at the other, through what stands there at each point."""
+    mesh = dmesh.create_rectangle(WORLD, [(0.0, 0.0), (2.0, 1.0)], (4, 3), shape)
+    ends = [
+        dmesh.locate_entities_boundary(mesh, 1, lambda x, at=at: np.isclose(x[0], at)) for at in (0.0, 2.0)
+    ]
+    facets, kinds = np.concatenate(ends), np.repeat(np.array([2, 1], dtype=np.int32), [len(e) for e in ends])
+    order = np.argsort(facets)
+    tags = dmesh.meshtags(mesh, 1, facets[order], kinds[order])
+    space = fem.functionspace(mesh, ("Lagrange", 1))
+    T, q = fem.Function(space, name="T"), ufl.TestFunction(space)
+    body = HomogenizedLaw(ufl.grad(T), LinearModel(diffusion_kinematics(2), CONDUCTIVITY * np.eye(2)))
+    film = HomogenizedLaw({"jump": T}, Ageing(), subdomains=tags, subdomain=1)
+    F = ufl.dot(body.flux, ufl.grad(q)) * body.dx + film["flow"] * q * film.ds
+    F -= 8.0 * q * ufl.Measure("ds", domain=mesh, subdomain_data=tags)(2)
+    problem = MacroProblem(F, T, [body, film])
+    for largest in (0.0, 8.0 / TRANSFER):
+        with problem.step(1.0):
+            assert problem.solve() <= 2
+        np.testing.assert_allclose(film.gradients(), 8.0 / (TRANSFER + largest), rtol=1e-9)
+        hottest = WORLD.allreduce(T.x.array.max(), MPI.MAX)
+        assert hottest == pytest.approx(8.0 / (TRANSFER + largest) + 8.0 * 2.0 / CONDUCTIVITY)
+    assert WORLD.allreduce(film.weights().sum()) == pytest.approx(1.0)
+
+
+@pytest.mark.mpi
+def test_law_on_the_boundary_on_several_ranks():
+    program = (
+        f"import {Path(__file__).stem} as t; t.test_law_on_the_boundary_is_a_resistance_in_series(t.CELLS[0])"
+    )
+    succeeded(
+        mpiexec(3, ["-c", f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); {program}"])
+    )
+
+
 def test_failure_names_the_facet():
     wall = Wall(CELLS[1], Ageing())
     right = dmesh.locate_entities(wall.T.function_space.mesh, 2, lambda x: x[0] > 1.0 - 1e-9)

@@ -1,4 +1,4 @@
-r"""Where a law holds: the mesh cells of a subdomain, or interior facets, with their quadrature points.
+r"""Where a law holds: the mesh cells of a subdomain, or facets, with their quadrature points.
 
 Quadrature functions of a law on facets live on a mesh of the facets alone. What a form says of the two sides
 of a facet is evaluated by integrals: with the test functions :math:`\tau_q` of the quadrature space,
@@ -20,6 +20,8 @@ from dolfinx import fem, la
 from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 from ufl.corealg.multifunction import MultiFunction
+from ufl.corealg.traversal import unique_pre_traversal
+from ufl.restriction import Restricted
 
 from fe2.arrays import Array, Ints
 from fe2.errors import InputError
@@ -104,27 +106,43 @@ class CellDomain:
 
 
 class FacetDomain(CellDomain):
-    """Interior facets with a tag; `mesh` is a mesh of these facets alone, and its cells are the facets."""
+    """Facets with a tag; `mesh` is a mesh of these facets alone, and its cells are the facets.
+
+    They are interior ones, or those of the boundary where the expression is of no side and all lie there.
+
+    Attributes:
+        is_boundary: Whether they lie on the boundary.
+    """
 
     kind = "facet"
 
     def __init__(
-        self, mesh: dmesh.Mesh, degree: int, subdomains: dmesh.MeshTags, subdomain: int | None
+        self,
+        mesh: dmesh.Mesh,
+        degree: int,
+        subdomains: dmesh.MeshTags,
+        subdomain: int | None,
+        gradient: Expr,
     ) -> None:
         """Find the facets, and make their mesh; collective.
 
         Raises:
-            InputError: No facet has the tag, or one lies on the boundary.
+            InputError: No facet has the tag, some lie on the boundary and some do not, or the gradient is of
+                two sides there.
         """
         dim = mesh.topology.dim
         mesh.topology.create_connectivity(dim - 1, dim)
         owned = mesh.topology.index_map(dim - 1).size_local
-        _tagged(mesh, subdomains, subdomain, owned, "facets")
+        own = _tagged(mesh, subdomains, subdomain, owned, "facets")
+        mesh.topology.create_connectivity(dim - 1, dim)
+        inside = np.setdiff1d(own, dmesh.exterior_facet_indices(mesh.topology))
+        self.is_boundary = not _has_sides(gradient) and mesh.comm.allreduce(len(inside)) == 0
         known = subdomains.find(subdomain)
         part, entity_map, *_ = dmesh.create_submesh(mesh, dim - 1, known)
         super().__init__(part, degree, None, None)
         self._parent, self.entity_maps = mesh, [entity_map]
-        self.measure = ufl.Measure("dS", domain=mesh, subdomain_data=subdomains, metadata=_rule(degree))(
+        kind = "ds" if self.is_boundary else "dS"
+        self.measure = ufl.Measure(kind, domain=mesh, subdomain_data=subdomains, metadata=_rule(degree))(
             subdomain
         )
         # on another number of ranks a facet may be the other way round: its points keep their order
@@ -149,10 +167,12 @@ class FacetDomain(CellDomain):
 
     def in_form(self, function: fem.Function) -> Expr:
         """A quadrature function as it stands in a form: the same from both sides."""
-        return function("+")
+        return function if self.is_boundary else function("+")
 
     def derivative(self, form: ufl.Form, function: fem.Function, change: Expr) -> ufl.Form:
         """Derivative of a form with respect to a quadrature function, in the direction of an expression."""
+        if self.is_boundary:
+            return super().derivative(form, function, change)
         direction = fem.Function(function.function_space)
         derived = ufl.algorithms.expand_derivatives(ufl.derivative(form, function, direction))
         return ufl.algorithms.map_integrands.map_integrand_dags(_OfBothSides(direction, change), derived)
@@ -173,7 +193,8 @@ class FacetDomain(CellDomain):
         """Integrals of an expression times the test function of each of this rank's points, (n, size)."""
         parts = [expression] if not expression.ufl_shape else list(expression)
         space = self.function((len(parts),), "integrals").function_space
-        integral = ufl.dot(ufl.as_vector(parts), ufl.TestFunction(space)("+")) * self.measure
+        test = ufl.TestFunction(space)
+        integral = ufl.dot(ufl.as_vector(parts), test if self.is_boundary else test("+")) * self.measure
         form = compile_form(integral, self.mesh.comm, self.entity_maps)
         vector = fem.create_vector(space)
 
@@ -185,6 +206,11 @@ class FacetDomain(CellDomain):
             return values
 
         return integrals
+
+
+def _has_sides(expression: Expr) -> bool:
+    """Whether an expression is of a side of facets."""
+    return any(isinstance(part, Restricted) for part in unique_pre_traversal(expression))
 
 
 class _OfBothSides(MultiFunction):

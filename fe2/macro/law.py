@@ -73,7 +73,8 @@ class HomogenizedLaw:
     :math:`\mathrm{d}s = A\,\mathrm{d}g`, with the tangents of each flux by each block. Where there is one
     block its name may be left out: ``HomogenizedLaw(fe2.strain(u), micro)`` and ``law.flux``.
 
-    The law lives on a whole mesh, on one of its subdomains, or on interior facets with a tag. There its
+    The law lives on a whole mesh, on one of its subdomains, or on facets with a tag. On those of the boundary
+    it takes values there, as a foundation does, and its fluxes stand under ``law.ds``. On interior ones its
     gradient is of both sides, such as a jump, and its fluxes stand under ``law.dS``.
 
     Attributes:
@@ -82,7 +83,8 @@ class HomogenizedLaw:
         tangent: Quadrature function of m × m components.
         dx: The measure under which flux and tangent may be integrated: this law's subdomain with
             this law's quadrature rule.
-        dS: The same of a law on facets.
+        dS: The same of a law on interior facets.
+        ds: The same of a law on facets of the boundary.
         entity_maps: What forms with the fluxes need, which `MacroProblem` adds by itself.
         points: This rank's points, with their parameters.
         pool: Evaluates their micro models.
@@ -95,6 +97,7 @@ class HomogenizedLaw:
 
     dx: ufl.Measure
     dS: ufl.Measure  # noqa: N815  # as in UFL
+    ds: ufl.Measure
 
     def __init__(
         self,
@@ -141,8 +144,12 @@ class HomogenizedLaw:
         if quadrature_degree is None:
             quadrature_degree = _default_degree(mesh, self.gradient, is_value=on_facets)
         if on_facets:
-            self._domain: CellDomain = FacetDomain(mesh, quadrature_degree, subdomains, subdomain)
-            self.dS = self._domain.measure
+            facets = FacetDomain(mesh, quadrature_degree, subdomains, subdomain, self.gradient)
+            self._domain: CellDomain = facets
+            if facets.is_boundary:
+                self.ds = facets.measure
+            else:
+                self.dS = facets.measure
         else:
             _warn_of_locking(mesh, self.gradient, micro)
             self._domain = CellDomain(mesh, quadrature_degree, subdomains, subdomain)
