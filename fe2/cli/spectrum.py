@@ -105,13 +105,10 @@ def _diagonals(result: dict[str, Any]) -> Any:
         yield "effective tangent", components, [_diagonal(A) for A in effective], losses
         return
     for dual, block in zip(losses[0], components, strict=True):
-        diagonal = [_diagonal(A[dual][block]) for A in effective]
-        yield (
-            f"{dual} by {block}".replace("_", " "),
-            components[block],
-            diagonal,
-            [own[dual] for own in losses],
-        )
+        own = [row[dual] for row in losses]
+        if any(map(any, own)):
+            diagonal = [_diagonal(A[dual][block]) for A in effective]
+            yield f"{dual} by {block}".replace("_", " "), components[block], diagonal, own
 
 
 def _diagonal(matrix: Any) -> list[Any]:
