@@ -142,7 +142,7 @@ RUN_MISTAKES = {
     "nothing that holds": ({"boundary": []}, "boundary: something has to hold the body"),
     "an empty boundary": (
         {"boundary__1": {"on": "right"}},
-        "boundary[1]: one of fixed, prescribed, load and exchange is needed",
+        "boundary[1]: one of fixed, prescribed, load, exchange and spring is needed",
     ),
     "no end": ({"steps__end": None}, "steps.end: is missing, and so is times"),
     "an end before the start": ({"steps__end": -1.0}, "steps.end = -1.0: it has to come after the start, 0"),
