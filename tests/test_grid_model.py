@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from case_files import RUN, changed, write
+from mpi4py import MPI
 
 import fe2
+from fe2.cli.main import run
 from fe2.errors import InputError, MicroSolveError
+from fe2.io.history import read_history
 from fe2.micro.array_law import ArrayLaw
+from fe2.micro.grid_table import OnGrid
 from fe2.micro.image_rve import ImageRVE
+from fe2.micro.model_table import Setting
 from fe2.testing import check_micro_model
 
 Array = npt.NDArray[np.float64]
@@ -152,3 +159,36 @@ def test_tangent_of_a_law_on_arrays_is_its_derivative() -> None:
         step[j] = 1e-8
         plus, minus = (np.broadcast_to(law(np, strains + s * step, history, 1.0)[0][i], 20) for s in (1, -1))
         np.testing.assert_allclose(np.broadcast_to(upper[k], 20), (plus - minus) / 2e-8, rtol=0.0, atol=1.0)
+
+
+def test_run_file_with_cells_on_their_grid(tmp_path: Path) -> None:
+    """Reactions of a strip that is pulled and let back are those of the cells with a mesh."""
+    steel = {"law": "j2_plasticity", "young": 200.0, "poisson": 0.3, "yield_stress": 0.2, "hardening": 2.0}
+    cell = {
+        "cell": {"image": "labels.npy", "voxel_size": 0.25, "physics": "small_strain"},
+        "phases": {
+            "matrix": {"label": 0, **steel},
+            "fibre": {"label": 1, "law": "linear_elastic", "young": 400.0, "poisson": 0.2},
+        },
+    }
+    write(tmp_path, cell, "cell.toml")
+    boundary = [
+        {"on": "left", "fixed": ["x", "y"]},
+        {"on": "right", "name": "grip", "prescribed": {"x": [[0, 0], [1, 0.01], [2, 0]]}},
+    ]
+    reactions = {}
+    for model in ("rve", "grid"):
+        output = {"folder": model, "reactions": ["grip"]}
+        law = {"steel": {"cell": "cell.toml", "model": model}}
+        case = changed(RUN, laws=law, boundary=boundary, body=[], output=output, solver={})
+        assert run(["run", str(write(tmp_path, case, f"{model}.toml")), "-q"]) == 0
+        reactions[model] = read_history(tmp_path / model)["grip_x"]
+    np.testing.assert_allclose(reactions["grid"], reactions["rve"], rtol=1e-6)
+
+
+def test_cell_that_has_no_grid_is_refused() -> None:
+    cell = fe2.image_cell(image(2), {"a": 0, "b": 1})
+    made = fe2.small_strain(cell, {"a": PLASTIC, "b": STIFF}, boundary="linear")
+    setting = Setting(made.kinematics, Path(), MPI.COMM_SELF, made)
+    with pytest.raises(InputError, match=r'"grid" is for periodic images of degree 1.*this cell takes "rve"'):
+        OnGrid(cell="cell.toml").build(setting)
