@@ -18,7 +18,7 @@ import ufl
 from dolfinx import fem
 from ufl.core.expr import Expr
 
-from fe2.arrays import Mask
+from fe2.arrays import Array, Ints, Mask
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.law import PointLaw
 from fe2.physics.material_field import MaterialField
@@ -26,8 +26,6 @@ from fe2.subspaces import subspaces
 
 if TYPE_CHECKING:
     from fe2.micro.cell_solver import CellSolver
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +78,7 @@ class PointLawTerm:
     flux: fem.Function
     tangent: fem.Function
     history: dict[str, HistoryVariable]
-    rows: npt.NDArray[np.int64] | None = None
+    rows: Ints | None = None
 
     def law_at(self, points_per_cell: int) -> PointLaw:
         """The law of the points of its mesh cells, cell by cell."""
@@ -127,7 +125,7 @@ class PhaseFlux:
     flux: Expr
     tangent: Expr | None
     block: str = ""
-    rows: npt.NDArray[np.int64] | None = None
+    rows: Ints | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,8 +217,8 @@ class CellForm:
     point_laws: tuple[PointLawTerm, ...] = ()
     fluxes: tuple[PhaseFlux, ...] = ()
     conditions: tuple[Condition, ...] = ()
-    fixed: npt.NDArray[np.bool_] | None = None
-    copies: npt.NDArray[np.int64] | None = None
+    fixed: Mask | None = None
+    copies: Ints | None = None
     rows: tuple[ufl.Form, ...] = ()
     zero_mean: bool = False
     symmetric: bool = False
@@ -241,7 +239,7 @@ class CellForm:
         small = self.kinematics.origin_size == 0.0
         return self.symmetric and (small if self.definite is None else self.definite)
 
-    def fields(self) -> list[tuple[fem.FunctionSpace, npt.NDArray[np.int64]]]:
+    def fields(self) -> list[tuple[fem.FunctionSpace, Ints]]:
         """The fields of the unknown: their spaces and where their degrees of freedom stand among all N."""
         space = self.unknown.function_space
         if space.num_sub_spaces == 0 or space.dofmap.index_map_bs > 1:
