@@ -76,6 +76,7 @@ from fe2.micro.cell_solver import CellSolver as CellSolver
 from fe2.micro.cell_solver import Newton as Newton
 from fe2.micro.chemomechanics import chemomechanics as chemomechanics
 from fe2.micro.coarsening import coarsen_image as coarsen_image
+from fe2.micro.deformed_cell import deformed_cell as deformed_cell
 from fe2.micro.diffusion import diffusion as diffusion
 from fe2.micro.effective import EffectiveProperties as EffectiveProperties
 from fe2.micro.finite_strain import finite_strain as finite_strain

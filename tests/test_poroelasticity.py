@@ -504,3 +504,26 @@ def test_incompressible_constituents_have_no_modulus_and_transfer_all_of_the_loa
     assert found["biot_modulus"] is None
     assert found["undrained"] is None
     assert found["skempton"] == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("opening", [0.02, -0.03])
+def test_slit_that_opens_is_solved_again_as_the_cube_of_its_width(opening: float) -> None:
+    """k = h³ / (12 L) of a slit between stiff layers, which open by all of the strain, and swell under p."""
+    length, width = 8.0, 2.0
+    labels = np.zeros((4, 8), dtype=int)
+    labels[:, 3:5] = 1
+    cell = fe2.image_cell(labels, {"mineral": 0, "pore": 1})
+    rve = poroelasticity(cell, {"mineral": solid(**MINERAL), "pore": Pore(WATER)})
+    pressure, state = 700.0, rve.initial_state()
+    deformed_state = np.empty_like(state)
+    gradient = np.array([0.0, opening, 0.0, pressure, 0.0, 0.0])
+    rve.solve(gradient, state, 1.0, deformed_state)
+    new = fe2.deformed_cell(cell, rve, deformed_state)
+    found = fe2.pore_flow(new, {"pore": fe2.NewtonianFluid(), "mineral": fe2.Solid()}).homogenize()
+    oedometer = LinearElastic.isotropic(**MINERAL).stiffness[1, 1]
+    h = width + length * opening + (length - width) * pressure / oedometer
+    expected = h**3 / (12.0 * length * (1.0 + opening))
+    assert found.effective[0, 0] == pytest.approx(expected, rel=1e-8)
+    rve.solve(np.array([0.0, 0.0, 1e-3, 0.0, 0.0, 0.0]), state, 1.0, deformed_state)
+    with pytest.raises(InputError, match="it is sheared"):
+        fe2.deformed_cell(cell, rve, deformed_state)
