@@ -10,6 +10,11 @@ sizes, balls take its place. Each case runs in a process of its own. The time is
 the clock on a GPU) from the labels to the tangent; "rest" is what the process has in memory before. The
 error is that against the tolerance 1e-12 with `--check`. With `--against`, the package of another checkout
 solves the same problem, through its own `fe2.small_strain(...).homogenize()`, before and after.
+
+    python benchmarks/grid.py --plastic 8 12 16 32 --largest-mesh 16
+
+takes two increments of 0.2 % strain in cells with an elastic ball in a J2 matrix, with exact tangents, on the
+grid and, up to --largest-mesh voxels an edge, with mesh and factorization, and compares fluxes and tangents.
 """
 
 from __future__ import annotations
@@ -102,6 +107,52 @@ def solve(image: np.ndarray, physics: str, tolerance: float, device: str, thread
     return problem.effective_tangent(2000), clock() - start
 
 
+def plastic(size: int, kind: str) -> dict[str, Any]:
+    """Two increments of a plastic cell, on its grid or with its mesh."""
+    import fe2
+
+    x = (np.indices((size,) * 3) + 0.5) / size - 0.5
+    cell = fe2.image_cell((np.sum(x**2, axis=0) < 0.3**2).astype(int), {"matrix": 0, "ball": 1})
+    matrix = fe2.J2Plasticity(70e3, 0.3, 100.0, hardening=700.0)
+    laws = {"matrix": matrix, "ball": fe2.LinearElastic.isotropic(400e3, 0.2)}
+    rve = fe2.small_strain(cell, laws, options=fe2.NewtonOptions(strategy="newton"))
+    rest, seconds = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    model = rve.on_grid() if kind == "grid" else rve
+    state = model.initial_state()
+    for strain in (2e-3, 4e-3):
+        new, start = state.copy(), time.process_time()
+        response = model.solve(np.eye(6)[0] * strain, state, 1.0, new)
+        seconds.append(time.process_time() - start)
+        state = new
+    return {
+        "seconds": seconds,
+        "beyond": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - rest) / 1e6,
+        "flux": response.flux.tolist(),
+        "tangent": response.tangent.tolist(),
+    }
+
+
+def difference(one: Any, other: Any) -> str:
+    """Largest difference of two arrays, relative to the largest number of the first."""
+    return f"{np.abs(np.subtract(one, other)).max() / np.abs(one).max():.0e}"
+
+
+def compare_plastic(o: argparse.Namespace) -> None:
+    """Print a table of plastic cells."""
+    print("| voxels | solved | s, first and second increment | memory beyond, GB | flux, tangent differ by |")
+    print("| --- " * 5 + "|")
+    for size in o.plastic:
+        found: dict[str, Any] = {}
+        for kind in ("mesh", "grid")[size > o.largest_mesh :]:
+            found[kind] = apart(o, size, "elasticity", "--plastic-one", kind)
+            differ = [
+                difference(*(found[k][n] for k in found)) for n in ("flux", "tangent") if len(found) == 2
+            ]
+            seconds = "  ".join(f"{value:.2f}" for value in found[kind]["seconds"])
+            memory = f"{found[kind]['beyond']:.2f}"
+            print(f"| {size}³ | {kind} | {seconds} | {memory} | {', '.join(differ)} |", flush=True)
+
+
 def measure(o: argparse.Namespace) -> dict[str, Any]:
     image = phases(o.image, o.sizes[0])
     if o.package:  # another checkout, by what all of them have
@@ -160,10 +211,19 @@ def main() -> None:
     p.add_argument("--quick", action="store_true", help="100³ alone, and checked")
     p.add_argument("--check", action="store_true", help="solve to 1e-12 as well, and print the error")
     p.add_argument("--against", type=Path, help="another checkout")
+    p.add_argument("--plastic", type=int, nargs="+", help="voxels an edge of plastic cells")
+    p.add_argument("--largest-mesh", type=int, default=16, help="with mesh up to so many voxels an edge")
+    p.add_argument("--plastic-one", help=argparse.SUPPRESS)
     p.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--package", action="store_true", help=argparse.SUPPRESS)
     o = p.parse_args()
     o.sizes = o.sizes or ([100] if o.quick else [100, 256] if o.device == "cuda" else [50, 100])
+    if o.plastic:
+        compare_plastic(o)
+        return
+    if o.plastic_one:
+        print(json.dumps(plastic(o.sizes[0], o.plastic_one)))
+        return
     if o.one:
         print(json.dumps(measure(o)))
         return
