@@ -107,17 +107,46 @@ def solve(image: np.ndarray, physics: str, tolerance: float, device: str, thread
     return problem.effective_tangent(2000), clock() - start
 
 
-def plastic(size: int, kind: str) -> dict[str, Any]:
-    """Two increments of a plastic cell, on its grid or with its mesh."""
+def plastic_model(size: int, kind: str, strategy: str) -> Any:
+    """A cell with an elastic ball in a J2 matrix, on its grid or with its mesh."""
     import fe2
 
     x = (np.indices((size,) * 3) + 0.5) / size - 0.5
     cell = fe2.image_cell((np.sum(x**2, axis=0) < 0.3**2).astype(int), {"matrix": 0, "ball": 1})
     matrix = fe2.J2Plasticity(70e3, 0.3, 100.0, hardening=700.0)
     laws = {"matrix": matrix, "ball": fe2.LinearElastic.isotropic(400e3, 0.2)}
-    rve = fe2.small_strain(cell, laws, options=fe2.NewtonOptions(strategy="newton"))
+    rve = fe2.small_strain(cell, laws, options=fe2.NewtonOptions(strategy=strategy))
+    return rve.on_grid() if kind == "grid" else rve
+
+
+def two_scale(size: int, kind: str) -> None:
+    """Four steps of one hexahedron with eight points, all alike."""
+    model = plastic_model(size, kind, "adaptive")  # fe2 before DOLFINx
+    import ufl
+    from dolfinx import fem, mesh
+    from mpi4py import MPI
+
+    import fe2
+
+    domain = mesh.create_unit_cube(MPI.COMM_SELF, 1, 1, 1, mesh.CellType.hexahedron)
+    V = fem.functionspace(domain, ("Lagrange", 1, (3,)))
+    u, v = fem.Function(V, name="u"), ufl.TestFunction(V)
+    law = fe2.HomogenizedLaw(fe2.strain(u), model, quadrature_degree=2)
+    ends = [fem.locate_dofs_geometrical(V, lambda x, a=a: np.isclose(x[0], a)) for a in (0, 1)]
+    pull = fem.Constant(domain, (0.0, 0.0, 0.0))
+    bcs = [fem.dirichletbc(np.zeros(3), ends[0], V), fem.dirichletbc(pull, ends[1], V)]
+    problem = fe2.MacroProblem(ufl.dot(law.flux, fe2.strain(v)) * law.dx, u, law, bcs=bcs)
+    steps = fe2.LoadSteps(np.linspace(0.0, 1.0, 5), lambda t: np.put(pull.value, 0, 4e-3 * t))
+    start = time.process_time()
+    summary = fe2.Simulation(problem, steps).run()
+    print(f"{size}³ {kind}: {time.process_time() - start:.1f} s, {summary.micro_solves} answers of points")
+
+
+def plastic(size: int, kind: str) -> dict[str, Any]:
+    """Two increments of a plastic cell, on its grid or with its mesh."""
+    plastic_model(3, "mesh", "newton")  # the program itself
     rest, seconds = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
-    model = rve.on_grid() if kind == "grid" else rve
+    model = plastic_model(size, kind, "newton")
     state = model.initial_state()
     for strain in (2e-3, 4e-3):
         new, start = state.copy(), time.process_time()
@@ -213,11 +242,16 @@ def main() -> None:
     p.add_argument("--against", type=Path, help="another checkout")
     p.add_argument("--plastic", type=int, nargs="+", help="voxels an edge of plastic cells")
     p.add_argument("--largest-mesh", type=int, default=16, help="with mesh up to so many voxels an edge")
+    p.add_argument("--two-scale", type=int, nargs="+", help="voxels an edge of plastic cells at eight points")
     p.add_argument("--plastic-one", help=argparse.SUPPRESS)
     p.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--package", action="store_true", help=argparse.SUPPRESS)
     o = p.parse_args()
     o.sizes = o.sizes or ([100] if o.quick else [100, 256] if o.device == "cuda" else [50, 100])
+    for size, kind in itertools.product(o.two_scale or (), ("mesh", "grid")):
+        two_scale(size, kind)
+    if o.two_scale:
+        return
     if o.plastic:
         compare_plastic(o)
         return

@@ -70,7 +70,7 @@ class FaceProblem:
             face[:] = 2.0 * k * after / xp.maximum(k + after, 1e-300)
         stencil = np.zeros((1, 1, *(3,) * dim))
         means = [float(face.mean()) for face in self._faces]
-        reference = [max(mean, 1e-12 * max(means)) or 1.0 for mean in means]
+        reference = [max(mean, 1e-6 * max(means)) or 1.0 for mean in means]
         for axis in range(dim):
             for step, share in ((0, -1.0), (1, 2.0), (2, -1.0)):
                 place = [0, 0, *(1,) * dim]

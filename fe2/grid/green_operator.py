@@ -19,6 +19,9 @@ import numpy as np
 from fe2.arrays import Array
 from fe2.grid.device import Device, device
 
+_ROUND_OFF = 1e-15
+"""Entry of a block that is round-off of the stencil, relative to its largest number."""
+
 _CONTRACTION = {2: "pxy,yj->pxj", 3: "pxyz,yj,zk->pxjk"}
 
 
@@ -69,7 +72,11 @@ class GreenOperator:
         for x, wave in enumerate(waves[0].T):  # a plane at a time, in double precision
             blocks = sum(wave[d] * plane[:, d] for d in range(3)).real
             if x == 0:
-                blocks[(slice(None), *(0,) * (dim - 1))] = xp.asarray(rows == columns)
+                translation = (rows == columns) * np.abs(stencil).max()
+                blocks[(slice(None), *(0,) * (dim - 1))] = xp.asarray(translation)
+            diagonal = blocks[xp.asarray(np.flatnonzero(rows == columns))]
+            if float(abs(diagonal).min()) <= _ROUND_OFF * float(np.abs(stencil).max()):
+                raise np.linalg.LinAlgError("the homogeneous grid is singular to round-off")
             self._inverse[:, x] = _inverse(blocks, self.components)
         self._inverse[(slice(None), *(0,) * dim)] = 0.0
         if not bool(xp.isfinite(self._inverse).all()):
