@@ -1,6 +1,7 @@
-"""Shared objects that a user has registered: names ↦ paths, in a file of the user alone.
+"""Shared objects that a user has registered: names ↦ files and their subroutine, in a file of the user alone.
 
-A case file names a library by such a name, so that no file that is handed on can load code.
+A case file names a library by such a name, so that no file that is handed on can load code. Nor can it say
+what of the library is called: the libraries that it depends on, that of C among them, have functions too.
 """
 
 from __future__ import annotations
@@ -9,11 +10,25 @@ import json
 import os
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 from fe2.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Library:
+    """A registered shared object.
+
+    Attributes:
+        file: The file.
+        symbol: Name of its subroutine.
+    """
+
+    file: Path
+    symbol: str
 
 
 def registry_file() -> Path:
@@ -22,8 +37,8 @@ def registry_file() -> Path:
     return Path(folder) / "fe2" / "umat.toml"
 
 
-def registered() -> dict[str, Path]:
-    """Registered names and their files.
+def registered() -> dict[str, Library]:
+    """Registered names and what they stand for.
 
     Raises:
         InputError: The file of names can be written by others, or is no such file.
@@ -36,12 +51,20 @@ def registered() -> dict[str, Path]:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{file}: no list of libraries: {error}") from error
-    if wrong := next((name for name, path in found.items() if not isinstance(path, str)), None):
-        raise InputError(f"{file}: {wrong} is no path; `fe2 umat NAME FILE` writes lines that are right")
-    return {name: Path(path) for name, path in found.items()}
+    libraries = {}
+    for name, entry in found.items():
+        match entry:
+            case {"file": str(path), "symbol": str(symbol)}:
+                libraries[name] = Library(Path(path), symbol)
+            case _:
+                raise InputError(
+                    f"{file}: {name} has no file and symbol: remove it, and register it anew, "
+                    "`fe2 umat NAME FILE`"
+                )
+    return libraries
 
 
-def register(name: str, library: Path) -> Path:
+def register(name: str, library: Path, symbol: str = "umat") -> Path:
     """Register a shared object under a name, in the place of what had it before; its absolute path.
 
     Raises:
@@ -52,9 +75,12 @@ def register(name: str, library: Path) -> Path:
     path = library.expanduser().resolve()
     if not path.is_file():
         raise InputError(f"there is no file {path}")
-    file, lines = registry_file(), {**registered(), name: path}
+    file, entries = registry_file(), {**registered(), name: Library(path, symbol)}
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = "".join(f"{key} = {json.dumps(str(value))}\n" for key, value in sorted(lines.items()))
+    text = "".join(
+        f"{key} = {{ file = {_quoted(str(entry.file))}, symbol = {_quoted(entry.symbol)} }}\n"
+        for key, entry in sorted(entries.items())
+    )
     temporary = file.with_suffix(".new")
     temporary.write_text(text, encoding="utf-8")
     temporary.chmod(0o600)
@@ -62,29 +88,36 @@ def register(name: str, library: Path) -> Path:
     return path
 
 
-def library_of(name: str, *, registered_only: bool = False) -> Path:
-    """The file of a registered name, or a path itself.
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
-    Args:
-        name: The name, or a path.
-        registered_only: Whether a path is refused.
+
+def registered_library(name: str) -> Library:
+    """What a registered name stands for.
+
+    Raises:
+        InputError: Nothing, or its file is not there; the message names those that are registered.
+    """
+    known = registered()
+    if name not in known:
+        listed = ", ".join(sorted(known)) or "none"
+        raise InputError(
+            f"the library {name!r} is not registered (registered are: {listed}); "
+            "`fe2 umat NAME FILE` registers one"
+        )
+    if not known[name].file.is_file():
+        raise InputError(f"the library {name} was {known[name].file}, which is not there any more")
+    return known[name]
+
+
+def library_file(name: str) -> Path:
+    """The file of a registered name, or a path itself.
 
     Raises:
         InputError: There is none; the message names those that are registered.
     """
-    known = registered()
-    if name in known:
-        if not known[name].is_file():
-            raise InputError(f"the library {name} was {known[name]}, which is not there any more")
-        return known[name]
     path = Path(name).expanduser()
-    if not registered_only and path.is_file():
-        return path.resolve()
-    listed = ", ".join(sorted(known)) or "none"
-    raise InputError(
-        f"the library {name!r} is not registered (registered are: {listed}); "
-        "`fe2 umat NAME FILE` registers one"
-    )
+    return path.resolve() if name not in registered() and path.is_file() else registered_library(name).file
 
 
 def _check_owner(file: Path) -> None:

@@ -113,8 +113,30 @@ def test_no_case_file_loads_a_library_by_its_path(library, tmp_path):
         read_cell_case(write(tmp_path, content, "cell.toml"))
 
 
+@pytest.mark.parametrize("symbol", ["umat", "strcpy"])
+def test_no_case_file_says_what_of_a_library_is_called(registered, tmp_path, symbol):
+    """The functions of the C library are found through any library."""
+    np.save(tmp_path / "layers.npy", np.zeros((4, 4), dtype=np.int32))
+    phase = {"label": 0, "law": "umat", "library": registered, "props": STEEL, "symbol": symbol}
+    content = {"cell": {"image": "layers.npy", "physics": "small_strain"}, "phases": {"matrix": phase}}
+    with pytest.raises(CaseFileError, match=r"phases\.matrix\.symbol"):
+        read_cell_case(write(tmp_path, content, "cell.toml"))
+
+
+def test_subroutine_is_the_one_that_was_registered(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    source = "void steel_(double *s, double *v, double *d) { for (int i = 0; i < 6; i++) d[7 * i] = 3.0; }\n"
+    (folder := tmp_path / "größe 🦀").mkdir()
+    library = compiled(folder, source, "libown.so")
+    result = CliRunner().invoke(command, ["own", str(library), "--symbol", "steel"])
+    assert result.exit_code == 0, result.output
+    law = fe2.umat("own", [1.0])
+    assert (law.path, law.symbol) == (library, "steel")
+    assert np.diagonal(respond(law, np.zeros((1, 6)), virgin(law, 1, 6)).tangent[0])[:3].tolist() == [3.0] * 3
+
+
 def test_command_lists_what_is_registered(registered, library):
-    assert CliRunner().invoke(command, []).output == f"{registered}  {library}\n"
+    assert CliRunner().invoke(command, []).output == f"{registered}  {library}  umat\n"
 
 
 def test_names_that_others_can_write_are_not_believed(registered, tmp_path):

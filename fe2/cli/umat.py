@@ -28,11 +28,11 @@ def command(name: str | None, library: Path | None, symbol: str) -> None:
     if not first_rank():
         return
     if name is None:
-        for key, path in registered().items():
-            click.echo(f"{key}  {path}")
+        for key, entry in registered().items():
+            click.echo(f"{key}  {entry.file}  {entry.symbol}")
         return
     if library is None:
         raise click.UsageError("LIBRARY is missing: the shared object that NAME is to stand for.")
     if library.is_file():
         routine(library.resolve(), symbol)
-    click.echo(f"{name} is {register(name, library)}")
+    click.echo(f"{name} is {register(name, library, symbol)}")

@@ -16,7 +16,7 @@ from fe2.errors import InputError, LocalSolveError, MicroSolveError
 from fe2.physics.checks import FINITE, POSITIVE, check_fields, checked_array
 from fe2.physics.law import PointLaw, PointResponse
 from fe2.tensors import shear_factors
-from fe2.umat_libraries import library_of
+from fe2.umat_libraries import library_file, registered_library
 from fe2.umat_routine import Calls, Process, call, routine
 
 _ORDER = {4: [0, 1, 2, 3], 6: [0, 1, 2, 5, 4, 3]}
@@ -85,7 +85,7 @@ class Umat(PointLaw):
     @cached_property
     def path(self) -> Path:
         """The shared object."""
-        return library_of(self.library)
+        return library_file(self.library)
 
     @property
     def symmetric(self) -> bool:  # type: ignore[override]
@@ -155,7 +155,6 @@ def umat(
     props: npt.ArrayLike,
     statev: int = 0,
     initial_state: npt.ArrayLike | None = None,
-    symbol: str = "umat",
     material: str = "FE2",
     temperature: float = 0.0,
     element_length: float = 1.0,
@@ -165,18 +164,18 @@ def umat(
     """A law of small strain that Abaqus's UMAT of a registered library computes.
 
     Args:
-        library: Name under which the shared object was registered by `fe2 umat NAME FILE`, never a path.
+        library: Name under which the shared object was registered by `fe2 umat NAME FILE`, never a path; its
+            subroutine is the one that was registered.
         props: Constants PROPS: a number or a list.
         statev: Number of state variables.
         initial_state: Their values in the beginning, zeros where they are left out.
-        symbol: Name of the subroutine; that with an underscore, as of Fortran, is found too.
         material: Name of the material CMNAME.
         temperature: TEMP, constant.
         element_length: CELENT, positive.
         symmetric: Whether DDSDDE is symmetric for every state.
         isolated: Run the subroutine in a process of its own, so that a crash is a failed point and no more.
     """
-    library_of(library, registered_only=True)
+    symbol = registered_library(library).symbol
     start: Any = initial_state
     return Umat(
         library,
