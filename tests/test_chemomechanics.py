@@ -172,6 +172,18 @@ def test_concentration_that_leaves_its_range_names_phase_and_bound() -> None:
         )
 
 
+def test_layers_that_let_nothing_through_leave_the_diffusion_to_the_others() -> None:
+    numbers = {"young": 10.0, "poisson": 0.2, "molar_volume": 0.0, "temperature": 300.0}
+    laws = {
+        name: fe2.Chemoelastic(diffusivity=D, reference_concentration=2.0, **numbers)
+        for name, D in (("matrix", 3.0), ("oxide", 0.0))
+    }
+    cell = fe2.image_cell(np.repeat([0, 1], 2)[:, None].repeat(4, 1), {"matrix": 0, "oxide": 1})
+    mobility = fe2.chemomechanics(cell, laws).homogenize().tangent[-2:, -2:]
+    along = 0.5 * 3.0 * 2.0 / (GAS_CONSTANT * 300.0)
+    np.testing.assert_allclose(mobility, np.diag([0.0, along]), atol=1e-12 * along)
+
+
 def test_laws_of_another_physics_are_refused() -> None:
     cell = fe2.image_cell(np.zeros((3, 3), dtype=int), {"particle": 0})
     with pytest.raises(InputError, match="'particle' is a LinearElastic; here it is Chemoelastic or Void"):

@@ -468,3 +468,11 @@ def test_quaternions_and_angles_of_many_grains_are_rotations_of_each():
     np.testing.assert_allclose(fe2.rotation_from_bunge(*angles), expected, atol=1e-14)
     with pytest.raises(fe2.InputError, match="four finite numbers w, x, y, z"):
         fe2.rotation_from_quaternion([0.0, 0.0, 0.0, 0.0])
+
+
+def test_field_depends_on_the_rate_where_one_of_its_materials_does() -> None:
+    still, viscous = (
+        fe2.Chaboche(200e3, 0.3, 200.0, np.zeros(1), np.zeros(1), viscosity=k) for k in (0.0, 1.0)
+    )
+    assert fe2.MaterialField.of({0: still, 1: still}).rate_independent
+    assert not fe2.MaterialField.of({0: still, 1: viscous}).rate_independent

@@ -478,6 +478,15 @@ def test_numbers_that_cannot_be_are_refused_by_name(change: dict[str, Any], mess
         poroelastic(**(ROCK | change))
 
 
+@pytest.mark.parametrize("labels", [(0, 7), (7, 0)])
+def test_dry_and_porous_materials_in_one_field_are_refused_by_label(labels: tuple[int, int]) -> None:
+    materials = {0: solid(**MINERAL), 7: poroelastic(**ROCK)}
+    field = fe2.MaterialField.of({label: materials[label] for label in labels})
+    cell = fe2.image_cell(np.tile([0, 7], (4, 2)), {"grains": [0, 7]})
+    with pytest.raises(InputError, match="phase 'grains': label 0 conducts nothing and others do"):
+        poroelasticity(cell, {"grains": field})
+
+
 def test_other_laws_refuse_by_name_too() -> None:
     with pytest.raises(
         InputError, match=r"biot = 0\.2 is not admissible; it must be between the porosity, 0\.3"

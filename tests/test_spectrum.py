@@ -279,6 +279,17 @@ def test_cell_that_stores_nothing_answers_alike_at_all_frequencies() -> None:
     assert not found.attenuation.any()
 
 
+@pytest.mark.parametrize("permeability", [0.0, 1.0])
+@pytest.mark.parametrize("held", [False, True])
+def test_solids_without_pores_are_elastic_at_all_frequencies(permeability: float, held: bool) -> None:
+    elastic = fe2.LinearElastic.isotropic(1.0, 0.3)
+    law = fe2.Poroelastic(elastic, permeability, 1.0, 0.0, np.inf)
+    rve = fe2.poroelasticity(laminate("quadrilateral", 0), dict.fromkeys("ab", law))
+    found = rve.spectrum([1.0, 1e3], held=held)
+    assert np.all(found.tangent == rve.virgin_tangent())
+    assert found.relaxation_times == ()
+
+
 @pytest.mark.parametrize("frequency", [[], [0.0], [1.0, np.nan]])
 def test_frequencies_are_positive(frequency: list[float]) -> None:
     with pytest.raises(InputError, match="frequencies must be positive"):

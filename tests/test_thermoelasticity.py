@@ -102,6 +102,27 @@ def test_layers_have_the_means_of_laminates() -> None:
     assert not np.any(blocks["stress"]["temperature_gradient"])
 
 
+@pytest.mark.parametrize("boundary", ["periodic", "linear", "uniform_flux"])
+def test_layers_that_insulate_expand_and_store_and_leave_the_conduction_to_the_others(boundary: str) -> None:
+    cell = fe2.image_cell(np.repeat([0, 1], 2)[:, None].repeat(4, 1), {"metal": 0, "foam": 1})
+    laws = {
+        "metal": thermoelastic(10.0, 0.2, 1e-5, 3.0, 2.0),
+        "foam": thermoelastic(10.0, 0.2, 1e-5, 0.0, 4.0),
+    }
+    found = thermoelasticity(cell, laws, boundary=boundary).homogenize()
+    assert found.properties["heat_capacity_constant_strain"] == pytest.approx(3.0, rel=1e-12)
+    assert found.properties["expansion"][:2] == pytest.approx([1.2e-5, 1.2e-5], rel=1e-12)
+    if boundary == "periodic":
+        assert found.properties["conduction"]["principal_values"] == pytest.approx([0.0, 1.5], abs=1e-12)
+
+
+def test_materials_of_a_field_that_insulate_beside_others_are_refused_by_label() -> None:
+    materials = {0: thermoelastic(1.0, 0.2, 1e-5, 1.0, 1.0), 7: thermoelastic(1.0, 0.2, 1e-5, 0.0, 1.0)}
+    cell = fe2.image_cell(np.tile([0, 7], (4, 2)), {"grains": [0, 7]})
+    with pytest.raises(InputError, match="phase 'grains': label 7 conducts nothing and others do"):
+        thermoelasticity(cell, {"grains": fe2.MaterialField.of(materials)})
+
+
 def test_adiabatic_stiffness_is_kelvins() -> None:
     """Without exchange of heat C + T₀ β ⊗ β / c, with β = -∂σ/∂T."""
     rve = elastic(image(4, 4))

@@ -84,6 +84,10 @@ def test_cell_of_a_relaxing_matrix_ends_at_the_stiffness_of_its_relaxed_moduli()
         ({"shear": [0.5]}, r"shear has shape \(1,\); it must have shape \(2,\)"),
         ({"times": [1.0, -1.0]}, "times = -1.0 is not admissible; it must be positive"),
         ({"temperature": 300.0}, "reference_temperature is missing"),
+        (
+            {"temperature": 300.0, "shift": [1, 2]},
+            "reference_temperature is missing beside temperature, shift",
+        ),
     ],
 )
 def test_what_is_not_admissible_is_named(wrong, message):

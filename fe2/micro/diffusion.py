@@ -38,7 +38,7 @@ from fe2.micro.image_cell import ImageCell
 from fe2.micro.image_rve import ImageRVE, answers_on_grid
 from fe2.micro.isolated import warn_of_isolated
 from fe2.micro.newton import NewtonOptions
-from fe2.micro.phases import PhaseTerms, check_phases, default_quadrature_degree, element_degree
+from fe2.micro.phases import PhaseTerms, check_phases, conducts, default_quadrature_degree, element_degree
 from fe2.micro.rve import RVE
 from fe2.micro.subcell import Subcell, flowing_part, in_one_part, node_of_each_part, pieces_of, shares
 from fe2.micro.voxel_memory import VoxelField, check_voxel_memory
@@ -210,13 +210,7 @@ def _checked_laws(laws: Mapping[str, PhaseLaw], value: bool) -> dict[str, PhaseL
                 f"the law of phase {name!r}, a {type(kind).__name__}, {what}, but the cell receives "
                 "the gradient alone: set value=True"
             )
-        conducts = [not _says(material, "insulates") for material in law.materials]
-        if any(conducts) and not all(conducts):
-            assert isinstance(law, MaterialField)
-            raise InputError(
-                f"phase {name!r}: label {law.labels[conducts.index(False)]!r} conducts nothing and others "
-                "do; what insulates is a phase of its own"
-            )
+        conducts(name, law)
     return dict(laws)
 
 

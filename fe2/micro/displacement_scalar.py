@@ -32,7 +32,7 @@ from fe2.micro.form import CellForm
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.periodicity import TOLERANCE
 from fe2.micro.phase_rve import mechanical_rve
-from fe2.micro.phases import PhaseTerms, check_phases, element_degree
+from fe2.micro.phases import PhaseTerms, check_phases, conducts, element_degree
 from fe2.micro.rve import RVE
 from fe2.micro.several_fields import SeveralFields
 from fe2.micro.subcell import node_of_each_part, pieces_of
@@ -41,9 +41,8 @@ from fe2.physics.law import PhaseLaw
 from fe2.physics.material_field import MaterialField
 from fe2.physics.void import Void
 
-type AddPhase = Callable[[PhaseTerms, str, PhaseLaw, Expr, Expr], tuple[Expr, Expr | None]]
-"""(terms, phase, law, value, its gradient) ↦ (what is stored, flux j, None of what conducts nothing); it adds
-the work of the stress."""
+type AddPhase = Callable[[PhaseTerms, str, PhaseLaw, Expr, Expr], tuple[Expr, Expr]]
+"""(terms, phase, law, value, its gradient) ↦ (what is stored, flux j); it adds the work of the stress."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _form(
         gradient = ufl.variable(ufl.grad(field))
         stored, flux = add(terms, phase, law, terms.values[value.name], gradient)
         terms.store(phase, value.name, stored)
-        if flux is not None:
+        if conducts(phase, law):
             conducting.append(phase)
             tangent = ufl.diff(flux, gradient)
             terms.add_work(phase, ufl.dot(flux, ufl.grad(test)), flux, tangent, slope, ufl.grad(field))

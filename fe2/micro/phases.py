@@ -140,6 +140,22 @@ def rows_of(
         raise InputError(f"phase {phase!r}: {error}") from error
 
 
+def conducts(phase: str, law: PhaseLaw) -> bool:
+    """Whether a phase conducts.
+
+    Raises:
+        InputError: Some of the materials of a field do and others do not.
+    """
+    found = [not getattr(material, "insulates", False) for material in law.materials]
+    if any(found) and not all(found):
+        assert isinstance(law, MaterialField)
+        raise InputError(
+            f"phase {phase!r}: label {law.labels[found.index(False)]!r} conducts nothing and others "
+            "do; what insulates is a phase of its own"
+        )
+    return all(found)
+
+
 @dataclass(eq=False)
 class PhaseTerms:
     """Collects the terms of a form, one for each phase, and the quadrature functions that they need.

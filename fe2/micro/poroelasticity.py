@@ -165,7 +165,7 @@ def _common_viscosity(laws: list[PhaseLaw]) -> float | None:
 
 def _add_phase(
     terms: PhaseTerms, phase: str, law: PhaseLaw, pressure: Expr, gradient: Expr
-) -> tuple[Expr, Expr | None]:
+) -> tuple[Expr, Expr]:
     """Add the work of the stress of a phase; its fluid content and seepage."""
     kind: Any = law_of(law)
     symbolic, strain, size = terms.with_parameters(phase, law), terms.gradient, terms.block.local_size
@@ -178,8 +178,6 @@ def _add_phase(
     content = ufl.dot(tensor_times(symbolic.biot, ufl.as_ufl(1.0), size), strain)
     content += pressure / symbolic.biot_modulus
     if not callable(kind.permeability):
-        if kind.insulates:
-            return content, None
         return content, conducted_by(symbolic.permeability, gradient, "permeability") / symbolic.viscosity
     k = ufl.as_ufl(kind.permeability(volume_change(strain), pressure))
     if not k.ufl_shape:

@@ -154,11 +154,13 @@ def spectrum(rve: RVE, frequency: npt.ArrayLike, *, held: bool = False) -> Spect
         )
     cell = _UnsteadyCell(rve)
     held = held or not cell.moved.size
-    rate = 2.0j * np.pi * frequencies
-    respond, times = cell.by_modes() if cell.has_modes else (cell.by_factorization, ())
     tangent = np.tile(steady.astype(complex), (len(frequencies), 1, 1))
     value = cell.value
     tangent[:, value, :] = tangent[:, :, value] = 0.0
+    if not cell.stores:
+        return Spectrum(rve.kinematics, frequencies, tangent, held)
+    rate = 2.0j * np.pi * frequencies
+    respond, times = cell.by_modes() if cell.has_modes else (cell.by_factorization, ())
     for A, found in zip(tangent, map(respond, rate), strict=True):
         _insert(A, found, cell.moved, value, held)
     return Spectrum(rve.kinematics, frequencies, tangent, held, times)
@@ -255,6 +257,11 @@ class _UnsteadyCell:
         mean = T.T @ integral
         self._mean = mean / integral.sum()
         self._supply = block.balance * mean * volume / integral.sum()
+
+    @property
+    def stores(self) -> bool:
+        """Whether anything is stored of the scalar."""
+        return bool(abs(self._C).sum() + np.abs(self._stored).sum() > 0.0)
 
     @property
     def has_modes(self) -> bool:

@@ -153,6 +153,11 @@ class Chemoelastic(SolutionLaw):
         return self.gas_constant * self.temperature
 
     @property
+    def insulates(self) -> bool:
+        """Whether no solute diffuses."""
+        return not np.any(self.diffusivity)
+
+    @property
     def energy(self) -> FreeEnergy:
         """See `SolutionLaw.energy`."""
         reference = (self.reference_concentration,)

@@ -124,7 +124,7 @@ class MaterialField(PhaseLaw):
     @property
     def rate_independent(self) -> bool:
         """True where no answer depends on the length of the time step."""
-        return bool(getattr(self.law, "rate_independent", False))
+        return all(getattr(law, "rate_independent", False) for law in self.materials)
 
     @property
     def isochoric(self) -> bool:

@@ -194,6 +194,11 @@ class Thermoelastic(PhaseLaw):
         return self.mechanics.moduli() if isinstance(self.mechanics, PhaseLaw) else ()
 
     @property
+    def insulates(self) -> bool:
+        """Whether nothing is conducted."""
+        return self.conduction.insulates
+
+    @property
     def heating(self) -> bool:
         """Whether plastic flow heats."""
         return self.taylor_quinney > 0.0

@@ -169,7 +169,7 @@ def viscoelastic(
     factor = 1.0
     if missing and len(missing) < len(given):
         raise InputError(
-            f"viscoelastic: {missing[0]} is missing beside {', '.join(set(given) - set(missing))}"
+            f"viscoelastic: {missing[0]} is missing beside {', '.join(n for n in given if n not in missing)}"
         )
     if not missing:
         difference = checked("viscoelastic", "temperature", temperature, FINITE) - checked(
