@@ -7,8 +7,9 @@ A field f is in equilibrium where
 with the first residual :math:`r^0` of the step, the reactions R at the constrained degrees of freedom, and
 the forces that the changes of the other fields exert; or where an iteration changed it by round-off only.
 Where all of these cancel, as in a constraint of incompressibility, a millionth of the terms of which they are
-the sum counts, :math:`\|\,|J|\,|\delta u|\,\|_f`. No two fields are ever added up, so the answer does not
-depend on the units of any.
+the sum counts, :math:`\|\,|J|\,|\delta u|\,\|_f`. Where an iteration brings nothing more, a residual is
+round-off that is one of the terms of the whole unknown, :math:`\|\,|J|\,|u|\,\|_f`, as long after a
+consolidation. No two fields are ever added up, so the answer does not depend on the units of any.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _ROUND_OFF = 1e-13
 """Change of a field in an iteration that is round-off, relative to the field."""
 _GROWTH, _PATIENCE = 10.0, 4
 """Growth of a residual in an iteration that may lead on, and iterations that may bring nothing."""
+_FLOOR, _BROUGHT = 1e-14, 0.1
+"""Residual that is round-off, relative to the terms of the whole unknown, if it did not fall to this part."""
 _CANCELLED = 1e-6
 """Forces on a field, relative to the terms of which they are the sum, that count at least."""
 
@@ -53,6 +56,7 @@ class Forces:
         )
         self._is_round_off = np.zeros(len(self._fields), dtype=np.bool_)
         self._is_lost, self._arrived = False, 0
+        self._matrix: PETSc.Mat | None = None
 
     def measure(self, internal: Array) -> None:
         """Take note of the reactions among the internal forces; collective."""
@@ -68,6 +72,7 @@ class Forces:
             matrix: The Jacobian of the iteration that has ended, or None where none has.
         """
         values = solution.array
+        self._matrix, self._solution = matrix, solution
         if matrix is not None:
             changes = self._fields.norms(values - self._before)
             self._is_round_off = changes <= _ROUND_OFF * self._fields.norms(values)
@@ -90,9 +95,16 @@ class Forces:
         return bool(np.all(self._is_small(self._lacks, self.residuals[-1], rtol, atol)))
 
     def is_settled(self, rtol: float, atol: float) -> bool:
-        """Whether every field is balanced, or was changed by round-off only."""
-        small = self._is_small(self._lacks, self.residuals[-1], rtol, atol)
-        return bool(np.all(small | self._is_round_off))
+        """Whether every field is balanced, was changed by round-off, or has only that left; collective."""
+        last = self.residuals[-1]
+        settled = self._is_small(self._lacks, last, rtol, atol) | self._is_round_off
+        if np.all(settled) or self._matrix is None or len(self.residuals) < 2:
+            return bool(np.all(settled))
+        if not np.all(settled | (last > _BROUGHT * self.residuals[-2])):
+            return False
+        _, terms = self._fields.actions(self._matrix, self._solution)
+        floor = np.maximum(atol, _FLOOR * terms.sum(axis=1))
+        return bool(np.all(settled | self._is_small(self._lacks, last, rtol, floor)))
 
     def helps(self, residual: Array, trial: PETSc.Vec, matrix: PETSc.Mat) -> bool:
         """Whether a trial with this residual does not lead away from equilibrium; collective.
@@ -135,7 +147,7 @@ class Forces:
         acting = np.maximum(np.maximum(self.residuals[0], self._reactions), self._exerted)
         return np.maximum(acting, _CANCELLED * self._terms)
 
-    def _is_small(self, lacking: Array, norms: Array, rtol: float, atol: float) -> Mask:
+    def _is_small(self, lacking: Array, norms: Array, rtol: float, atol: float | Array) -> Mask:
         prescribed = lacking <= np.maximum(rtol * self._lacking, _ROUND_OFF * self._size)
         return prescribed & (norms <= np.maximum(atol, rtol * self._scales()))
 
