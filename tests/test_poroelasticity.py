@@ -16,6 +16,7 @@ import fe2
 from fe2.errors import InputError
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.reduction import reduce
+from fe2.identity import facts
 from fe2.micro.newton import NewtonOptions
 from fe2.micro.poroelasticity import poroelasticity
 from fe2.micro.rve import RVE
@@ -404,6 +405,17 @@ def test_permeability_of_grains_follows_their_porosity() -> None:
     k = 1e-9 * (n / 0.3) ** 3 * (0.7 / (1.0 - n)) ** 2
     np.testing.assert_allclose(flux[4], k / 1e-9 * 0.5, rtol=1e-10)
     assert k > 1.2e-9
+
+
+@pytest.mark.unit
+def test_numbers_of_permeabilities_that_follow_something_belong_to_the_description() -> None:
+    """Paths that were recorded with other numbers are not taken for those of this material."""
+    for make, change in ((poroelastic_kozeny_carman, "porosity"), (poroelastic_shale, "sensitivity")):
+        one, other, again = (
+            facts(make(2.4e3, 0.15, 0.5, 9e3, 1e-9, 1e-9, **{change: value})) for value in (0.1, 0.2, 0.1)
+        )
+        assert one == again
+        assert one != other
 
 
 def test_reduced_cell_answers_as_the_whole_one_with_pores() -> None:

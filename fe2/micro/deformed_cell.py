@@ -26,10 +26,7 @@ def deformed_cell(cell: Cell, rve: RVE, state: Array) -> Cell:
 
     .. code-block:: python
 
-        rve = fe2.poroelasticity(cell, {"mineral": mineral, "pore": fe2.Pore(2.25e3)}, boundary="linear")
-        ...
-        flow = fe2.pore_flow(fe2.deformed_cell(cell, rve, state), {"pore": fe2.NewtonianFluid()})
-        flow.homogenize().effective
+        pores = fe2.deformed_cell(cell, rve, state)  # rve of the solids, with boundary="linear"
 
     Args:
         cell: The whole cell, with elements in its pores.

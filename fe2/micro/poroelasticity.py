@@ -46,12 +46,12 @@ from fe2.physics.conduction import conducted_by
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.law import PhaseLaw
 from fe2.physics.material_field import MaterialField
+from fe2.physics.poroelastic_properties import characterize
 from fe2.physics.poroelasticity import (
     PRESSURE,
     Pore,
     Poroelastic,
     biot_in_mandel,
-    characterize,
     poroelastic_kinematics,
 )
 from fe2.physics.symmetric_tensor import tensor_times, volume_change

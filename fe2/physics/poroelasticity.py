@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -32,17 +32,17 @@ from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.physics.checks import FINITE, POSITIVE, Admissible, checked
 from fe2.physics.conduction import checked_conductivity
-from fe2.physics.diffusion import characterize_diffusion, slope
+from fe2.physics.diffusion import slope
 from fe2.physics.elasticity import LinearElastic
 from fe2.physics.kinematics import Kinematics, scalar_value
 from fe2.physics.law import ExpressionLaw, PhaseLaw, PointLaw
+from fe2.physics.poroelastic_properties import characterize
 from fe2.physics.small_strain import small_strain_kinematics
 from fe2.physics.symmetric_tensor import checked_tensor
 from fe2.physics.void import Void
-from fe2.singular import null_directions
 from fe2.stiffness import bulk_modulus
 from fe2.table import Unbounded
-from fe2.tensors import component_indices, shear_factors, to_matrix
+from fe2.tensors import component_indices, to_matrix
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -202,6 +202,46 @@ class Pore(Void):
         return matrix[:dim, :dim] / self.viscosity
 
 
+@dataclass(frozen=True)
+class KozenyCarman:
+    """Change of volume and pressure ↦ permeability, see :func:`poroelastic_kozeny_carman`.
+
+    Attributes:
+        permeability: k₀.
+        porosity: n₀.
+        biot: b.
+        compliance: (1 - b)/K.
+    """
+
+    permeability: float
+    porosity: float
+    biot: float
+    compliance: float
+
+    def __call__(self, volume: Expr, pressure: Expr) -> Expr:
+        """The permeability, a UFL scalar."""
+        n0 = self.porosity
+        n = n0 + (self.biot - n0) * (volume + self.compliance * pressure)
+        return self.permeability * (n / n0) ** 3 * ((1.0 - n0) / (1.0 - n)) ** 2
+
+
+@dataclass(frozen=True)
+class OfPressure:
+    """Change of volume and pressure ↦ permeability, see :func:`poroelastic_shale`.
+
+    Attributes:
+        permeability: k₀.
+        sensitivity: γ.
+    """
+
+    permeability: float
+    sensitivity: float
+
+    def __call__(self, volume: Expr, pressure: Expr) -> Expr:
+        """The permeability, a UFL scalar."""
+        return self.permeability * ufl.exp(self.sensitivity * pressure)
+
+
 def poroelastic(
     young: float,
     poisson: float,
@@ -301,12 +341,7 @@ def poroelastic_kozeny_carman(
         porosity: Porosity n₀ of the virgin solid, between 0 and 1.
     """
     made, n0 = _with_scalars(young, poisson, biot, biot_modulus, permeability, viscosity, porosity)
-    compliance = (1.0 - biot) / bulk_modulus(young, poisson)
-
-    def follows(volume: Expr, pressure: Expr) -> Expr:
-        n = n0 + (biot - n0) * (volume + compliance * pressure)
-        return permeability * (n / n0) ** 3 * ((1.0 - n0) / (1.0 - n)) ** 2
-
+    follows = KozenyCarman(permeability, n0, biot, (1.0 - biot) / bulk_modulus(young, poisson))
     return Poroelastic(made.mechanics, follows, viscosity, biot, biot_modulus)
 
 
@@ -331,13 +366,9 @@ def poroelastic_shale(
         sensitivity: γ, the inverse of a pressure; positive where pressure opens the pores.
     """
     made, _ = _with_scalars(young, poisson, biot, biot_modulus, permeability, viscosity, None)
-    return Poroelastic(
-        made.mechanics,
-        lambda volume, pressure: permeability * ufl.exp(sensitivity * pressure),
-        viscosity,
-        biot,
-        biot_modulus,
-    )
+    checked("Poroelastic", "sensitivity", sensitivity, FINITE)
+    follows = OfPressure(permeability, sensitivity)
+    return Poroelastic(made.mechanics, follows, viscosity, biot, biot_modulus)
 
 
 def biot_in_mandel(biot: Number) -> Array:
@@ -379,83 +410,6 @@ def _checked_permeability(owner: str, value: Number, dry: bool) -> float | Array
             "without pores, with biot = 0 and biot_modulus = inf"
         )
     return matrix if np.ndim(found) == 1 else found
-
-
-def characterize(
-    effective: Array,
-    phases: list[Array],
-    fractions: list[float],
-    boundary: str,
-    *,
-    dim: int,
-    viscosity: float | None = None,
-    pores_conduct: bool = False,
-) -> dict[str, Any]:
-    r"""Biot's numbers, drained and undrained stiffness, Skempton's coefficient and the permeability.
-
-    .. math:: b = -\partial_p\sigma, \qquad 1/M = \partial_p\zeta, \qquad C_u = C + M\,b\otimes b, \qquad
-        B = 3\,\frac{C^{-1}:b}{1/M + b:C^{-1}:b}
-
-    Skempton's tensor answers :math:`p = -B:\sigma/3` where no fluid escapes (Cheng, Int. J. Rock Mech. 34
-    (1997), 199–205), and `skempton` is the answer to an all-round stress, :math:`p = -B\,\sigma`, in the
-    plane to one in the plane. Numbers that do not exist are None.
-
-    Args:
-        effective: Effective tangent.
-        phases: Those of the phases.
-        fractions: Their volume fractions.
-        boundary: Boundary condition.
-        dim: Geometric dimension.
-        viscosity: That of the fluid, where all phases have the same: permeability is μ times mobility.
-        pores_conduct: Whether pores without elements add to the mobility, which then has no bounds.
-    """
-    size = len(effective) - dim - 1
-    strain, value, seepage = slice(0, size), size, slice(-dim, None)
-    mechanics, factors = small_strain_kinematics(dim), shear_factors(size)
-    drained, biot = effective[strain, strain], -effective[strain, value]
-    compliance, round_off = float(effective[value, value]), 1e-13 / max(np.abs(drained).max(), 1e-300)
-    result: dict[str, Any] = {
-        "biot": (biot / factors).tolist(),
-        "biot_modulus": 1.0 / compliance if compliance > round_off else None,
-        "drained": mechanics.reported_tangent(drained),
-        "undrained": None,
-        "skempton": None,
-        "skempton_tensor": None,
-    }
-    if compliance > round_off:
-        result["undrained"] = mechanics.reported_tangent(drained + np.outer(biot, biot) / compliance)
-    if not len(null_directions(drained)):
-        answer = np.linalg.solve(drained, biot)
-        if (stored := compliance + float(biot @ answer)) > round_off:
-            result["skempton"] = float(answer[:dim].sum()) / stored
-            result["skempton_tensor"] = (dim * answer / stored / factors).tolist()
-    mobility = effective[seepage, seepage]
-    result["permeability"] = None if viscosity is None else viscosity * mobility
-    result["mechanics"] = mechanics.characterize(
-        drained, [phase[strain, strain] for phase in phases], fractions, boundary
-    )
-    own = [(phase[seepage, seepage], f) for phase, f in zip(phases, fractions, strict=True)]
-    kept = [(k, f) for k, f in own if np.any(k) and not pores_conduct]
-    result["mobility"] = characterize_diffusion(
-        mobility, [k for k, _ in kept], [f for _, f in kept], boundary
-    )
-    return result
-
-
-def consolidation(effective: Array, dim: int) -> float | None:
-    r"""Coefficient of consolidation where nothing moves aside, None where it is no number.
-
-    .. math:: c = \max_i \frac{(k/\mu)_{ii}}{1/M + b_{ii}^2/C_{iiii}}
-
-    Args:
-        effective: Effective tangent.
-        dim: Geometric dimension.
-    """
-    value = len(effective) - dim - 1
-    diagonal, axes = np.diag(effective), slice(0, dim)
-    storage = diagonal[value] + effective[axes, value] ** 2 / np.maximum(diagonal[axes], 1e-300)
-    found = float(np.max(diagonal[-dim:] / np.maximum(storage, 1e-300)))
-    return found if 0.0 < found < 1e200 else None
 
 
 def _with_scalars(

@@ -11,7 +11,8 @@ import fe2.lazy_ufl as ufl
 from fe2.arrays import Array
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import Physics
-from fe2.physics.poroelasticity import CONTENT, SEEPAGE, STRESS, consolidation, poroelastic_kinematics
+from fe2.physics.poroelastic_properties import consolidation
+from fe2.physics.poroelasticity import CONTENT, SEEPAGE, STRESS, poroelastic_kinematics
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
