@@ -31,9 +31,8 @@ A cell file to start from is written by `fe2 new`; all of its keys are in the ou
 @click.option(
     "--tolerance",
     type=float,
-    default=1e-6,
-    show_default=True,
-    help="Relative error of what is solved on the grid of an image; 1e-12 is all digits.",
+    help="Relative error of what is solved on the grid of an image: by default 1e-6, and all digits of "
+    "images of at most 32³ voxels.",
 )
 @click.option(
     "--device",
@@ -45,7 +44,7 @@ A cell file to start from is written by `fe2 new`; all of its keys are in the ou
 @click.option("--threads", type=int, help="Threads of the CPU for it; OMP_NUM_THREADS by default.")
 @speaking
 def command(
-    file: Path, output: Path | None, tolerance: float, device: str, threads: int | None, voice: Voice
+    file: Path, output: Path | None, tolerance: float | None, device: str, threads: int | None, voice: Voice
 ) -> None:
     """Effective properties of one cell: stiffness, conductivity or permeability, with bounds."""
     from fe2.case.cell_case import read_cell_case

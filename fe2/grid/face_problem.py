@@ -60,7 +60,8 @@ class FaceProblem:
             options: Tolerance and precision.
             where: Where the arrays live, one thread of the CPU by default.
         """
-        self._device, self._options = where or device(), options or GridOptions()
+        self._device, options = where or device(), options or GridOptions()
+        self._tolerance = options.of(phase_of_voxel.size)
         self._shape, self._size, xp = phase_of_voxel.shape, size, self._device.xp
         phases, dim = xp.asarray(phase_of_voxel), phase_of_voxel.ndim
         self._faces = xp.empty((dim, *self._shape))
@@ -76,7 +77,7 @@ class FaceProblem:
                 place = [0, 0, *(1,) * dim]
                 place[2 + axis] = step
                 stencil[tuple(place)] += share * reference[axis] / size[axis] ** 2
-        self._precision = self._options.transforms(1.0)  # only preconditions
+        self._precision = options.transforms(1.0, phase_of_voxel.size)  # only preconditions
         self._green = GreenOperator(stencil, self._shape, self._device, self._precision)
 
     def effective_tangent(
@@ -93,9 +94,7 @@ class FaceProblem:
         tangent = np.diag(means)
         fields, residuals, solved = [], [], []
         for case in range(dim):
-            energies = EnergyError(
-                means[case : case + 1] * count, self._options.tolerance, means.max() * count
-            )
+            energies = EnergyError(means[case : case + 1] * count, self._tolerance, means.max() * count)
 
             def tell(iteration: int, case: int = case) -> None:
                 if progress is not None:

@@ -57,7 +57,7 @@ def grid_memory(
 ) -> float:
     """Bytes that the problem takes at its peak, or somewhat less where the reference is a rare phase."""
     nodes, c, m = phase_of_voxel.size, voxel.components, voxel.modes.shape[1]
-    word = np.dtype(options.transforms(full_contrast(voxel, reference))).itemsize
+    word = np.dtype(options.transforms(full_contrast(voxel, reference), phase_of_voxel.size)).itemsize
     differing = nodes - int(np.bincount(phase_of_voxel.reshape(-1)).max())
     grid = nodes * (word * c * (c + 1) / 4 + 3 * word * c + 2 * _PLACE)
     return (
@@ -91,11 +91,12 @@ class GridProblem:
             MicroSolveError: The reference is singular to round-off.
         """
         shape, dim = phase_of_voxel.shape, phase_of_voxel.ndim
-        self._device, self._options = where or device(), options or GridOptions()
+        self._device, options = where or device(), options or GridOptions()
+        self._tolerance = options.of(phase_of_voxel.size)
         self._voxel, self._shape = voxel, shape
         self._counts = np.bincount(phase_of_voxel.reshape(-1), minlength=len(voxel.stiffness))
         stencil = element_stencil(reference, voxel.components, dim)
-        self._precision = self._options.transforms(full_contrast(voxel, reference))
+        self._precision = options.transforms(full_contrast(voxel, reference), phase_of_voxel.size)
         try:
             self._green = GreenOperator(stencil, shape, self._device, self._precision)
         except np.linalg.LinAlgError as error:
@@ -144,7 +145,7 @@ class GridProblem:
                     progress(f"load case {first + 1} of {m}, iteration {iteration}")
 
             energies = EnergyError(
-                np.diag(mean)[cases] * volume, self._options.tolerance, float(np.abs(mean).max()) * volume
+                np.diag(mean)[cases] * volume, self._tolerance, float(np.abs(mean).max()) * volume
             )
             field, residual = conjugate_gradients(
                 right,
