@@ -548,3 +548,6 @@ def test_slit_that_opens_is_solved_again_as_the_cube_of_its_width(opening: float
     rve.solve(np.array([0.0, 0.0, 1e-3, 0.0, 0.0, 0.0]), state, 1.0, deformed_state)
     with pytest.raises(InputError, match="it is sheared"):
         fe2.deformed_cell(cell, rve, deformed_state)
+    rve.solve(np.array([0.0, -0.3, 0.0, 0.0, 0.0, 0.0]), state, 1.0, deformed_state)
+    with pytest.raises(InputError, match="8 elements of the deformed cell are turned inside out"):
+        fe2.deformed_cell(cell, rve, deformed_state)

@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.micro.cell import Cell
+from fe2.micro.element_geometry import extreme_determinants
 from fe2.micro.periodicity import TOLERANCE, node_representatives
 from fe2.micro.rve import RVE
 from fe2.micro.subcell import restricted
@@ -34,7 +35,8 @@ def deformed_cell(cell: Cell, rve: RVE, state: Array) -> Cell:
         state: A state, shape (state_size,).
 
     Raises:
-        InputError: The deformed cell is no box: it is sheared, or its faces are no planes any more.
+        InputError: The deformed cell is no box: it is sheared, or its faces are no planes any more; or an element
+            is turned inside out.
     """
     part, _ = restricted(cell, np.arange(len(cell.phases.values), dtype=np.int32))
     x, dim = part.mesh.geometry.x[:, : cell.dim], cell.dim
@@ -58,7 +60,14 @@ def deformed_cell(cell: Cell, rve: RVE, state: Array) -> Cell:
                 f'{moved.min():.3g} to {moved.max():.3g}; with boundary = "linear" they stay planes'
             )
         w[:, axis] -= moved.mean()
+    upright = extreme_determinants(part.mesh)[0] > 0.0
     x[:] = x * (1.0 + np.diag(E)) + w
+    low, high = extreme_determinants(part.mesh)
+    if turned := np.count_nonzero(np.where(upright, low, -high) <= 0.0):
+        raise InputError(
+            f"{turned} elements of the deformed cell are turned inside out: the strain {np.diag(E).tolist()} is "
+            "not small against the width of its pores"
+        )
     return replace(part, period=period, whole=cell.whole, grid=None)
 
 
