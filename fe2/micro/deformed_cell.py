@@ -35,8 +35,8 @@ def deformed_cell(cell: Cell, rve: RVE, state: Array) -> Cell:
         state: A state, shape (state_size,).
 
     Raises:
-        InputError: The deformed cell is no box: it is sheared, or its faces are no planes any more; or an element
-            is turned inside out.
+        InputError: The deformed cell is no box: it is sheared, or its faces are no planes any more; or an
+            element is turned inside out.
     """
     part, _ = restricted(cell, np.arange(len(cell.phases.values), dtype=np.int32))
     x, dim = part.mesh.geometry.x[:, : cell.dim], cell.dim
@@ -65,8 +65,8 @@ def deformed_cell(cell: Cell, rve: RVE, state: Array) -> Cell:
     low, high = extreme_determinants(part.mesh)
     if turned := np.count_nonzero(np.where(upright, low, -high) <= 0.0):
         raise InputError(
-            f"{turned} elements of the deformed cell are turned inside out: the strain {np.diag(E).tolist()} is "
-            "not small against the width of its pores"
+            f"{turned} elements of the deformed cell are turned inside out: the strain {np.diag(E).tolist()} "
+            "is not small against the width of its pores"
         )
     return replace(part, period=period, whole=cell.whole, grid=None)
 
