@@ -123,6 +123,16 @@ def test_materials_of_a_field_that_insulate_beside_others_are_refused_by_label()
         thermoelasticity(cell, {"grains": fe2.MaterialField.of(materials)})
 
 
+def test_crystal_whose_resistance_is_not_zero_in_the_beginning_has_its_elastic_constants() -> None:
+    crystal = fe2.crystal_plasticity(168e3, 121e3, 75e3, 50.0, 1e-3, 20.0)
+    law = Thermoelastic(crystal, fe2.LinearConduction(1.0), 1e-5, 2.0)
+    cell = fe2.image_cell(np.zeros((3, 3), dtype=int), {"crystal": 0})
+    found = thermoelasticity(cell, {"crystal": law}).homogenize().properties
+    isothermal = [[168e3, 121e3, 0.0], [121e3, 168e3, 0.0], [0.0, 0.0, 75e3]]
+    np.testing.assert_allclose(found["isothermal"], isothermal, atol=1e-12 * 168e3)
+    assert found["heat_capacity_constant_strain"] == pytest.approx(2.0, rel=1e-12)
+
+
 def test_adiabatic_stiffness_is_kelvins() -> None:
     """Without exchange of heat C + T₀ β ⊗ β / c, with β = -∂σ/∂T."""
     rve = elastic(image(4, 4))

@@ -23,7 +23,7 @@ from fe2.micro.phases import PhaseTerms
 from fe2.micro.rve import RVE
 from fe2.physics.checks import POSITIVE, checked
 from fe2.physics.law import PhaseLaw, PointLaw
-from fe2.physics.material_field import MaterialField
+from fe2.physics.material_field import MaterialField, initial_values
 from fe2.physics.symmetric_tensor import tensor_times
 from fe2.physics.temperature import at, integral
 from fe2.physics.thermoelasticity import (
@@ -150,18 +150,16 @@ def _plastic_strain(terms: PhaseTerms, phase: str, law: PhaseLaw, mechanical: Ex
 
 def _elastic_stiffness(phase: str, law: PhaseLaw, terms: PhaseTerms, size: int) -> Expr:
     """Stiffness of a virgin material, a UFL matrix of the material's constants."""
-    history = law.history(size)
     if isinstance(law_of(law), PointLaw):
         return terms.of_materials(phase, law, lambda material: _virgin_tangent(material, size))
-    rest = {name: _zeros(count) for name, count in history.items()}
+    rest = {name: _symbolic(values[0]) for name, values in initial_values(law, size).items()}
     strain = ufl.variable(terms.constant(np.zeros(size)))
     return ufl.diff(terms.with_parameters(phase, law).flux(strain, rest, terms.dt), strain)
 
 
 def _virgin_tangent(law: PointLaw, size: int) -> npt.NDArray[np.float64]:
-    rest = {name: np.zeros((1, count)) for name, count in law.history(size).items()}
-    return law.respond(np.zeros((1, size)), rest, 0.0).tangent[0]
+    return law.respond(np.zeros((1, size)), initial_values(law, size), 0.0).tangent[0]
 
 
-def _zeros(count: int) -> Expr:
-    return ufl.as_ufl(0.0) if count == 1 else ufl.as_vector([0.0] * count)
+def _symbolic(values: npt.NDArray[np.float64]) -> Expr:
+    return ufl.as_ufl(float(values[0])) if len(values) == 1 else ufl.as_vector(values.tolist())
