@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from case_files import Table, write
+from mpi4py import MPI
 
 import fe2
+from fe2.case.build_cell import build_rve
+from fe2.case.build_run import build_model, build_problem, build_simulation
+from fe2.case.cell_case import read_cell_case
+from fe2.case.problems import CaseFileError
+from fe2.case.run_case import read_run_case
 from fe2.errors import InputError
+from fe2.io.history import read_history
 from fe2.micro.newton import NewtonOptions
 from fe2.physics.free_energy import GAS_CONSTANT
 
@@ -128,3 +137,123 @@ def test_cell_of_two_alloys_has_a_consistent_tangent() -> None:
     tangent = solve(step).tangent
     scales = np.sqrt(np.abs(np.diag(tangent)))
     assert np.max(np.abs(tangent - np.transpose(columns)) / np.outer(scales, scales)) < 1e-7
+
+
+SOLUTION: dict[str, Any] = {
+    "law": "alloy",
+    "young": [200e9, 150e9, 300e9],
+    "poisson": 0.3,
+    "molar_volumes": [1e-6, -5e-7],
+    "diffusivities": [1e-18, 3e-18],
+    "temperature": 1200.0,
+    "saturation_concentration": SITES,
+    "reference_fractions": [0.2, 0.3],
+    "interactions": [[0.0, 1e3, -2e3], [1e3, 0.0, 500.0], [-2e3, 500.0, 0.0]],
+}
+
+
+def cell_tables(folder: Path, components: int, **change: Any) -> Table:
+    np.save(folder / "cell.npy", np.zeros((3, 3), dtype=np.uint8))
+    cell = {"image": "cell.npy", "physics": "alloy", "components": components}
+    return {"cell": cell, "phases": {"solid": {"label": 0, **SOLUTION, **change}}}
+
+
+def cell_file(folder: Path, *, components: int = 2, **change: Any) -> Path:
+    return write(folder, cell_tables(folder, components, **change))
+
+
+def test_homogeneous_cell_of_a_file_has_the_numbers_of_its_keys(tmp_path: Path) -> None:
+    """Moduli by Vegard; each component swells by Ω/3, and x₀, x₁, x₂ have the curvature of the energy."""
+    found = build_rve(read_cell_case(cell_file(tmp_path))).homogenize().properties
+    x = np.array([0.2, 0.3])
+    by_pairs = np.array([[-2e3, 500.0 - 1e3 + 2e3], [500.0 - 1e3 + 2e3, 4e3]])
+    curvature = (RT * (np.diag(1.0 / x) + 1.0 / 0.5) + by_pairs) / SITES
+    for k in range(2):
+        own, free = found[f"swelling_{k + 1}"], found[f"capacity_constant_stress_{k + 1}"]
+        # in plane strain what swells along z is held: by 1 + ν more in the plane
+        np.testing.assert_allclose(own, [1.3 * SOLUTION["molar_volumes"][k] / 3.0] * 2 + [0.0], atol=1e-16)
+        mobility = SOLUTION["diffusivities"][k] * x[k] * SITES / RT
+        np.testing.assert_allclose(found[f"mobility_{k + 1}"], mobility * np.eye(2), rtol=1e-9, atol=1e-30)
+        assert len(free) == 2
+    young = 0.5 * 200e9 + 0.2 * 150e9 + 0.3 * 300e9
+    lame, shear = young * 0.3 / (1.3 * 0.4), young / 2.6
+    closed = np.array([[lame + 2.0 * shear, lame, 0.0], [lame, lame + 2.0 * shear, 0.0], [0.0, 0.0, shear]])
+    np.testing.assert_allclose(found["closed"], closed, rtol=1e-9, atol=1e-3)
+    # the potentials of a body at constant strain: those of the energy, and Ω K Ω of its stress
+    bulk = young / (3.0 * 0.4)
+    volumes = np.array(SOLUTION["molar_volumes"])
+    held = [found[f"capacity_constant_strain_{k}"] for k in (1, 2)]
+    np.testing.assert_allclose(np.linalg.inv(held), curvature + bulk * np.outer(volumes, volumes), rtol=1e-8)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"reference_fractions": [0.5, 0.6]}, r"their sum, 1\.1, below 1"),
+        ({"reference_fractions": [0.5]}, r"reference_fractions = .*has shape \(1,\); it must"),
+        ({"young": [200e9, 150e9]}, r"young = .*has shape \(2,\); it must have shape \(3,\)"),
+        ({"interactions": [[0.0, 1.0, 2.0], [3.0, 0.0, 0.0], [2.0, 0.0, 0.0]]}, "it must be symmetric"),
+        ({"interactions": [[0.0, 1e5, 0.0], [1e5, 0.0, 0.0], [0.0, 0.0, 0.0]]}, "would fall apart"),
+        ({"free_energy": "dilute"}, "they belong to a regular solution"),
+        ({"poisson": 0.5}, r"poisson = 0\.5"),
+        ({"diffusivities": [1.0, -1.0]}, r"diffusivities = .*zero or positive"),
+    ],
+)
+def test_keys_that_cannot_be_are_refused_by_name(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CaseFileError, match=message) as caught:
+        read_cell_case(cell_file(tmp_path, **change))
+    assert "phases.solid" in str(caught.value)
+
+
+def test_cell_with_another_number_of_components_than_its_laws_is_refused(tmp_path: Path) -> None:
+    case = read_cell_case(cell_file(tmp_path, components=3))
+    with pytest.raises(InputError, match="'solid' has 2 components, and the cell has 3"):
+        build_rve(case)
+
+
+@pytest.mark.skipif(MPI.COMM_WORLD.size > 1, reason="serial")
+def test_three_components_and_their_host_pass_through_a_plate(tmp_path: Path) -> None:
+    r"""Steady, of one D and without swelling: the host's share is exponential, and with y_i = x_i/x_0
+
+    .. math:: J L = D c_{max} \ln\frac{x_0(0)}{x_0(L)}, \qquad
+        J_i = J\,\frac{\Delta y_i}{\Delta(1/x_0)}.
+    """
+    length, diffusivity, potentials = 1e-6, 1e-18, np.array([0.6, -0.4, 0.2])
+    fractions = np.array([0.2, 0.3, 0.1])
+    law = cell_tables(
+        tmp_path,
+        3,
+        young=200e9,
+        molar_volumes=[0.0] * 3,
+        diffusivities=[diffusivity] * 3,
+        reference_fractions=fractions.tolist(),
+        interactions=[[0.0] * 4] * 4,
+    )
+    names = [f"mu_{k}" for k in (1, 2, 3)]
+    ends = [
+        {"on": side, "field": name, "prescribed": RT * float(value) * there}
+        for name, value in zip(names, potentials, strict=True)
+        for side, there in (("left", 1.0), ("right", 0.0))
+    ]
+    walls = [("left", "x"), ("bottom", "y"), ("top", "y")]
+    table = {
+        "mesh": {"box": [[0.0, length], [0.0, 0.1 * length]], "cells": [12, 1]},
+        "fields": [{"name": "u", "kind": "vector"}, *({"name": name, "kind": "scalar"} for name in names)],
+        "laws": {"solid": law},
+        "boundary": [*({"on": side, "field": "u", "fixed": [axis]} for side, axis in walls), *ends],
+        "steps": {"times": [0.0, 1e12]},
+        "output": {"balance": True},
+    }
+    model = build_model(read_run_case(write(tmp_path, table)), MPI.COMM_WORLD)
+    build_simulation(model, build_problem(model), overwrite=True).run()
+    history = read_history(tmp_path / "results")
+    right = fractions / 0.4
+    left = right * np.exp(potentials)
+    host = 1.0 / (1.0 + left.sum()), 0.4
+    whole = diffusivity * SITES / length * np.log(host[1] / host[0])
+    expected = whole * (left - right) / (1.0 / host[0] - 1.0 / host[1])
+    found = [history[f"flow_{name}_left_{name}"][-1] / (0.1 * length) for name in names]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)

@@ -178,7 +178,12 @@ def understand_run(table: dict[str, Any], problems: Problems) -> RunCase | None:
         check_groups(tables, contents, parts, problems)
     if not any(named.values()):
         return None
-    fields = understand_fields(tables, unknowns_of_laws(named, problems), problems)
+    physics = {
+        name: PHYSICS[own]() if (law := laws[name]) is None else law.physics
+        for name, own in named.items()
+        if own is not None
+    }
+    fields = understand_fields(tables, unknowns_of_laws(physics, problems), problems)
     _check_together(tables, fields, found, parts, problems)
     if problems.lines or mesh is None:
         return None

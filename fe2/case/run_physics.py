@@ -9,7 +9,7 @@ from typing import Any
 from fe2.case.catalogue import meant_physics
 from fe2.case.problems import CaseFileError, Problems
 from fe2.case.toml_file import read_toml
-from fe2.physics.physics_table import PHYSICS, Kind
+from fe2.physics.physics_table import PHYSICS, Kind, Physics
 
 
 def physics_of_laws(
@@ -48,21 +48,21 @@ def physics_of_laws(
     return common, named
 
 
-def unknowns_of_laws(named: Mapping[str, str | None], problems: Problems) -> dict[str, Kind]:
-    """Unknowns of the laws of a run and what they are, those of the physics with the most of them first.
+def unknowns_of_laws(physics: Mapping[str, Physics], problems: Problems) -> dict[str, Kind]:
+    """Unknowns of the laws of a run and what they are, those of the law with the most of them first.
 
     Args:
-        named: Name of the physics of each law.
+        physics: Physics of each law.
         problems: Receives physics that have nothing in common.
     """
-    laws = {physics: law for law, physics in named.items() if physics is not None}
-    unknowns = {physics: PHYSICS[physics]().unknowns for physics in laws}
+    unknowns = {law: own.unknowns for law, own in physics.items()}
     found: dict[str, Kind] = {}
-    for physics in sorted(unknowns, key=lambda physics: -len(unknowns[physics])):
-        own = unknowns[physics]
+    for law in sorted(unknowns, key=lambda law: -len(unknowns[law])):
+        own = unknowns[law]
         if found and not own.items() & found.items():
-            text = f"{physics} has {', '.join(own)}, and none of the others' unknowns: {', '.join(found)}"
-            problems.add(("laws", laws[physics]), text)
+            title, others = physics[law].title, ", ".join(found)
+            text = f"{title} has {', '.join(own)}, and none of the others' unknowns: {others}"
+            problems.add(("laws", law), text)
         found |= {name: kind for name, kind in own.items() if name not in found}
     return found
 

@@ -27,6 +27,7 @@ def alloy(
     cell: Cell,
     laws: Mapping[str, PhaseLaw],
     *,
+    components: int | None = None,
     boundary: str | BoundaryCondition = "periodic",
     degree: int | None = None,
     quadrature_degree: int | None = None,
@@ -39,6 +40,7 @@ def alloy(
     Args:
         cell: The geometry.
         laws: An :class:`~fe2.Alloy` or a :class:`~fe2.Void` for each phase, by name, of the same components.
+        components: Number of components; by default that of the laws.
         boundary: "periodic", "linear" or "uniform_flux", for all fields, or a BoundaryCondition.
         degree: Degree of the Lagrange elements of all fields, that of the mesh by default.
         quadrature_degree: Degree of the quadrature rule, chosen from the element by default.
@@ -51,9 +53,11 @@ def alloy(
     for name, law in laws.items():
         if not isinstance(law, Alloy | Void):
             raise InputError(f"the law of phase {name!r} is a {type(law).__name__}; here it is Alloy or Void")
-    if len(set(counts.values())) != 1:
-        raise InputError(f"all phases must have the same number of components; they have {counts}")
-    kinematics, order = alloy_kinematics(cell.dim, next(iter(counts.values()))), element_degree(cell, degree)
+    count = next(iter(counts.values()), 1) if components is None else components
+    for name, own in counts.items():
+        if own != count:
+            raise InputError(f"the law of phase {name!r} has {own} components, and the cell has {count}")
+    kinematics, order = alloy_kinematics(cell.dim, count), element_degree(cell, degree)
     check_phases(cell, kinematics, laws, order)
 
     def form(part: Cell, kinematics: Kinematics, laws: Mapping[str, PhaseLaw]) -> CellForm:

@@ -60,3 +60,51 @@ def characterize_chemomechanics(
             effective[flow, flow], [phase[flow, flow] for phase in phases], fractions, boundary
         ),
     }
+
+
+def characterize_alloy(
+    effective: Array, phases: list[Array], fractions: list[float], boundary: str, *, dim: int
+) -> dict[str, Any]:
+    r"""As :func:`characterize_chemomechanics` of n components, whose potentials follow each other.
+
+    .. math::
+
+        C_{closed} = C - \partial_\mu\sigma\,(\partial_\mu c)^{-1}\,\partial_\varepsilon c, \qquad
+        \chi_\sigma = \partial_\mu c - \partial_\varepsilon c : C^{-1} : \partial_\mu\sigma, \qquad
+        V = -C^{-1}\,\partial_\mu\sigma\,\chi_\sigma^{-1}.
+
+    Each component has a swelling, rows of the capacities and a mobility, numbered from 1 on: "swelling_1".
+    """
+    mechanics = small_strain_kinematics(dim)
+    k, step = mechanics.size, dim + 1
+    strain, values = slice(0, k), np.arange(k, len(effective), step)
+    stiffness, pressure, uptake = (
+        effective[strain, strain],
+        effective[strain][:, values],
+        effective[values][:, strain],
+    )
+    held = effective[np.ix_(values, values)]
+    closed = stiffness - pressure @ np.linalg.solve(held, uptake)
+    found: dict[str, Any] = {}
+    if not len(null_directions(stiffness)):
+        way = -np.linalg.solve(stiffness, pressure)
+        free = held + uptake @ way
+        swelling = mechanics.scale * np.linalg.solve(free.T, way.T)
+        found = _numbered("swelling", swelling) | _numbered("capacity_constant_stress", free)
+    mobilities = np.array([effective[v + 1 : v + step, v + 1 : v + step] for v in values])
+    factors = np.outer(mechanics.scale, mechanics.scale)
+    return {
+        "open": (stiffness / factors).tolist(),
+        "closed": (closed / factors).tolist(),
+        **found,
+        **_numbered("capacity_constant_strain", held),
+        **_numbered("mobility", mobilities),
+        "mechanics": mechanics.characterize(
+            stiffness, [phase[strain, strain] for phase in phases], fractions, boundary
+        ),
+    }
+
+
+def _numbered(name: str, rows: Array) -> dict[str, list[Any]]:
+    """A row for each component, by name."""
+    return {f"{name}_{number}": row.tolist() for number, row in enumerate(rows, 1)}
