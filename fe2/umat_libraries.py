@@ -6,6 +6,7 @@ what of the library is called: the libraries that it depends on, that of C among
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -75,16 +76,19 @@ def register(name: str, library: Path, symbol: str = "umat") -> Path:
     path = library.expanduser().resolve()
     if not path.is_file():
         raise InputError(f"there is no file {path}")
-    file, entries = registry_file(), {**registered(), name: Library(path, symbol)}
+    file = registry_file()
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = "".join(
-        f"{key} = {{ file = {_quoted(str(entry.file))}, symbol = {_quoted(entry.symbol)} }}\n"
-        for key, entry in sorted(entries.items())
-    )
-    temporary = file.with_suffix(".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.chmod(0o600)
-    temporary.replace(file)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may register at the same time
+        entries = {**registered(), name: Library(path, symbol)}
+        text = "".join(
+            f"{key} = {{ file = {_quoted(str(entry.file))}, symbol = {_quoted(entry.symbol)} }}\n"
+            for key, entry in sorted(entries.items())
+        )
+        temporary = file.with_suffix(".new")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.chmod(0o600)
+        temporary.replace(file)
     return path
 
 

@@ -128,6 +128,17 @@ class Process:
         self._command = [sys.executable, "-m", __name__, str(library), symbol]
         self._child: subprocess.Popen[bytes] | None = None
 
+    def check(self) -> None:
+        """Load the library in a process of its own, which ends.
+
+        Raises:
+            InputError: It cannot be loaded, or has no such symbol.
+        """
+        trial = subprocess.run(self._command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if trial.returncode:
+            said = trial.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise InputError(said[-1] if said else f"the library {self._command[-2]} cannot be loaded")
+
     def call(self, calls: Calls, name: str) -> None:
         """As :func:`call`.
 
@@ -194,4 +205,7 @@ if __name__ == "__main__":
     answers = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(answers, "w")
-    _serve(sys.argv[1], sys.argv[2])
+    try:
+        _serve(sys.argv[1], sys.argv[2])
+    except InputError as error:
+        sys.exit(str(error))

@@ -296,10 +296,14 @@ def test_frequencies_are_positive(frequency: list[float]) -> None:
         layered(1).spectrum(frequency)
 
 
-def cell_file(folder: Path) -> Path:
+def cell_file(folder: Path, **changed: float) -> Path:
     keys = ("young", "poisson", "expansion", "conductivity", "heat_capacity")
     phases = {
-        f"layer_{k}": {"law": "thermoelastic", **dict(zip(keys, vars(layer).values(), strict=True))}
+        f"layer_{k}": {
+            "law": "thermoelastic",
+            **dict(zip(keys, vars(layer).values(), strict=True)),
+            **changed,
+        }
         for k, layer in enumerate(LAYERS, 1)
     }
     cell: dict[str, Any] = {
@@ -326,6 +330,18 @@ def test_command_prints_pairs_by_block(tmp_path: Path, capsys: pytest.CaptureFix
             [0.4 * 237.0 + 0.6 * 2.0, 0.0]
         )
     assert run(["spectrum", file, "--from", "10", "--to", "1"]) == 1
-    assert "--to = 1: it must be at least --from = 10" in capsys.readouterr().err
+    assert "--to = 1: it must be finite and at least --from = 10" in capsys.readouterr().err
+    assert run(["spectrum", file, "--from", "1", "--to", "inf"]) == 1
+    assert "--to = inf: it must be finite" in capsys.readouterr().err
     assert run(["spectrum", file, "--from", "1", "--to", "10", "--count", "2"]) == 0
     assert "relaxation time" in capsys.readouterr().out
+
+
+def test_command_prints_a_tangent_that_loses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(cell_file(tmp_path, expansion=0.0))
+    assert run(["spectrum", file, "--from", "1", "--to", "10", "--count", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "stress by strain" in printed
+    assert "nothing is lost" in printed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from fe2.cli.umat import command
 from fe2.errors import InputError, LocalSolveError
 from fe2.testing import check_phase_law
 from fe2.testing.material_point import drive, respond, virgin
+from fe2.umat_libraries import register
 
 PAGE = Path(__file__).parents[1] / "docs" / "umat.md"
 STEEL = [200e3, 0.3, 400.0, 2e3]
@@ -85,6 +87,15 @@ def test_a_crash_in_a_process_of_its_own_is_a_failed_point(tmp_path):
             respond(law, np.zeros((1, 6)), virgin(law, 1, 6))
 
 
+@pytest.mark.parametrize("line", ["statev[0] = sqrt(-1.0);", "*pnewdt = sqrt(-1.0);"])
+def test_values_that_are_not_finite_are_failed_points(tmp_path, line):
+    (source,) = re.findall(r"```c\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    spoilt = compiled(tmp_path, source.rstrip().removesuffix("}") + line + "}\n", "libspoilt.so")
+    law = steel(spoilt, 6)
+    with pytest.raises(LocalSolveError, match="not finite at 1 of 1 points"):
+        respond(law, np.full((1, 6), 1e-3), virgin(law, 1, 6))
+
+
 def test_case_file_names_a_registered_library(registered, tmp_path):
     image = np.zeros((4, 4), dtype=np.int32)
     image[:2] = 1
@@ -139,6 +150,13 @@ def test_command_lists_what_is_registered(registered, library):
     assert CliRunner().invoke(command, []).output == f"{registered}  {library}  umat\n"
 
 
+def test_libraries_are_registered_at_the_same_time(registered, library):
+    names = [f"steel{k}" for k in range(8)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: register(name, library), names))
+    assert {registered, *names} == set(fe2.umat_libraries.registered())
+
+
 def test_names_that_others_can_write_are_not_believed(registered, tmp_path):
     (tmp_path / "fe2" / "umat.toml").chmod(0o666)
     with pytest.raises(InputError, match="can be written by others than you"):
@@ -149,6 +167,7 @@ def test_names_that_others_can_write_are_not_believed(registered, tmp_path):
     ("wrong", "message"),
     [
         ({"symbol": "vumat"}, "has no symbol 'vumat', nor vumat_"),
+        ({"symbol": "vumat", "is_isolated": True}, "has no symbol 'vumat', nor vumat_"),
         ({"statev": -1}, "statev = -1 is not admissible; it must be from 0 to 10000"),
         ({"initial_state": np.zeros(3)}, r"initial_state has shape \(3,\); it must have shape \(7,\)"),
         ({"props": [np.nan]}, "props holds values that are not finite"),

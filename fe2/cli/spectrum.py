@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ and attenuation have an entry for each of them; numbers of effective are pairs o
 @file_argument("file", "CELL.toml")
 @click.option("--from", "lowest", required=True, type=POSITIVE, metavar="HZ", help="Lowest frequency.")
 @click.option("--to", "highest", required=True, type=POSITIVE, metavar="HZ", help="Highest frequency.")
-@click.option("--count", default=50, show_default=True, type=click.IntRange(1), help="Number of frequencies.")
+@click.option(
+    "--count", default=50, show_default=True, type=click.IntRange(1, 100_000), help="Number of frequencies."
+)
 @click.option(
     "--held",
     is_flag=True,
@@ -42,8 +45,8 @@ def command(
     from fe2.cli.output import write_json
     from fe2.errors import InputError
 
-    if highest < lowest:
-        raise InputError(f"--to = {highest:g}: it must be at least --from = {lowest:g}")
+    if not lowest <= highest < inf:
+        raise InputError(f"--to = {highest:g}: it must be finite and at least --from = {lowest:g}")
     case = read_cell_case(file)
     comm = world()
     import numpy as np
@@ -94,19 +97,21 @@ def show(result: dict[str, Any]) -> None:
             f"relaxation time {number(time)}, at the frequency {number(1.0 / (6.283185307 * time))}: "
             f"{part:.2%} of the tangent"
         )
+    if not result["peaks"]:
+        out.print("nothing is lost: the tangent is real at these frequencies")
     for name, frequency, loss in result["peaks"]:
         out.print(f"largest attenuation of {name}: {number(loss)} at the frequency {number(frequency)}")
 
 
 def _diagonals(result: dict[str, Any]) -> Any:
-    """Title, components, diagonal and attenuation of each block that loses anything, or of all."""
+    """Title, components, diagonal and attenuation of each block that loses anything; of all if none does."""
     components, effective, losses = result["components"], result["effective"], result["attenuation"]
     if not isinstance(components, dict):
         yield "effective tangent", components, [_diagonal(A) for A in effective], losses
         return
     for dual, block in zip(losses[0], components, strict=True):
         own = [row[dual] for row in losses]
-        if any(map(any, own)):
+        if any(map(any, own)) or not result["peaks"]:
             diagonal = [_diagonal(A[dual][block]) for A in effective]
             yield f"{dual} by {block}".replace("_", " "), components[block], diagonal, own
 

@@ -79,7 +79,9 @@ class Umat(PointLaw):
         if self.initial_state is not None:
             initial = checked_array(owner, "initial_state", self.initial_state, (self.statev,))
             object.__setattr__(self, "initial_state", initial)
-        if not self.is_isolated:
+        if self.is_isolated:
+            self._process.check()
+        else:
             routine(self.path, self.symbol)
 
     @cached_property
@@ -119,8 +121,9 @@ class Umat(PointLaw):
             numbers=np.array([start, dt, self.temperature, 0.0, self.element_length]),
         )
         self._call(calls)
-        refused = (calls.ratio < 1.0) | ~np.isfinite(calls.stress).all(axis=1)
-        refused |= ~np.isfinite(calls.tangent).all(axis=(1, 2))
+        answers = (calls.stress, calls.state, calls.tangent.reshape(n, size * size))
+        sound = np.logical_and.reduce([np.isfinite(answer).all(axis=1) for answer in answers])
+        refused = ~(sound & (calls.ratio >= 1.0))
         if refused.any():
             points = np.flatnonzero(refused)
             raise LocalSolveError(
