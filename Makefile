@@ -67,7 +67,7 @@ verification: $(stamp)
 
 # The tomography needs an image of 100 x 100 x 100 voxels; without one its figure stays as it is.
 figures: $(stamp)
-	@for name in bimetal consolidation elasticity heat hierarchical hyperelasticity plasticity porous_flow swelling_particle; do \
+	@for name in bimetal consolidation elasticity heat hierarchical hot_composite hyperelasticity plasticity porous_flow swelling_particle; do \
 	  $(python) demos/demo_$$name.py --output build/figures/$$name || exit; done
 	@if [ -n '$(IMAGE)' ]; then $(python) demos/demo_tomography.py $(IMAGE) --output build/figures/tomography; fi
 	@$(python) scripts/keep_figures.py build/figures

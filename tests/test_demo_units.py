@@ -18,6 +18,7 @@ UNITS = {
     "hyperelasticity": [M_PA, MM_GPA],
     "hierarchical": [M_PA, MM_GPA],
     "bimetal": [("1e-3", "1.0"), ("1e3", "1e-3")],  # kN and mm, mN and m
+    "hot_composite": [("1e-3", "1.0"), ("1e3", "1e-3")],  # kN and mm, mN and m
     "swelling_particle": [("1e-6", "1e3"), ("1e-9", "1e6")],  # MPa and mm, GPa and µm
     "heat": [("1e3", "1e3"), ("1e-6", "1e12")],  # mm and mW, Mm and pW
     "porous_flow": [("1e-3", "1e-3", "1e3"), ("1e-3", "1e-8", "1e-3")],  # water in SI and in mm and MPa
