@@ -152,6 +152,7 @@ from fe2.physics.poroelasticity import Pore as Pore
 from fe2.physics.poroelasticity import Poroelastic as Poroelastic
 from fe2.physics.poroelasticity import poroelastic as poroelastic
 from fe2.physics.slip_systems import SlipSystems as SlipSystems
+from fe2.physics.surface_reaction import surface_reaction as surface_reaction
 from fe2.physics.thermoelastic_materials import thermoelastic as thermoelastic
 from fe2.physics.thermoelastic_materials import thermoplastic as thermoplastic
 from fe2.physics.thermoelasticity import Thermoelastic as Thermoelastic
