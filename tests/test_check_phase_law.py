@@ -14,6 +14,7 @@ from initial_history import Fading, PointwiseFading
 from ufl.core.expr import Expr
 
 import fe2
+from fe2.errors import InputError
 from fe2.physics.law import Array
 from fe2.tensors import rotation_from_bunge
 from fe2.testing import check_phase_law
@@ -247,3 +248,15 @@ def test_number_with_a_unit_that_is_no_parameter_is_found():
     check_phase_law(hidden(), "small_strain", amplitude=1.0)
     with pytest.raises(AssertionError, match="the flux in other units, over the factor, differs by"):
         check_phase_law(hidden(), "small_strain", amplitude=1.0, rescaled=(hidden(2e6), 1e6))
+
+
+def test_history_that_has_the_name_of_a_result_is_refused():
+    class Forgetful(fe2.J2Plasticity):
+        def history(self, size: int) -> dict[str, int]:
+            return {**super().history(size), "stress": size}
+
+    cell = fe2.image_cell(np.zeros((3, 3), dtype=np.int32), {"a": 0})
+    with pytest.raises(
+        InputError, match="phase 'a': Forgetful remembers 'stress', which results have already"
+    ):
+        fe2.small_strain(cell, {"a": Forgetful(**STEEL)})

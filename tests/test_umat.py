@@ -114,6 +114,9 @@ def test_case_file_names_a_registered_library(registered, tmp_path):
         path
     )
     assert np.allclose(test.flux, own.flux, rtol=0.0, atol=1e-7 * np.abs(own.flux).max())
+    assert not {"stress", "strain", "time", "umat_stress"} & {
+        name.partition("_xx")[0] for name in test.history
+    }
 
 
 def test_no_case_file_loads_a_library_by_its_path(library, tmp_path):

@@ -115,6 +115,8 @@ def check_phases(
             check_finer_cell(name, finer, kinematics)
             if finer.period:
                 warn_of_overlap(cell, name, max(finer.period))
+        else:
+            _check_history(name, law, kinematics)
     order = cell.geometry_degree
     if degree < order:
         raise InputError(
@@ -122,6 +124,22 @@ def check_phases(
             f"would not be in the element's space; it must be {order} or more"
         )
     warn_of_contrast({**moduli_of(laws), **(beside or {})})
+
+
+def _check_history(phase: str, law: object, kinematics: Kinematics) -> None:
+    """Refuse history variables that would stand in the columns of something else.
+
+    Raises:
+        InputError: One has the name of a block, of its dual, or of the time.
+    """
+    if not isinstance(law, PhaseLaw):
+        return
+    taken = {name for block in kinematics.blocks for name in (block.name, block.dual)} | {"time", "step"}
+    if wrong := sorted(taken & set(law.history(kinematics.blocks[0].local_size))):
+        raise InputError(
+            f"phase {phase!r}: {type(law).__name__} remembers {wrong[0]!r}, which results have already: "
+            "a history variable needs a name of its own"
+        )
 
 
 def rows_of(

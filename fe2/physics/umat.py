@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,8 @@ class Umat(PointLaw):
             number is not admissible.
     """
 
+    internal: ClassVar[tuple[str, ...]] = ("umat_strain", "umat_stress", "umat_time")
+
     library: str
     props: Array
     statev: int = 0
@@ -96,7 +98,7 @@ class Umat(PointLaw):
 
     def history(self, size: int) -> dict[str, int]:
         """Strain and stress in Mandel components, the time, and the state variables."""
-        sizes = {"strain": size, "stress": size, "time": 1}
+        sizes = {"umat_strain": size, "umat_stress": size, "umat_time": 1}
         return {**sizes, "statev": self.statev} if self.statev else sizes
 
     def initial_history(self, size: int) -> dict[str, float | Array]:
@@ -108,10 +110,10 @@ class Umat(PointLaw):
         (n, size), order = gradient.shape, _ORDER[gradient.shape[1]]
         factors = shear_factors(size)[order]
         # of all points that begin alike, as in the steps of a run, the time is one
-        start = float(history["time"][0, 0]) if n else 0.0
-        old = history["strain"][:, order] * factors
+        start = float(history["umat_time"][0, 0]) if n else 0.0
+        old = history["umat_strain"][:, order] * factors
         calls = Calls(
-            stress=np.ascontiguousarray(history["stress"][:, order] / factors),
+            stress=np.ascontiguousarray(history["umat_stress"][:, order] / factors),
             state=np.array(history["statev"]) if self.statev else np.zeros((n, 0)),
             strain=np.ascontiguousarray(old),
             change=np.ascontiguousarray(gradient[:, order] * factors - old),
@@ -134,7 +136,7 @@ class Umat(PointLaw):
         back = np.argsort(order)
         tangent = np.swapaxes(calls.tangent, 1, 2) * np.outer(factors, factors)
         stress = (calls.stress * factors)[:, back]
-        new = {"strain": gradient.copy(), "stress": stress, "time": history["time"] + dt}
+        new = {"umat_strain": gradient.copy(), "umat_stress": stress, "umat_time": history["umat_time"] + dt}
         if self.statev:
             new["statev"] = calls.state
         return PointResponse(stress, tangent[:, back][:, :, back], new)

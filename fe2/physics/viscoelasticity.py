@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,8 @@ class Viscoelastic(ExpressionLaw):
         InputError: A parameter is not admissible, or not one for each time.
     """
 
+    internal: ClassVar[tuple[str, ...]] = ("last_strain",)
+
     young: float
     poisson: float
     times: Array
@@ -78,7 +80,7 @@ class Viscoelastic(ExpressionLaw):
 
     def history(self, size: int) -> dict[str, int]:
         """The strain, and the elastic strain of each spring, in Mandel components."""
-        return {"strain": size, **dict.fromkeys(self._springs(), size)}
+        return {"last_strain": size, **dict.fromkeys(self._springs(), size)}
 
     def flux(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> Expr:
         """Stress."""
@@ -96,8 +98,8 @@ class Viscoelastic(ExpressionLaw):
 
     def update(self, gradient: Expr, history: Mapping[str, Expr], dt: Expr) -> dict[str, Expr]:
         """Strain, and elastic strains of the springs, at the end of the step."""
-        found: dict[str, Expr] = {"strain": gradient}
-        change = gradient - history["strain"]
+        found: dict[str, Expr] = {"last_strain": gradient}
+        change = gradient - history["last_strain"]
         for i, name in enumerate(self._springs()):
             x = dt / self.times[i]
             long = (1.0 - ufl.exp(-x)) / ufl.conditional(ufl.gt(x, _SHORT), x, 1.0)
