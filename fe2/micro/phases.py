@@ -395,7 +395,10 @@ class PhaseTerms:
         values = {name: self._quadrature_function(c, name) for name, c in law.history(size).items()}
         updates = symbolic.update(gradient, values, self.dt)
         for name, value in values.items():
-            self._history.append(HistoryVariable(name, phase, value, cells, updates[name], initial[name]))
+            internal = name in law.materials[0].internal
+            self._history.append(
+                HistoryVariable(name, phase, value, cells, updates[name], initial[name], internal)
+            )
         variable = ufl.variable(gradient)
         tangent = ufl.diff(symbolic.flux(variable, values, self.dt), variable)
         return symbolic.flux(gradient, values, self.dt), tangent
