@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import ufl
+from case_files import write
 from dolfinx import fem
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
 import fe2
+from fe2.case.build_cell import build_rve
+from fe2.case.cell_case import read_cell_case
 from fe2.errors import InputError
 from fe2.hierarchical.paths import Path
 from fe2.hierarchical.reduction import reduce
@@ -515,6 +519,17 @@ def test_other_laws_refuse_by_name_too() -> None:
         poroelasticity(cell, {"mineral": solid(**MINERAL), "pore": Pore(WATER), "gap": Void()})
     with pytest.raises(InputError, match="'rock' is a LinearElastic; here it is Poroelastic or Void"):
         poroelasticity(image(3, 3), {"rock": LinearElastic.isotropic(1.0, 0.3), "mud": Void()})
+
+
+def test_case_file_has_pores_full_of_what_is_not_compressible(tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "grains.npy", np.arange(3)[:, None].repeat(3, 1) // 2)
+    pore = {"label": 1, "law": "pore", "fluid_modulus": np.inf}
+    phases = {"mineral": {"label": 0, "law": "solid", **MINERAL}, "pore": pore}
+    content = {"cell": {"image": "grains.npy", "physics": "poroelasticity"}, "phases": phases}
+    found = build_rve(read_cell_case(write(tmp_path, content, "cell.toml"))).homogenize().properties
+    cell = fe2.image_cell(np.load(tmp_path / "grains.npy"), {"mineral": 0, "pore": 1})
+    rve = poroelasticity(cell, {"mineral": solid(**MINERAL), "pore": Pore(1e20)})
+    assert found["biot_modulus"] == pytest.approx(rve.homogenize().properties["biot_modulus"], rel=1e-9)
 
 
 def test_incompressible_constituents_have_no_modulus_and_transfer_all_of_the_load() -> None:

@@ -176,7 +176,7 @@ class Pore(Void):
         InputError: A number is not admissible.
     """
 
-    fluid_modulus: float
+    fluid_modulus: Unbounded
     permeability: Number = 0.0
     viscosity: float = 1.0
 
