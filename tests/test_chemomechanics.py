@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from case_files import Table, changed, write
+from mpi import mpiexec, succeeded
 from mpi4py import MPI
 from scipy.optimize import brentq, fsolve
 
@@ -16,6 +17,8 @@ import fe2
 from fe2.case.build_run import build_model, build_problem, build_simulation
 from fe2.case.run_case import read_run_case
 from fe2.errors import InputError, MicroSolveError
+from fe2.hierarchical.paths import Path as LoadPath
+from fe2.hierarchical.reduction import reduce
 from fe2.io.history import read_history
 from fe2.io.watched import read_watched
 from fe2.micro.newton import NewtonOptions
@@ -267,3 +270,57 @@ def test_solute_that_comes_in_is_what_is_stored(tmp_path: Path) -> None:
     inflow = history["flow_left_mu"] + history["flow_right_mu"]
     assert np.all(inflow > 0.0)
     np.testing.assert_allclose(history["flow_stored"], inflow, rtol=1e-8)
+
+
+def test_linearized_cell_passes_what_the_virgin_mobility_lets_through(tmp_path: Path) -> None:
+    """Without a law to solve at the points: j L = D c_ref/(R T) Δμ, and Δc from the open cell's numbers."""
+    steady = changed(PLATE, laws__particle__model="linearized", steps={"times": [0.0, 1.0, 1e14]})
+    history = run(tmp_path, steady)
+    expected = 0.1 * 1e-16 * 5e4 * 0.3
+    assert history["flow_left_mu"][-1] == pytest.approx(expected, rel=1e-8)
+    assert history["flow_right_mu"][-1] == pytest.approx(-expected, rel=1e-8)
+
+
+def test_reduced_cell_answers_as_the_whole_one() -> None:
+    """With all fluctuations of the training as modes, on the training's own path; its tangent is its own."""
+    rve = composite(options=NewtonOptions(tolerance=1e-11))
+    goal = np.array([4e-3, -1e-3, 1e-3, 0.8 * RT, 3.0 * RT, -2.0 * RT])
+    path = LoadPath(np.arange(1.0, 6.0), np.outer(np.linspace(0.2, 1.0, 5), goal))
+    reduced = reduce(rve, [path], tolerance=1e-10, cubature_tolerance=1e-10).model()
+    states = [rve.initial_state(), reduced.initial_state()]
+    for gradient in path.gradients:
+        answers = []
+        for k, model in enumerate((rve, reduced)):
+            out = np.empty_like(states[k])
+            answers.append(model.solve(gradient, states[k], 1.0, out).flux)
+            states[k] = out
+        np.testing.assert_allclose(answers[1], answers[0], rtol=1e-6)
+    start, last = reduced.initial_state(), path.gradients[0]
+
+    def solve(gradient: Array) -> Any:
+        return reduced.solve(gradient, start, 1.0, np.empty_like(start))
+
+    widths = np.array([3e-6] * 3 + [3e-4 * RT] + [RT] * 2)
+    columns = [(solve(last + h).flux - solve(last - h).flux) / (2.0 * h.sum()) for h in np.diag(widths)]
+    tangent = solve(last).tangent
+    scales = np.sqrt(np.abs(np.diag(tangent)))
+    assert np.max(np.abs(tangent - np.transpose(columns)) / np.outer(scales, scales)) < 1e-6
+
+
+@pytest.mark.mpi
+def test_run_that_is_stopped_on_one_rank_goes_on_on_two_as_if_it_had_not(tmp_path: Path) -> None:
+    times = [0.0, 1.0, 100.0, 1e4]
+    table = changed(PLATE, mesh__cells=[4, 1], solver={"macro": {"snes_rtol": 1e-10}})
+
+    def ran(folder: str, until: int, ranks: int, *more: str) -> dict[str, Any]:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        file = write(tmp_path / folder, changed(table, steps={"times": times[: until + 1]}))
+        succeeded(mpiexec(ranks, ["-m", "fe2", "run", str(file), "-q", *more], timeout=120.0))
+        return read_history(tmp_path / folder / "results")
+
+    whole = ran("whole", 3, 1)
+    ran("parts", 2, 1)
+    parts = ran("parts", 3, 2, "--resume")
+    names = ["time", "flow_left_mu", "flow_right_mu", "flow_stored", "iterations"]
+    for name in names:
+        np.testing.assert_allclose(parts[name], whole[name], rtol=1e-7)

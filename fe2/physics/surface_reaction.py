@@ -24,7 +24,7 @@ def surface_reaction(
     .. math:: k\,e^{-(E_a - \Omega\sigma_h)/RT} \left(e^{\mu_{out}/RT} - e^{\mu/RT}\right)
 
     It vanishes at :math:`\mu = \mu_{out}`, whatever the stress, and is :math:`k\,(\mu_{out} - \mu)/RT` near
-    potentials and a barrier of zero. In the form of the solute it stands as ``-surface_reaction(...) * q * ds``.
+    potentials and a barrier of zero. In the solute's form it stands as ``-surface_reaction(...) * q * ds``.
     The barrier may depend on the potentials: with :math:`E_a = (\mu + \mu_{out})/2` the rate is
     :math:`2k \sinh((\mu_{out} - \mu)/2RT)`, that of Butler and Volmer.
 
