@@ -28,6 +28,7 @@ import two_scale
 import ufl
 from dolfinx import fem
 from dolfinx import mesh as dmesh
+from matplotlib.tri import LinearTriInterpolator, Triangulation
 from mpi4py import MPI
 from two_scale import SOFT, STIFF, Guarded
 
@@ -156,7 +157,7 @@ def test_cell_means_are_integrals_over_the_cell_divided_by_its_volume(tmp_path):
     np.testing.assert_array_equal(grid.cell_data["cell"], mesh.topology.original_cell_index)
 
 
-def test_fields_of_a_subdomain_are_zero_elsewhere_and_laws_share_fields(tmp_path):
+def test_fields_of_a_subdomain_are_no_numbers_elsewhere_and_laws_share_fields(tmp_path):
     mesh = two_scale.rectangle(WORLD, (6, 1))
     number = np.arange(6, dtype=np.int32)
     tags = dmesh.meshtags(mesh, 2, number, number // 2)
@@ -180,7 +181,7 @@ def test_fields_of_a_subdomain_are_zero_elsewhere_and_laws_share_fields(tmp_path
         law.evaluate(Step(1.0))
     results_of(tmp_path, problem).write_fields(0.0)
     np.testing.assert_allclose(
-        stored(tmp_path, 0).cell_data["stress_xx"], np.take([0.01, 0.0, 0.05], number // 2), atol=1e-15
+        stored(tmp_path, 0).cell_data["stress_xx"], np.take([0.01, np.nan, 0.05], number // 2), atol=1e-15
     )
 
 
@@ -579,7 +580,7 @@ def has_egl() -> bool:
     ],
 )
 def test_unknowns_are_drawn_by_name_as_fields_of_the_elements_are(field, exact, tmp_path):
-    """Linear fields on triangles: each has the value of its middle; a vector is drawn by its length."""
+    """Linear between the nodes: triangles have the value of their middle; of a vector it is the length."""
     import pyvista as pv
 
     from fe2.io.render_scene import Scene
@@ -595,9 +596,30 @@ def test_unknowns_are_drawn_by_name_as_fields_of_the_elements_are(field, exact, 
     if exact is not None:
         np.testing.assert_allclose(scene.values, exact(*middle), rtol=1e-6)
     else:
-        corners = np.moveaxis(scene.triangles[:, :, :2], 2, 0)
-        lengths = np.hypot(corners[0] - corners[1], 2.0 * corners[1])
-        np.testing.assert_allclose(scene.values, lengths.mean(axis=1), rtol=1e-6)
+        corners = grid.cells.reshape(-1, 4)[:, 1:]
+        lengths = LinearTriInterpolator(Triangulation(x, y, corners), np.hypot(x - y, 2.0 * y))
+        np.testing.assert_allclose(scene.values, lengths(*middle), rtol=1e-6)
+
+
+def test_an_unknown_is_drawn_and_not_the_means_of_its_name_which_other_laws_do_not_know(tmp_path):
+    """A temperature beside a law without one: nodal values everywhere, means where they are known."""
+    from fe2.io.render_scene import Scene
+
+    grid = pv.ImageData(dimensions=(5, 2, 1)).cast_to_unstructured_grid().triangulate()
+    x, middle = np.asarray(grid.points)[:, 0], np.asarray(grid.cell_centers().points)[:, 0]
+    grid.point_data["T"] = 300.0 + x
+    for name in ("T", "enthalpy"):
+        grid.cell_data[name] = np.where(middle < 2.0, middle, np.nan)
+    grid.save(tmp_path / "step.vtu")
+    unknown, means = (
+        Scene({"file": str(tmp_path / "step.vtu"), "field": name, "warp": None}) for name in ("T", "enthalpy")
+    )
+    np.testing.assert_allclose(unknown.values, 300.0 + unknown.triangles[:, :, 0].mean(axis=1), rtol=1e-6)
+    assert unknown.limits == (300.0, 304.0)
+    assert len(unknown.triangles) > grid.n_cells  # a gradient in each element is seen
+    assert means.triangles[:, :, 0].max() == 2.0
+    assert means.limits == pytest.approx((middle.min(), middle[middle < 2.0].max()))
+    assert unknown.box()[1] == pytest.approx(means.box()[1])
 
 
 @pytest.mark.skipif(not has_egl(), reason="VTK renders solids with libEGL")

@@ -103,7 +103,7 @@ class CellFields:
     plain shear stresses in mechanics. Of history variables see
     :func:`~fe2.history_names.history_names`. Indicators of the physics, such as the loss of
     ellipticity, are no means but the smallest values in the cell, the critical ones. Laws with fields
-    of the same name share the field; where no law holds, it is zero.
+    of the same name share the field; where none of them holds, it is not a number.
 
     Attributes:
         names: Names of the fields, the same on all ranks.
@@ -125,7 +125,7 @@ class CellFields:
 
     def values(self) -> dict[str, Array]:
         """Present values in this rank's own cells, by name, each of shape (cells,); collective."""
-        result = {name: np.zeros(len(self._numbers)) for name in self.names}
+        result = {name: np.full(len(self._numbers), np.nan) for name in self.names}
         result["cell"] = self._numbers
         for law in self._laws:
             for name, column in zip(law.names, law.columns().T, strict=True):

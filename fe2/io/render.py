@@ -41,9 +41,8 @@ _LEFT, _RIGHT, _BOTTOM, _TOP, _TITLE = 0.8, 0.2, 1.3, 0.55, 0.35
 _BAR_BOTTOM, _BAR_HEIGHT = 0.55, 0.13
 
 
-def colours(values: Array) -> tuple[str, Normalize]:
+def colours(low: float, high: float) -> tuple[str, Normalize]:
     """Colour map and its range: diverging around zero where the field has both signs."""
-    low, high = float(values.min()), float(values.max())
     if low < 0.0 < high and min(-low, high) > 0.05 * max(-low, high):
         limit = max(-low, high)
         return "RdBu_r", Normalize(-limit, limit)
@@ -55,7 +54,7 @@ def colours(values: Array) -> tuple[str, Normalize]:
 
 def draw_scene(ax: Any, scene: Scene, marked: list[float] | None) -> ScalarMappable:
     """Draw a mesh with its field and the marked point; what a colour bar needs."""
-    colour = ScalarMappable(*reversed(colours(scene.values)))
+    colour = ScalarMappable(*reversed(colours(*scene.limits)))
     (_draw_flat if scene.flat else _draw_solid)(ax, scene, colour)
     if marked is not None:
         x, y = scene.screen @ scene.moved(marked)

@@ -13,6 +13,7 @@ from vtkmodules.vtkFiltersGeometry import vtkDataSetSurfaceFilter
 from fe2.arrays import Array
 
 _SUBDIVISION = 3  # of faces with curved edges
+_SMALL = 20_000  # triangles; the field of a surface of fewer is drawn on parts of them
 _MOST_EDGES = 6000  # beyond that, the lines of a mesh would cover the field
 _VIEW = np.array([0.55, -0.75, 0.45])  # from the middle of a solid to the eye
 _VISIBLE = 0.08  # displacement that is well seen, in parts of the mesh's size
@@ -27,6 +28,7 @@ class Scene:
         factor: Factor on the displacements.
         triangles: Corners of the triangles of its surface, shape (triangles, 3, 3).
         values: Field on each triangle.
+        limits: Least and largest value of the field in what is drawn.
         edges: Edges of the deformed mesh, shape (edges, 2, 3).
         outline: Rim of the deformed mesh and borders between its phases, in the same shape.
         before: Rim of the mesh as it was; nothing for a solid, which has none.
@@ -43,13 +45,13 @@ class Scene:
             grid = grid.clean(tolerance=1e-10)
         self.field = panel["field"]
         at_nodes = _of_nodes(grid)
-        if self.field in at_nodes and self.field not in grid.cell_data:  # the mean over the nodes of a cell
-            means = pv.UnstructuredGrid(grid.cells, grid.celltypes, grid.points)
-            means.point_data["field"] = at_nodes[self.field]
-            grid.cell_data[self.field] = means.point_data_to_cell_data().cell_data["field"]
-        if self.field not in grid.cell_data:
+        if self.field not in [*at_nodes, *grid.cell_data]:
             names = ", ".join([*grid.cell_data, *at_nodes])
             sys.exit(f"{panel['file']} has no field {self.field!r}, but {names}")
+        if self.field in at_nodes:  # an unknown is more than the means of the same name over elements
+            grid.point_data["drawn"] = at_nodes[self.field]
+        else:
+            grid.cell_data["drawn"] = grid.cell_data[self.field]
         self._undeformed = grid
         self.factor = self._choose_factor(panel["warp"])
         self.flat = bool(np.ptp(grid.points[:, 2]) == 0.0)
@@ -57,9 +59,8 @@ class Scene:
         deformed.points = grid.points + self.factor * self._displacement(grid)
         if not self.flat and "phase" in grid.cell_data:
             deformed = _without_corner(deformed, grid)
-        surface = _surface(deformed)
-        self.values = np.asarray(surface.cell_data[self.field])
-        self.triangles, self.outline = _triangles_and_outline(surface, _phases(surface))
+        part = _where_known(deformed)
+        self.values, self.limits, self.triangles, self.outline = _coloured(_surface(part))
         before = _surface(grid)
         _, self.before = _triangles_and_outline(before, np.zeros(before.n_cells))
         edges = deformed.extract_all_edges()
@@ -80,7 +81,8 @@ class Scene:
 
     def box(self) -> tuple[Array, Array]:
         """Lower left and upper right corner of the picture, in units of length."""
-        seen = np.concatenate([self.triangles.reshape(-1, 3), self.before.reshape(-1, 3)]) @ self.screen.T
+        seen = np.concatenate([points.reshape(-1, 3) for points in (self.triangles, self.before, self.edges)])
+        seen = seen @ self.screen.T
         middle, size = (seen.min(axis=0) + seen.max(axis=0)) / 2, np.ptp(seen, axis=0)
         size = size + 0.06 * size.max()
         least, most = _PROPORTIONS
@@ -116,6 +118,26 @@ def _of_nodes(grid: Any) -> dict[str, Array]:
             found[name] = np.linalg.norm(values, axis=1)
             found |= {f"{name}_{axis}": column for axis, column in zip("xyz", values.T, strict=False)}
     return found
+
+
+def _where_known(grid: Any) -> Any:
+    """The elements that have a value; all, where none has."""
+    known = np.isfinite(grid.cell_data.get("drawn", np.zeros(grid.n_cells)))
+    return grid.extract_cells(np.flatnonzero(known)) if 0 < np.count_nonzero(known) < grid.n_cells else grid
+
+
+def _coloured(surface: Any) -> tuple[Array, tuple[float, float], Array, Array]:
+    """Values on triangles, the limits of the field, the triangles and the outline."""
+    triangles, outline = _triangles_and_outline(surface, _phases(surface))
+    if "drawn" in surface.cell_data:
+        values = np.asarray(surface.cell_data["drawn"])
+        return values, (float(values.min()), float(values.max())), triangles, outline
+    nodal = np.asarray(surface.point_data["drawn"])
+    if len(triangles) < _SMALL:
+        surface = surface.subdivide(2, "linear")
+    corners = surface.faces.reshape(-1, 4)[:, 1:]
+    values = np.asarray(surface.point_data["drawn"])[corners].mean(axis=1)
+    return values, (float(nodal.min()), float(nodal.max())), np.asarray(surface.points)[corners], outline
 
 
 def _surface(grid: Any) -> Any:
