@@ -34,6 +34,11 @@ def exact(time: float) -> float:
     return START * float(np.exp(-SPEED * time))
 
 
+def content(value: float) -> float:
+    """Heat in the body, whose area is 2."""
+    return 2.0 * sum(CAPACITIES) * value
+
+
 def integrated(times: Sequence[float], order: int) -> list[float]:
     """The values by backward differences: the polynomial through the last ones has the slope of the body."""
     found = [START]
@@ -84,5 +89,7 @@ if __name__ == "__main__":
     steps, tolerance = int(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None
     simulation = run(MPI.COMM_WORLD, "bdf2", Path(sys.argv[1]), steps, tolerance)
     times = [PLAN[0], *(record.time for record in simulation.records)]
-    found = simulation.problem.functions[0].x.array
-    np.testing.assert_allclose(found, integrated(times, 2)[-1], rtol=1e-10)
+    found, value = simulation.problem.functions[0].x.array, integrated(times, 2)[-1]
+    np.testing.assert_allclose(found, value, rtol=1e-10)
+    stored = simulation.records[-1].balances["T_stored"]
+    np.testing.assert_allclose(stored, content(value) - content(START), rtol=1e-9)

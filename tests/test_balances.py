@@ -19,13 +19,14 @@ from fe2.stepping import LoadSteps
 WORLD = MPI.COMM_WORLD
 
 
-def test_heat_that_is_lost_was_stored(tmp_path):
-    """What cells and the body besides store is their capacity times the change, by backward Euler exactly."""
-    found = cooling.body(WORLD, "backward_euler")
+@pytest.mark.parametrize(("scheme", "order"), [("backward_euler", 1), ("bdf2", 2)])
+def test_heat_that_is_lost_was_stored(tmp_path, scheme, order):
+    """What cells and the body besides store is their capacity times the change, whatever the scheme."""
+    found = cooling.body(WORLD, scheme)
     Simulation(found.problem, LoadSteps(cooling.PLAN, lambda t: None), output=tmp_path, quiet=True).run()
     history = read_history(tmp_path)
     area, capacity = 2.0, sum(cooling.CAPACITIES)
-    change = np.array(cooling.integrated(cooling.PLAN, 1)[1:]) - cooling.START
+    change = np.array(cooling.integrated(cooling.PLAN, order)[1:]) - cooling.START
     np.testing.assert_allclose(history["T_stored"], area * capacity * change, rtol=1e-10)
     np.testing.assert_allclose(history["T_supplied"], history["T_stored"], rtol=1e-10)
     assert np.abs(history["T_missing"]).max() < 1e-12

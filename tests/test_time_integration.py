@@ -98,6 +98,8 @@ def controlled(scheme: str, tolerance: float, warm: float = 0.0, smallest: float
     simulation = Simulation(found.problem, plan, quiet=True)
     simulation.run()
     assert {0.3, 2.0} <= {record.time for record in simulation.records}
+    change = cooling.content(found.T.x.array[0]) - cooling.content(cooling.START)
+    assert simulation.records[-1].balances["T_stored"] == pytest.approx(change, rel=1e-9)
     return simulation
 
 

@@ -8,6 +8,12 @@ in that of its equilibrium, the weak form says up to the residual that Newton's 
 
 with reactions R, loads l and fluxes s at the middle of each step, the means of its ends. On the right stands
 the work of the mean fluxes, by Hill and Mandel the mean work in the cells; it is stored or dissipated there.
+
+Rates q of a scalar are integrated by the scheme that made them of what is stored, see `rate.py`: a step adds
+
+.. math:: I = \frac{q + \beta\, I_n}{\alpha},
+
+with what the step before has added, so that the sum of stored increments is the change of what is stored.
 """
 
 from __future__ import annotations
@@ -51,7 +57,7 @@ class Balances:
 
     Attributes:
         totals: The sums so far, by the name of their column.
-        remembered: Functions that they need to go on, by name.
+        remembered: Functions and constants that they need to go on, by name.
     """
 
     def __init__(self, problem: MacroProblem) -> None:
@@ -65,7 +71,12 @@ class Balances:
         self._vectors = [k for k, size in enumerate(sizes) if size > 1]
         self._scalars = [k for k in problem.storing if sizes[k] == 1]
         functions = [*self._forces, *self._outer] if self._vectors else []
-        self.remembered = {function.name: function for function in functions}
+        self.remembered: dict[str, fem.Function | fem.Constant] = {f.name: f for f in functions}
+        mesh = problem.functions[0].function_space.mesh
+        self._last = {k: fem.Constant(mesh, np.zeros(2)) for k in self._scalars if k in problem.rated}
+        if problem.scheme != "backward_euler":
+            names = self._fields.names
+            self.remembered |= {f"increments of {names[k]}": last for k, last in self._last.items()}
         self._columns = {
             k: balance_columns(self._fields.names[k], vector=sizes[k] > 1)
             for k in [*self._scalars, *self._vectors]
@@ -77,6 +88,9 @@ class Balances:
         """The run begins, or goes on with these sums, at the present values of the unknowns."""
         names = [name for columns in self._columns.values() for name in columns]
         self.totals = {name: totals.get(name, 0.0) for name in names}
+        if not totals:
+            for last in self._last.values():
+                last.value = np.zeros(2)
         set_own(self._before, own(self._problem.functions))
 
     def add(self, dt: float) -> dict[str, float]:
@@ -85,11 +99,21 @@ class Balances:
             forces, outer = self._problem.system.internal.array.copy(), self._outer_forces()
             for field, step in (self._flows(dt, forces, outer) | self._works(forces, outer)).items():
                 self._check(field, step)
-                found = step.supplied, step.stored, step.supplied - step.stored
+                supplied, stored = self._increments(field, dt, np.array([step.supplied, step.stored]))
+                found = supplied, stored, supplied - stored
                 for name, value in zip(self._columns[field], found, strict=True):
                     self.totals[name] += float(value)
             set_own(self._before, own(self._problem.functions))
         return dict(self.totals)
+
+    def _increments(self, field: int, dt: float, flows: Array) -> Array:
+        """What the step adds, of the length of the step times rates, or of works."""
+        if field not in self._last or dt <= 0.0:
+            return flows
+        (alpha, beta), last = self._problem.rates[0].weights, self._last[field]
+        last.value = (flows / dt + beta * last.value) / alpha
+        found: Array = last.value.copy()
+        return found
 
     def _flows(self, dt: float, forces: Array, outer: Array) -> dict[int, _Step]:
         """What came into each storing scalar in the step, and what is stored; collective."""

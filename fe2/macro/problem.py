@@ -49,8 +49,9 @@ class MacroProblem:
         dt: Length of the present step.
         time: Its start: the sum of all committed steps, or what it is set to.
         fields: The fields of the unknown, with their names.
-        storing: Numbers of the fields of which something is stored: in whose equation a rate stands, and
-            scalars in whose equation stand fluxes of a law that receives values.
+        rated: Numbers of the fields in whose equation a rate stands.
+        storing: Numbers of the fields of which something is stored: those, and scalars in whose equation
+            stand fluxes of a law that receives values.
         system: Vectors and matrices of the problem.
         iteration: Newton's iteration, with PETSc's solver.
     """
@@ -116,10 +117,11 @@ class MacroProblem:
         self.dt, self.time, self._is_within_step = 0.0, 0.0, False
         self.fields = Fields(self.functions)
         forms = [F] if isinstance(F, ufl.Form) else list(F)
-        storing = {k for k, form in enumerate(forms) if any(rate.stands_in(form) for rate in self.rates)}
+        rated = {k for k, form in enumerate(forms) if any(rate.stands_in(form) for rate in self.rates)}
         valued = {k for k, form in enumerate(forms) if any(law.gives_value_in(form) for law in self.laws)}
         owners = list(enumerate(zip(self.fields.unknowns, self.fields.sizes, strict=True)))
-        self.storing = [k for k, (n, size) in owners if n in storing or (size == 1 and n in valued)]
+        self.rated = [k for k, (n, _) in owners if n in rated]
+        self.storing = [k for k, (n, size) in owners if n in rated or (size == 1 and n in valued)]
         options = SolverOptions(
             {**solver_options(preconditioner, self.fields.names), **(petsc_options or {})},
             petsc_options_prefix,

@@ -84,6 +84,11 @@ class Rate:
         before, earlier = (ufl.replace(quantity, {self.unknown: u}) for u in (self.previous, self._earlier))
         return self._alpha * (quantity - before) - self._beta * (before - earlier)
 
+    @property
+    def weights(self) -> tuple[float, float]:
+        r""":math:`\alpha` and :math:`\beta` of the step that was begun or committed last."""
+        return float(self._alpha.value), float(self._beta.value)
+
     def stands_in(self, form: ufl.Form) -> bool:
         """Whether any of these rates stands in a form."""
         return self._alpha in form.constants()
@@ -91,7 +96,7 @@ class Rate:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Inside, all rates are zero."""
-        before = float(self._alpha.value), float(self._beta.value)
+        before = self.weights
         self._alpha.value = self._beta.value = 0.0
         try:
             yield
