@@ -49,7 +49,7 @@ def gradients(count: int) -> Array:
 
 
 def answered(law: fe2.Alloy, gradient: Array) -> Any:
-    return law.respond(gradient, {"concentration": np.tile(law.reference, (len(gradient), 1))}, 1.0)
+    return law.respond(gradient, {"local_concentration": np.tile(law.reference, (len(gradient), 1))}, 1.0)
 
 
 def energy(law: fe2.Alloy, strain: Array, c: Array) -> float:

@@ -33,7 +33,7 @@ def law(**changes: Any) -> Chemoelastic:
 
 
 def answered(law: Chemoelastic, gradient: Array) -> Any:
-    history = {"concentration": np.full((len(gradient), 1), law.reference_concentration)}
+    history = {"local_concentration": np.full((len(gradient), 1), law.reference_concentration)}
     return law.respond(gradient, history, 1.0)
 
 
@@ -91,7 +91,7 @@ def test_equilibrium_is_found_from_far_away(start: float) -> None:
     made, gradient = law(**REGULAR), random_gradients(6)
     gradient[:, 6] *= 4.0
     expected = answered(made, gradient).flux
-    found = made.respond(gradient, {"concentration": np.full((50, 1), start)}, 1.0).flux
+    found = made.respond(gradient, {"local_concentration": np.full((50, 1), start)}, 1.0).flux
     size = np.abs(expected).max(axis=0)
     np.testing.assert_allclose(found / size, expected / size, rtol=1e-9, atol=1e-9)
 
@@ -171,7 +171,7 @@ def test_concentrations_that_leave_their_range_are_told() -> None:
 def test_a_solution_that_falls_apart_is_told() -> None:
     """Within the spinodal, where 2 w > R T c_max² / (c (c_max - c)), and strain does not keep it together."""
     unstable = law(saturation_concentration=3e5, interaction=6.0 * RT, molar_volume=0.0)
-    history = {"concentration": np.array([[1.5e5]])}
+    history = {"local_concentration": np.array([[1.5e5]])}
     potential = unstable.energy.potential(np.array([[1.5e5]]))[0, 0]
     with pytest.raises(LocalSolveError, match="not stable at the concentration"):
         unstable.respond(np.array([[0.0] * 6 + [potential]]), history, 1.0)

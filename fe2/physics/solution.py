@@ -112,11 +112,11 @@ class SolutionLaw(PointLaw):
 
     def history(self, size: int) -> dict[str, int]:
         """Concentrations, from which the next step begins to look for its own."""
-        return {"concentration": len(self.solid.reference)}
+        return {"local_concentration": len(self.solid.reference)}
 
     def initial_history(self, size: int) -> dict[str, float | Array]:
         """Those of the reference."""
-        return {"concentration": self.solid.reference}
+        return {"local_concentration": self.solid.reference}
 
     def respond(self, gradient: Array, history: Mapping[str, Array], dt: float) -> PointResponse:
         r"""Stress and concentrations, in the order of strain and potentials.
@@ -130,7 +130,7 @@ class SolutionLaw(PointLaw):
         solid = _of_size(self.solid, gradient.shape[1] - len(self.solid.reference))
         size = len(solid.stiffness)
         strain, potential = gradient[:, :size], gradient[:, size:]
-        concentration = self._equilibrium(solid, strain, potential, history["concentration"])
+        concentration = self._equilibrium(solid, strain, potential, history["local_concentration"])
         _, stress, by_solute = solid.elastic(strain, concentration)
         inverse = np.linalg.inv(self._slope(solid, strain, concentration))
         tangent = np.empty((len(gradient), gradient.shape[1], gradient.shape[1]))
@@ -141,7 +141,7 @@ class SolutionLaw(PointLaw):
             solid.stiffness_at(concentration) + by_solute.transpose(0, 2, 1) @ (tangent[:, size:, :size])
         )
         return PointResponse(
-            np.concatenate([stress, concentration], axis=1), tangent, {"concentration": concentration}
+            np.concatenate([stress, concentration], axis=1), tangent, {"local_concentration": concentration}
         )
 
     def _slope(self, solid: Solid, strain: Array, concentration: Array) -> Array:
