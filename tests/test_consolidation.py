@@ -233,7 +233,7 @@ def cryer(poisson: float, times: Array) -> Array:
     return found
 
 
-def octant() -> Any:
+def octant(size: float = 0.12) -> Any:
     """An eighth of a sphere of radius one, with curved elements, small at its surface; boundaries 11 ff.."""
     gmsh.initialize()
     try:
@@ -246,7 +246,7 @@ def octant() -> Any:
             flat = np.flatnonzero(np.abs(middle) < 1e-6)
             gmsh.model.addPhysicalGroup(2, [face], 11 + (int(flat[0]) if len(flat) else 3))
         for bound in ("Mesh.MeshSizeMin", "Mesh.MeshSizeMax"):
-            gmsh.option.setNumber(bound, 0.12)
+            gmsh.option.setNumber(bound, size)
         gmsh.model.mesh.generate(3)
         gmsh.model.mesh.setOrder(2)
         return gmshio.model_to_mesh(gmsh.model, MPI.COMM_SELF, 0)
