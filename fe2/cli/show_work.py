@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import click
@@ -21,7 +22,9 @@ from fe2.cli.run_work import CASE
 from fe2.errors import InputError
 from fe2.io.history import read_history, read_residuals
 from fe2.io.pictures import draw_run
+from fe2.io.round_off import without_round_off
 from fe2.io.summary import TEXT
+from fe2.io.ticks import set_axis
 from fe2.io.units import with_units
 from fe2.io.watched import FOLDER, read_watched
 from fe2.micro.fields import LocalFields
@@ -124,9 +127,10 @@ def curve(history: Mapping[str, Array], picture: Path, x: str, y: str, units: st
         PictureError: The picture could not be written.
     """
     with curve_figure(picture) as plane:
-        plane.plot(history[x], history[y], color="#1f4e79", marker=".", linewidth=1.2)
-        plane.set_xlabel(x.replace("_", " "))
-        plane.set_ylabel(with_units(y, units))
+        values = without_round_off(y, history)
+        plane.plot(history[x], values, color="#1f4e79", marker=".", linewidth=1.2)
+        set_axis(plane.xaxis, history[x], x.replace("_", " "))
+        set_axis(plane.yaxis, values, fill(with_units(y, units), 45))
     return picture
 
 
@@ -141,6 +145,8 @@ def work(history: Mapping[str, Array], picture: Path) -> Path:
         plane.bar(rows, history["iterations"], color="#9db8d2")
         plane.set_xlabel("accepted step")
         plane.set_ylabel("Newton iterations (bars)")
+        for axis in (plane.xaxis, plane.yaxis):
+            axis.get_major_locator().set_params(integer=True)
         seconds = plane.twinx()
         seconds.plot(rows, history["seconds"], color="#a04020", marker=".", linewidth=1.2)
         seconds.set_ylabel("seconds (line)")
@@ -165,5 +171,8 @@ def convergence(folder: Path, picture: Path) -> Path:
         plane.set_xlabel("iteration")
         plane.xaxis.get_major_locator().set_params(integer=True)
         plane.set_ylabel("norm of the macroscopic residual")
-        plane.set_title(f"{len(times)} steps, dark to light over time", fontsize="medium")
+        plane.set_title(
+            f"{len(times)} {'step' if len(times) == 1 else 'steps'}, dark to light over time",
+            fontsize="medium",
+        )
     return picture

@@ -25,6 +25,7 @@ from fe2.errors import PictureError
 from fe2.io.history import HISTORY, read_history
 from fe2.io.local_fields import write_local_fields
 from fe2.io.results import COLLECTION
+from fe2.io.round_off import without_round_off
 from fe2.io.units import read_units, with_units
 from fe2.micro.fields import LocalFields
 from fe2.parallel import on_root
@@ -173,7 +174,7 @@ def _curve_panel(folder: Path, step: int, columns: tuple[str, str]) -> dict[str,
             raise PictureError(
                 f"{folder} has no column {name!r} in its history; there are {', '.join(table)}"
             )
-    x, y = (table[name] for name in columns)
+    x, y = (without_round_off(name, table) for name in columns)
     time, _ = _stored_step(folder, step)
     return {"columns": columns, "x": x.tolist(), "y": y.tolist(), "marked": (table["time"] == time).tolist()}
 

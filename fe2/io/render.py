@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyvista as pv
-from matplotlib import rcParams
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.textpath import TextPath
 
 from fe2.arrays import Array
+from fe2.io.ticks import set_axis, ticks
 
 # This process must not import the package fe2, which starts MPI; its own folder comes last, where
 # the names in it hide nothing.
@@ -37,8 +38,11 @@ _HEIGHT = 900  # pixels of a rendered image
 
 # Inches.
 _PANEL_HEIGHT, _WIDEST, _CURVE_WIDTH = 2.9, 7.0, 3.6
-_LEFT, _RIGHT, _BOTTOM, _TOP, _TITLE = 0.8, 0.2, 1.3, 0.55, 0.35
+_LEFT, _RIGHT, _BOTTOM, _TOP, _TITLE = 0.85, 0.2, 1.3, 0.55, 0.35
 _BAR_BOTTOM, _BAR_HEIGHT = 0.55, 0.13
+_TICK_WIDTH = 0.6
+
+_LONGEST_LABEL = 40  # letters along the height of a curve
 
 
 def colours(low: float, high: float) -> tuple[str, Normalize]:
@@ -128,51 +132,83 @@ def draw_curve(ax: Any, panel: dict[str, Any], labels: dict[str, str]) -> None:
     x, y, marked = np.array(panel["x"]), np.array(panel["y"]), np.array(panel["marked"], dtype=bool)
     ax.plot(x, y, "-o", color="tab:blue", markersize=3.5)
     ax.plot(x[marked], y[marked], "o", markersize=10, markerfacecolor="none", markeredgecolor="black")
-    for name, write in zip(panel["columns"], (ax.set_xlabel, ax.set_ylabel), strict=True):
-        write(labels.get(name, name.replace("_", " ")))
+    names = [labels.get(name, name.replace("_", " ")) for name in panel["columns"]]
+    set_axis(ax.xaxis, x, names[0])
+    set_axis(ax.yaxis, y, fill(names[1], _LONGEST_LABEL))
     if panel.get("logarithmic"):
-        ax.set_yscale("log")
-    else:
-        ax.locator_params(nbins=6)
-        ax.ticklabel_format(scilimits=(-3, 5))
-    if all(isinstance(value, int) for value in panel["x"]):
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set(yscale="log", ylabel=names[1])
+        ax.autoscale(axis="y")
     ax.grid(alpha=0.3)
-    ax.margins(0.06)
     ax.set_title(labels.get("history", panel.get("title", "history")), fontsize=10)
 
 
 def draw(description: dict[str, Any], picture: str) -> None:
     """Draw the panels side by side, all of the same height unless they are too wide."""
-    rcParams["axes.formatter.use_mathtext"] = True
-    labels = description["labels"]
+    labels, title = description["labels"], description["title"] or ""
     names = [name for name in ("macro", "local", "curve") if description[name]]
     scenes = {name: Scene(description[name]) for name in names if name != "curve"}
+    texts = {name: _texts(scene, description[name], _own(labels, name)) for name, scene in scenes.items()}
     sizes = [_panel_size(scenes[name]) if name in scenes else (_CURVE_WIDTH, _PANEL_HEIGHT) for name in names]
-    width = sum(_LEFT + size[0] + _RIGHT for size in sizes)
-    height = _BOTTOM + max(size[1] for size in sizes) + _TOP + (_TITLE if description["title"] else 0.0)
+    # a narrow body stands in the middle of its texts
+    rooms = [
+        max([size[0], *map(_text_width, texts.get(name, ()))])
+        for name, size in zip(names, sizes, strict=True)
+    ]
+    width = max(sum(_LEFT + room + _RIGHT for room in rooms), 1.2 * _text_width(title) + 2 * _RIGHT)
+    height = _BOTTOM + max(size[1] for size in sizes) + _TOP + (_TITLE if title else 0.0)
     figure, left = Figure(figsize=(width, height)), 0.0
-    for name, size in zip(names, sizes, strict=True):
-        panel, left = description[name], left + _LEFT
-        ax = figure.add_axes((left / width, _BOTTOM / height, size[0] / width, size[1] / height))
+    for name, size, room in zip(names, sizes, rooms, strict=True):
+        panel, start = description[name], left + _LEFT + (room - size[0]) / 2
+        left += _LEFT + room + _RIGHT
+        ax = figure.add_axes((start / width, _BOTTOM / height, size[0] / width, size[1] / height))
         if name == "curve":
             draw_curve(ax, panel, labels)
-        else:
-            scene = scenes[name]
-            colour = draw_scene(ax, scene, panel.get("marked"))
-            bar = figure.add_axes((left / width, _BAR_BOTTOM / height, size[0] / width, _BAR_HEIGHT / height))
-            own = labels if name == "macro" else _local_labels(labels)
-            label = own.get(scene.field, scene.field.replace("_", " "))
-            ax.set(xlabel=own.get("x", "x"), ylabel=own.get("y", "y"))
-            drawn = figure.colorbar(colour, cax=bar, orientation="horizontal", label=label)
-            drawn.locator = MaxNLocator(5)
-            drawn.formatter.set_powerlimits((-3, 5))  # no factor over the label of a small strain
-            factor = f"displacements × {scene.factor:g}" if scene.factor else ""
-            ax.set_title("\n".join(filter(None, [panel["title"], factor])), fontsize=10)
-        left += size[0] + _RIGHT
-    if description["title"]:
-        figure.suptitle(description["title"], y=1.0 - 0.12 / height, va="top")
+            continue
+        colour, own = draw_scene(ax, scenes[name], panel.get("marked")), _own(labels, name)
+        ax.set(xlabel=own.get("x", "x"), ylabel=own.get("y", "y"))
+        *heading, label = texts[name]
+        ax.set_title("\n".join(heading), fontsize=10)
+        bar = figure.add_axes((start / width, _BAR_BOTTOM / height, size[0] / width, _BAR_HEIGHT / height))
+        _draw_bar(bar, colour, scenes[name], label)
+    if title:
+        figure.suptitle(title, y=1.0 - 0.12 / height, va="top")
     figure.savefig(picture, dpi=200)
+
+
+def _draw_bar(bar: Any, colour: ScalarMappable, scene: Scene, label: str) -> None:
+    """Draw a colour bar with as many numbers as it has room for, or the value of a constant."""
+    found = ticks(np.array(scene.limits), max(1, int(_panel_size(scene)[0] / _TICK_WIDTH)))
+    if found.constant is not None:
+        bar.set_axis_off()
+        bar.text(0.5, 0.0, label, ha="center", va="center")
+        return
+    bar.figure.colorbar(
+        colour,
+        cax=bar,
+        orientation="horizontal",
+        label=label,
+        ticks=found.locator,
+        format=found.formatter,
+    )
+
+
+def _texts(scene: Scene, panel: dict[str, Any], labels: dict[str, str]) -> list[str]:
+    """The lines over a panel, and the one under it."""
+    found = ticks(np.array(scene.limits), 1)
+    label = labels.get(scene.field, scene.field.replace("_", " "))
+    label += found.suffix if found.constant is None else f": {found.constant:.6g} everywhere"
+    factor = [f"displacements × {scene.factor:g}"] if scene.factor else []
+    return [panel["title"], *factor, label]
+
+
+def _text_width(text: str) -> float:
+    """Inches of a text in a figure."""
+    lines = [TextPath((0.0, 0.0), line, size=10) for line in text.splitlines() if line.strip()]
+    return max((float(line.get_extents().width) for line in lines), default=0.0) / 72
+
+
+def _own(labels: dict[str, str], name: str) -> dict[str, str]:
+    return labels if name == "macro" else _local_labels(labels)
 
 
 def _local_labels(labels: dict[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pyvista as pv
 from vtkmodules.vtkFiltersGeometry import vtkDataSetSurfaceFilter
 
 from fe2.arrays import Array
+from fe2.io.round_off import without_round_off
 
 _SUBDIVISION = 3  # of faces with curved edges
 _SMALL = 20_000  # triangles; the field of a surface of fewer is drawn on parts of them
@@ -49,9 +50,9 @@ class Scene:
             names = ", ".join([*grid.cell_data, *at_nodes])
             sys.exit(f"{panel['file']} has no field {self.field!r}, but {names}")
         if self.field in at_nodes:  # an unknown is more than the means of the same name over elements
-            grid.point_data["drawn"] = at_nodes[self.field]
+            grid.point_data["drawn"] = without_round_off(self.field, at_nodes)
         else:
-            grid.cell_data["drawn"] = grid.cell_data[self.field]
+            grid.cell_data["drawn"] = without_round_off(self.field, grid.cell_data)
         self._undeformed = grid
         self.factor = self._choose_factor(panel["warp"])
         self.flat = bool(np.ptp(grid.points[:, 2]) == 0.0)
