@@ -7,6 +7,7 @@ on standard input: so a routine that crashes ends that process and no other.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -18,10 +19,13 @@ from typing import IO, Any, cast
 import numpy as np
 
 from fe2.arrays import Array
-from fe2.errors import InputError, MicroSolveError
+from fe2.errors import Fe2Error, InputError, MicroSolveError
 
 type Routine = Any
 """A function of ctypes."""
+
+_MOST_CRASHES = 10
+"""Crashes one after the other after which a process is not started again."""
 
 NAME_LENGTH = 80
 """Characters of the name of a material."""
@@ -108,6 +112,8 @@ def call(function: Routine, calls: Calls, name: str) -> None:
     after_ratio: list[Any] = [of(single, 3), of(identity), of(identity), one, point, one, one, one, one]
     after_ratio.append(ctypes.c_size_t(NAME_LENGTH))
     pointer = ctypes.c_void_p
+    _watch_exit()
+    _RUNNING.append(name)
     for i in range(n):
         whole[6] = i + 1
         function(
@@ -118,6 +124,25 @@ def call(function: Routine, calls: Calls, name: str) -> None:
             pointer(ratio[0] + i * ratio[1]),
             *after_ratio,
         )
+    _RUNNING.pop()
+
+
+_RUNNING: list[str] = []
+"""Name of the material whose routine is running in this process."""
+
+
+@cache
+def _watch_exit() -> Any:
+    """A routine that calls exit(), with whatever status, ends the program as a failure, with a sentence."""
+
+    def ended(_: int | None) -> None:
+        if _RUNNING:
+            os.write(2, f"fe2: error: the UMAT of {_RUNNING[-1].strip()} ended the program\n".encode())
+            os._exit(1)
+
+    kept = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(ended)
+    getattr(ctypes.CDLL(None), "__cxa_atexit")(kept, None, None)  # noqa: B009
+    return kept
 
 
 class Process:
@@ -127,6 +152,7 @@ class Process:
         """Keep what is needed."""
         self._command = [sys.executable, "-m", __name__, str(library), symbol]
         self._child: subprocess.Popen[bytes] | None = None
+        self._crashes = 0
 
     def check(self) -> None:
         """Load the library in a process of its own, which ends.
@@ -144,6 +170,7 @@ class Process:
 
         Raises:
             MicroSolveError: The process ended.
+            Fe2Error: It did so in several calls one after the other.
         """
         if self._child is None or self._child.poll() is not None:
             self._child = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -157,10 +184,13 @@ class Process:
         except (BrokenPipeError, EOFError) as error:
             code = child.wait()
             reason = signal.Signals(-code).name if code < 0 else f"the exit status {code}"
-            raise MicroSolveError(
-                f"the library {self._command[-2]} ended its process with {reason} in a call for "
-                f"{len(calls.stress)} points"
-            ) from error
+            text = f"the library {self._command[-2]} ended its process with {reason} in a call for "
+            text += f"{len(calls.stress)} points"
+            self._crashes += 1
+            if self._crashes >= _MOST_CRASHES:
+                raise Fe2Error(f"{text}, {self._crashes} times one after the other") from error
+            raise MicroSolveError(text) from error
+        self._crashes = 0
         for field in ("stress", "state", "tangent", "ratio"):
             getattr(calls, field)[:] = getattr(answer, field)
 
@@ -200,8 +230,6 @@ def _serve(library: str, symbol: str) -> None:
 
 
 if __name__ == "__main__":
-    import os
-
     answers = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(answers, "w")

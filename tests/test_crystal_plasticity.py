@@ -201,7 +201,7 @@ def test_points_of_many_grains_are_solved_in_one_call():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"exponent": 0.5}, "exponent = 0.5 is not admissible; it must be at least 1"),
+        ({"exponent": 0.5}, "exponent = 0.5 is not admissible; it must be from 1 to 1000"),
         ({"resistance": [60.0, 70.0]}, r"resistance has shape \(2,\); it must have shape \(1,\)"),
         ({"hardening": 10.0}, "saturation is missing"),
         ({"saturation": 50.0}, "it must be above resistance = 60.0"),

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import ufl
+from dolfinx import fem, mesh
 from mpi4py import MPI
 
 import fe2
-from fe2.errors import InputError
+from fe2.errors import InputError, MicroSolveError
 from fe2.hierarchical.indicator import along
 from fe2.hierarchical.interpolation import InterpolatedModel
 from fe2.hierarchical.paths import Path, monotonic
@@ -21,6 +22,7 @@ from fe2.hierarchical.sampling import sample
 from fe2.hierarchical.solved_path import solve_path
 from fe2.hierarchical.trained_range import trained_range
 from fe2.micro.newton import NewtonOptions
+from fe2.micro.points import Step
 from fe2.micro.rve import RVE
 from fe2.micro.thermoelasticity import thermoelasticity
 from fe2.physics.thermoelastic_materials import thermoelastic, thermoplastic
@@ -403,3 +405,20 @@ def test_each_block_of_a_reduced_flux_is_as_right_as_the_report_says() -> None:
             assert error <= reduction.report.training_error * (1.0 + 1e-6)
     assert reduction.report.training_error < 0.1
     assert reduction.fine.basis.left_out <= 0.02
+
+
+def test_no_body_is_colder_than_absolute_zero():
+    rve = fe2.thermoelasticity(
+        fe2.image_cell(np.zeros((3, 3), dtype=np.int32), {"a": 0}),
+        {"a": fe2.thermoelastic(70e3, 0.3, 2e-5, 100.0, 2.4)},
+    )
+    square = mesh.create_unit_square(MPI.COMM_WORLD, 1, 1)
+    V, Q = (fem.functionspace(square, ("Lagrange", 1, shape)) for shape in ((2,), ()))
+    u, T = fem.Function(V, name="u"), fem.Function(Q, name="T")
+    blocks = {"strain": fe2.strain(u), "temperature": T, "temperature_gradient": ufl.grad(T)}
+    law = fe2.HomogenizedLaw(blocks, rve, quadrature_degree=2)
+    T.x.array[:] = 1.0
+    law.evaluate(Step(1.0, 1.0))
+    T.x.array[:] = -100.0
+    with pytest.raises(MicroSolveError, match="temperature = -100 is not admissible; it must be positive"):
+        law.evaluate(Step(1.0, 1.0))

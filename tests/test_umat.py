@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from fe2.case.build_cell import build_rve
 from fe2.case.cell_case import read_cell_case
 from fe2.case.problems import CaseFileError
 from fe2.cli.umat import command
-from fe2.errors import InputError, LocalSolveError
+from fe2.errors import Fe2Error, InputError, LocalSolveError
 from fe2.testing import check_phase_law
 from fe2.testing.material_point import drive, respond, virgin
 from fe2.umat_libraries import register
@@ -82,9 +83,26 @@ def test_a_step_that_the_subroutine_refuses_has_failed_at_its_points(library):
 
 def test_a_crash_in_a_process_of_its_own_is_a_failed_point(tmp_path):
     law = fe2.Umat(str(compiled(tmp_path, CRASHES, "libcrash.so")), np.zeros(1), is_isolated=True)
-    for _ in range(2):  # it starts anew
+    for _ in range(9):  # it starts anew
         with pytest.raises(LocalSolveError, match="ended its process with SIGABRT"):
             respond(law, np.zeros((1, 6)), virgin(law, 1, 6))
+    with pytest.raises(Fe2Error, match=r"SIGABRT .* 10 times one after the other"):
+        respond(law, np.zeros((1, 6)), virgin(law, 1, 6))
+
+
+def test_a_subroutine_that_exits_is_no_success(tmp_path):
+    library = compiled(
+        tmp_path, "#include <stdlib.h>\nvoid umat_(double *stress) { exit(0); }\n", "libexit.so"
+    )
+    program = (
+        "import numpy as np, fe2\n"
+        "from fe2.testing.material_point import respond, virgin\n"
+        f"law = fe2.Umat({str(library)!r}, np.zeros(1))\n"
+        "respond(law, np.zeros((1, 6)), virgin(law, 1, 6))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert b"the UMAT of FE2 ended the program" in ended.stderr
 
 
 @pytest.mark.parametrize("line", ["statev[0] = sqrt(-1.0);", "*pnewdt = sqrt(-1.0);"])

@@ -17,7 +17,7 @@ from fe2.dispatch.options import Parallel
 from fe2.dispatch.placement import MoveTimer, Placement
 from fe2.dispatch.rows import Rows
 from fe2.dispatch.traffic import Traffic
-from fe2.errors import Fe2Error
+from fe2.errors import Fe2Error, MicroSolveError
 from fe2.micro.breakdown import breakdowns
 from fe2.micro.model import MicroModel
 from fe2.micro.points import Points, Step
@@ -246,11 +246,22 @@ class Pool:
                 given = read_only(rows.gradients[part]), read_only(rows.committed[part])
                 self._local.evaluate(*given, trial, points, step, answers)
             answers.check()
+            self._refuse_negative(given[0], answers)
             solved = answers.status == SOLVED
         finally:
             rows.end(part, solved, spoiled=step.wanted == "exact")
         answers.cost[:] = (time.perf_counter() - start) / len(points)
         return dict(answers.errors)
+
+    def _refuse_negative(self, gradients: Array, answers: Answers) -> None:
+        """Points whose absolute temperature, or the like, is not positive have no answer."""
+        kinematics = self.model.kinematics
+        for component in kinematics.positive.tolist():
+            if (wrong := np.flatnonzero(gradients[:, component] <= 0.0)).size:
+                value, name = gradients[wrong[0], component], kinematics.gradient_names[component]
+                answers.fail(
+                    wrong, MicroSolveError(f"{name} = {value:.6g} is not admissible; it must be positive")
+                )
 
     def _of_group(self, errors: dict[int, Exception]) -> dict[int, Exception]:
         """The first error of all ranks of this group, so that all go on or none; collective in the group."""

@@ -23,6 +23,7 @@ from fe2.arrays import Array
 from fe2.errors import InputError
 from fe2.physics.checks import (
     AT_LEAST_ONE,
+    EXPONENT,
     FINITE,
     NOT_NEGATIVE,
     POSITIVE,
@@ -190,7 +191,7 @@ def crystal_plasticity(
         resistance: Initial resistance against slip, positive: of all systems, or a list with one for each
             mode of the family (bcc24: {110} and {112}; hcp: basal, prismatic, pyramidal).
         reference_rate: Rate of slip at a resolved stress that is the resistance, positive, 1 over time.
-        exponent: Exponent n of the power law, at least 1; the inverse of the rate sensitivity.
+        exponent: Exponent n of the power law, from 1 to 1000; the inverse of the rate sensitivity.
         family: Slip systems: "fcc", "bcc12", "bcc24", "bcc48", "hcp", "hcp_basal" or "hcp_prismatic".
         c13: Of hexagonal crystals: see `c11`; c66 is (c11 - c12)/2.
         c33: Of hexagonal crystals: see `c11`.
@@ -236,7 +237,7 @@ def crystal_plasticity(
         stiffness=_stiffness(owner, c11, c12, c44, c13, c33),
         rotation=mandel_rotation(rotation),
         reference_rate=checked(owner, "reference_rate", reference_rate, POSITIVE),
-        exponent=checked(owner, "exponent", exponent, AT_LEAST_ONE),
+        exponent=checked(owner, "exponent", exponent, EXPONENT),
         resistance=start[systems.mode],
         saturation=end[systems.mode],
         hardening=growth[systems.mode],

@@ -73,6 +73,7 @@ class Block:
         local_components: Names of the k components that the phase laws see; those above where none are given.
         balance: Of a value: what a unit of its dual weighs in the balance of the flux by which it changes;
             one of a mass or a heat, the reference temperature of an entropy.
+        is_positive: Whether its components have to be positive, as an absolute temperature.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Block:
     embedding: Array = None  # type: ignore[assignment]  # filled in
     local_components: tuple[str, ...] = ()
     balance: float = 1.0
+    is_positive: bool = False
 
     def __post_init__(self) -> None:
         defaults = {
@@ -141,7 +143,15 @@ class Block:
         return _columns(self.dual, self.components)
 
 
-def scalar_value(name: str, dual: str, field: str, initial: float = 0.0, balance: float = 1.0) -> Block:
+def scalar_value(
+    name: str,
+    dual: str,
+    field: str,
+    initial: float = 0.0,
+    balance: float = 1.0,
+    *,
+    is_positive: bool = False,
+) -> Block:
     """A block that is the value of a scalar field, e.g. "temperature" with "entropy".
 
     Args:
@@ -150,6 +160,7 @@ def scalar_value(name: str, dual: str, field: str, initial: float = 0.0, balance
         field: Name of the field.
         initial: Value in a virgin cell.
         balance: Weight of the dual in the balance of its flux, see `Block`.
+        is_positive: Whether it has to be positive, as an absolute temperature.
     """
     return Block(
         name=name,
@@ -160,6 +171,7 @@ def scalar_value(name: str, dual: str, field: str, initial: float = 0.0, balance
         kind="value",
         initial=np.array([initial]),
         balance=balance,
+        is_positive=is_positive,
     )
 
 
@@ -254,6 +266,11 @@ class Kinematics:
         """Where each block stands in a gradient, by its name."""
         ends = np.cumsum([0, *(block.size for block in self.blocks)]).tolist()
         return {block.name: slice(a, b) for block, a, b in zip(self.blocks, ends, ends[1:], strict=False)}
+
+    @cached_property
+    def positive(self) -> Ints:
+        """Numbers of the components that have to be positive."""
+        return np.flatnonzero([block.is_positive for block in self.blocks for _ in block.components])
 
     @cached_property
     def values(self) -> Ints:

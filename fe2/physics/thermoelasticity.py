@@ -83,7 +83,14 @@ def thermoelastic_kinematics(dim: int, reference_temperature: float = ROOM_TEMPE
         fields={"displacement": (dim,), "temperature": ()},
         blocks=(
             mechanics.block(),
-            scalar_value(TEMPERATURE, ENTROPY, "temperature", reference_temperature, reference_temperature),
+            scalar_value(
+                TEMPERATURE,
+                ENTROPY,
+                "temperature",
+                reference_temperature,
+                reference_temperature,
+                is_positive=True,
+            ),
             slope(SLOPE, HEAT_FLUX, "temperature", dim),
         ),
         characterize=partial(
