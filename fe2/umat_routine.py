@@ -141,7 +141,7 @@ def _watch_exit() -> Any:
             os._exit(1)
 
     kept = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(ended)
-    getattr(ctypes.CDLL(None), "__cxa_atexit")(kept, None, None)  # noqa: B009
+    getattr(ctypes.CDLL(None), "__cxa_atexit")(kept, None, None)
     return kept
 
 
