@@ -22,6 +22,7 @@ from fe2.io.results import Results
 from fe2.io.run_lock import RunLock, one_run
 from fe2.macro.balances import Balances
 from fe2.macro.problem import MacroProblem
+from fe2.macro.rate import warn_of_growth
 from fe2.macro.time_error import StepTooLongError, TimeError
 from fe2.parallel import together
 from fe2.profile import snapshot
@@ -85,8 +86,13 @@ class Simulation:
         Raises:
             InputError: The output folder holds results and `overwrite` is not set, another run holds it,
                 or checkpoints have no folder.
+
+        Warns:
+            Fe2Warning: Planned steps grow too fast for the scheme.
         """
         self.problem, self.steps, self.may_go_on = problem, steps, resume
+        if problem.scheme == "bdf2" and problem.rates and steps.tolerance is None and problem.comm.rank == 0:
+            warn_of_growth(steps.times)
         self._reactions, self._loads = dict(reactions or {}), dict(loads or {})
         self.records: list[StepRecord] = []
         self._errors = None if steps.tolerance is None else TimeError(problem, steps.tolerance)

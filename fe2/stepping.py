@@ -71,6 +71,8 @@ def ramp(points: Sequence[tuple[float, float]]) -> Callable[[float], float]:
     return lambda time: float(np.interp(time, times, values))
 
 
+_GROWTH = 2.0
+"""How many times as long as the last accepted step the next one is at most."""
 _ROUND_OFF = 1e-9
 """Part of a step by which another may be longer without being one more."""
 
@@ -89,6 +91,7 @@ class StepControl:
         self._done = 0.0
         self._part = 1.0
         self._length = 0.0  # wanted in a unit of time, with a tolerance
+        self._taken = 0.0  # length of the last accepted step
         self.rejected = 0
         if steps.tolerance is not None:
             self._want(0.0)
@@ -131,6 +134,7 @@ class StepControl:
             "done": self._done,
             "part": self._part,
             "length": self._length,
+            "taken": self._taken,
             "rejected": self.rejected,
         }
 
@@ -153,23 +157,23 @@ class StepControl:
             )
         self._done, self._part = float(position["done"]), float(position["part"])
         self._interval = len(passed) - 1 - (not self.on_plan)
-        self.rejected = int(position["rejected"])
+        self.rejected, self._taken = int(position["rejected"]), float(position["taken"])
         if self._steps.tolerance is not None:
             self._want(float(position["length"]))
 
-    def accept(self, factor: float = 2.0) -> None:
+    def accept(self, factor: float = _GROWTH) -> None:
         """The step to `target` succeeded.
 
         Args:
             factor: How much longer the next one may be.
         """
-        part, length = self._part, self.target - self.time
+        part, self._taken = self._part, self.target - self.time
         self._done += part
         if self._done >= 1.0:
             self._interval, self._done = self._interval + 1, 0.0
         self._part = min(factor * part, 1.0 - self._done)
         if self._steps.tolerance is not None:
-            self._want(factor * length)
+            self._want(factor * self._taken)
 
     def reject(self, reason: Exception, factor: float = 0.5) -> None:
         """The step to `target` failed and is shortened.
@@ -197,11 +201,17 @@ class StepControl:
             self._want(shorter * self._span)
 
     def _want(self, length: float) -> None:
-        """Want a step of that length, in equal ones up to the next planned time."""
+        """Want a step of that length, in equal ones up to the next planned time.
+
+        One that is shorter than the smallest one becomes that, growing from the last one as fast as it may.
+        """
         self._length = length
         if self.finished:
             return
-        part = min(max(length / self._span, self._steps.least), self._steps.largest)
+        least = self._steps.least * self._span
+        if self._taken > 0.0:
+            least = min(least, _GROWTH * self._taken)
+        part = min(max(length, least) / self._span, self._steps.largest)
         left = 1.0 - self._done
         self._part = left / math.ceil(left / part - _ROUND_OFF)
 

@@ -114,18 +114,27 @@ def column(times: list[float]) -> Table:
 
 
 def test_steps_that_are_too_short_for_the_elements_are_told_before_the_run(tmp_path: Path) -> None:
-    """Below h²/(6 c) at the drained side, of height h = 1/3; at the bound nothing is said."""
+    """Below h²/(6 c) at the drained side; at the bound, and of later steps, nothing is said."""
     run = Run(tmp_path, porous_rock(tmp_path, **column([0.0, 1.0])))
     diffusivity = run.mobility / (1.0 / run.modulus + run.biot**2 / run.stiff)
     bound = float((HEIGHT / 24) ** 2 / (6.0 * diffusivity))
-    message = rf"time step of {0.9 * bound:.6g} is shorter than h²/\(6 c\) = {bound:.6g}"
-    for times, told in ([0.0, 1.0001 * bound, 3.0 * bound], False), ([0.0, 0.9 * bound, 3.0 * bound], True):
-        run = Run(tmp_path, porous_rock(tmp_path, **column(times)))
+    message = rf"first time step of {0.9 * bound:.6g} is shorter than h²/\(6 c\) = {bound:.6g}"
+    chosen = {"tolerance": 1e-3, "smallest": 0.25}
+    for times, options, told in (
+        ([0.0, 1.0001 * bound, 1.5 * bound], {}, False),
+        ([0.0, 0.9 * bound, 3.0 * bound], {}, True),
+        ([0.0, 4.0001 * bound], chosen, False),
+        ([0.0, 3.6 * bound], chosen, True),
+    ):
+        table = column(times)
+        table["steps"] |= options
+        run = Run(tmp_path, porous_rock(tmp_path, **table))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             build_simulation(run.model, run.problem, overwrite=True)
         assert told == any(re.search(message, str(warning.message)) for warning in caught)
         assert told == any("shorter than" in str(warning.message) for warning in caught)
+        assert (told and bool(options)) == any("smallest = 0.29 or" in str(w.message) for w in caught)
 
 
 WIDTH, FORCE = 5.0, 10.0

@@ -225,7 +225,7 @@ def test_checkpoint_of_other_parameters_is_refused(tmp_path: Path) -> None:
         problem = MacroProblem(ufl.inner(found.flux, mandel_strain(v)) * found.dx, u, found)
         return CheckpointFolder(tmp_path, problem, {}, {})
 
-    control = {"times": [0.0, 1.0], "done": 0.0, "part": 1.0, "length": 0.0, "rejected": 0}
+    control = {"times": [0.0, 1.0], "done": 0.0, "part": 1.0, "length": 0.0, "taken": 0.0, "rejected": 0}
     position = {"control": control, "records": [], "seconds": 0.0, "models": {}}
     checkpoint(0.3).write(position)
     assert checkpoint(0.3).look() == position

@@ -127,6 +127,29 @@ def test_any_run_meets_every_planned_time_or_ends_at_its_smallest_step(
     assert set(plan) <= set(times)
 
 
+def test_chosen_steps_at_most_double_across_planned_times_and_after_a_restart():
+    """The smallest part of a long planned step is much longer than the last one of a short one before."""
+    plan = [0.0, 1e-3, 1.0, 1e3]
+
+    def chosen(*ends: int) -> list[float]:
+        """Times of accepted steps, in runs up to these numbers of planned steps."""
+        times, position = [0.0], None
+        for end in ends:
+            steps = StepControl(LoadSteps(plan[: end + 1], lambda time: None, tolerance=1e-3))
+            if position is not None:
+                steps.restore(position)
+            while not steps.finished:
+                steps.accept(2.0 if len(times) % 5 else 0.9)
+                times.append(steps.time)
+            position = steps.position()
+        return times
+
+    lengths = np.diff(whole := chosen(3))
+    assert (lengths[1:] / lengths[:-1]).max() < 2.0 * (1.0 + 1e-6)
+    assert set(plan) <= set(whole)
+    assert chosen(1, 2, 3) == whole
+
+
 def test_ramp_goes_through_its_points_and_holds_beyond_them():
     load = ramp([(0.0, 0.0), (1.0, 5.0), (2.0, 5.0), (4.0, -1.0)])
     assert [load(t) for t in (-1.0, 0.0, 0.5, 1.0, 1.7, 3.0, 4.0, 9.0)] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import cooling
@@ -146,6 +147,33 @@ def test_controlled_steps_are_the_same_on_any_number_of_ranks_and_after_a_restar
     assert found["time"].tolist() == [record.time for record in whole.records]
     np.testing.assert_allclose(found["error"], [record.error for record in whole.records], rtol=1e-6)
     assert len(found["dt"]) > 20
+
+
+@pytest.mark.unit
+def test_disturbances_of_the_differences_die_out_where_steps_grow_by_less_than_the_bound():
+    """In a body that stores and does nothing else a difference is β/α times the one before."""
+    for growth, fewer in ((2.414, True), (2.415, False)):
+        alpha, beta = weights("bdf2", growth, 1.0)
+        assert (beta < alpha) == fewer
+
+
+@pytest.mark.parametrize(
+    ("scheme", "growth", "told"),
+    [
+        ("bdf2", [1.0, 2.0, 2.41, 2.4], None),
+        ("bdf2", [1.0, 9.0, 1.0, 9.0], None),
+        ("bdf2", [1.0, 2.5, 3.5, 3.0, 1.0], "planned steps 2 to 5 grow by up to 3.5 each"),
+        ("backward_euler", [3.0, 3.0, 3.0], None),
+    ],
+)
+def test_plans_that_grow_too_fast_for_bdf2_are_told_before_the_run(scheme, growth, told):
+    times = np.cumsum([0.0, 1.0, *np.cumprod(growth)])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Simulation(cooling.body(WORLD, scheme).problem, LoadSteps(times, lambda time: None), quiet=True)
+    texts = [str(warning.message) for warning in caught if warning.category is Fe2Warning]
+    assert len(texts) == (told is not None)
+    assert all(told in text and "1 + √2 = 2.414 in a row" in text for text in texts)
 
 
 @pytest.mark.unit

@@ -215,7 +215,7 @@ def build_simulation(
         InputError: The folder holds results and `overwrite` is not set.
     """
     case, output = model.case, model.case.tables.output
-    warn_of_short_steps(case.file, model.steps.times, model.unknowns, model.subdomains, model.conditions)
+    warn_of_short_steps(case.file, model.steps, model.unknowns, model.subdomains, model.conditions)
     constants = {name: constant for name, (constant, _) in model.conditions.constants.items()}
     balance = balance_columns(
         case, model.subdomains, model.unknowns, model.storage, model.conditions, problem

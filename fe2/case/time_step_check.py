@@ -23,20 +23,21 @@ from fe2.case.build_conditions import Conditions
 from fe2.case.build_fields import Unknown
 from fe2.case.build_laws import Subdomain
 from fe2.errors import Fe2Warning
+from fe2.stepping import LoadSteps
 
 
 def warn_of_short_steps(
     file: object,
-    times: Sequence[float],
+    steps: LoadSteps,
     unknowns: Sequence[Unknown],
     subdomains: Sequence[Subdomain],
     conditions: Conditions,
 ) -> None:
-    """Compare the shortest planned step with what elements at drained boundaries need; collective.
+    """Compare the first step with what elements at drained boundaries need; collective.
 
     Args:
         file: The run file, for the message.
-        times: Start and ends of the planned steps.
+        steps: The plan. With a tolerance the first step is the smallest one.
         unknowns: The macroscopic unknowns.
         subdomains: The laws.
         conditions: Boundary conditions.
@@ -55,12 +56,15 @@ def warn_of_short_steps(
         for unknown in scalars
     ]
     bound = comm.allreduce(max(heights), MPI.MAX) ** 2 / (6.0 * max(diffusivities))
-    shortest = float(np.min(np.diff(times)))
-    if shortest < bound * (1.0 - 1e-9) and comm.rank == 0:
+    planned = float(steps.times[1] - steps.times[0])
+    first = planned if steps.tolerance is None else steps.least * planned
+    if first < bound * (1.0 - 1e-9) and comm.rank == 0:
+        part = 1.05 * bound / planned  # of which two digits are not too short
+        longer = f"smallest = {part:.2g} or more" if first < planned and part < 1.0 else "a longer one"
         warnings.warn(
-            f"{file}: a time step of {shortest:.6g} is shorter than h²/(6 c) = {bound:.6g} of the elements "
-            "at boundaries where the pressure is held: it may oscillate there. Take longer steps, or smaller "
-            "elements there",
+            f"{file}: a first time step of {first:.6g} is shorter than h²/(6 c) = {bound:.6g} of the "
+            "elements at boundaries where the pressure is held: it may oscillate there. "
+            f"Take {longer}, or smaller elements there",
             Fe2Warning,
             stacklevel=2,
         )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypedDict
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
-FORMAT = 3
+FORMAT = 4
 
 type Numbers = float | list[Numbers]
 """A number, or an array as JSON has it."""
@@ -25,6 +25,7 @@ class Control(TypedDict):
     done: Annotated[float, Field(ge=0.0, lt=1.0)]
     part: Annotated[float, Field(gt=0.0, le=1.0)]
     length: Annotated[float, Field(ge=0.0)]
+    taken: Annotated[float, Field(ge=0.0)]
     rejected: Count
 
 

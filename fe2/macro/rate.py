@@ -14,17 +14,20 @@ of second order for steps of any lengths, stable where they grow by less than 1 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, get_args
 
+import numpy as np
 import ufl
 from dolfinx import fem
 from dolfinx import mesh as dmesh
 from ufl.core.expr import Expr
 
 from fe2.arrays import Array
-from fe2.errors import InputError
+from fe2.errors import Fe2Warning, InputError
 
 Scheme = Literal["backward_euler", "bdf2"]
 
@@ -47,6 +50,36 @@ def check_scheme(scheme: str) -> None:
     """
     if scheme not in (known := get_args(Scheme)):
         raise InputError(f"scheme = {scheme!r} is not one of {', '.join(known)}")
+
+
+_STABLE = 1.0 + math.sqrt(2.0)
+"""Growth of steps at which a disturbance of the differences, times β/α in each, begins to grow."""
+
+
+def warn_of_growth(times: Sequence[float]) -> None:
+    """Say which planned steps grow too fast for BDF2, where more than one does in a row.
+
+    Args:
+        times: Start and ends of the planned steps.
+
+    Warns:
+        Fe2Warning: Some do; the text has the first ones, how much they grow, and the bound.
+    """
+    lengths = np.diff(times)
+    growth = lengths[1:] / lengths[:-1]
+    is_fast = growth > _STABLE * (1.0 + 1e-9)
+    in_a_row = np.flatnonzero(is_fast[1:] & is_fast[:-1])
+    if not len(in_a_row):
+        return
+    first = int(in_a_row[0])
+    last = first + int(np.argmin([*is_fast[first:], False]))
+    warnings.warn(
+        f"planned steps {first + 1} to {last + 1} grow by up to {growth[first:last].max():.3g} each: "
+        f"BDF2 is unstable where steps grow by more than 1 + √2 = {_STABLE:.4g} in a row. Plan steps that "
+        'grow less, give a tolerance, or take scheme = "backward_euler"',
+        Fe2Warning,
+        stacklevel=3,
+    )
 
 
 class Rate:
