@@ -107,6 +107,11 @@ class StepControl:
         return self._interval + 1
 
     @property
+    def share(self) -> float:
+        """Share of the plan that is done, in which all planned steps count alike."""
+        return (self._interval + self._done) / (len(self._steps.times) - 1)
+
+    @property
     def time(self) -> float:
         """Time of the last accepted step."""
         return self._time(self._done)

@@ -451,13 +451,15 @@ def follow(progress: Progress) -> None:
     steps = LoadSteps((0.0, 0.5, 1.0), lambda time: None)
     control = StepControl(steps)
     problem = SimpleNamespace(comm=WORLD, laws=[])
-    progress.prepare(SimpleNamespace(problem=problem, steps=steps, control=control, goes_on=False))
+    run = SimpleNamespace(problem=problem, steps=steps, control=control, goes_on=False, records=[])
+    progress.prepare(run)
     progress.begin()
     progress.trying(0.5)
     for _ in range(2):
         for done in range(1, 9):
             progress.points(done, 8)
     control.accept()
+    run.records.append(RECORD)
     progress.accepted(RECORD)
     progress.trying(1.0)
     progress.rejected(MicroSolveError("cell 3 [a] failed"))
@@ -474,6 +476,32 @@ def test_progress_without_a_terminal_is_one_plain_line_for_each_step(capsys):
         "finished at time 1 after 0:00:04: 2 steps, 1 given up, 8 iterations, 240 micro solves, "
         "60.0 per second"
     )
+
+
+def test_steps_that_are_not_planned_are_counted_and_the_time_left_is_that_of_the_last_ones(
+    monkeypatch, capsys
+):
+    """Steps of a second each: at first each is a sixteenth of a planned step, then they double."""
+    clock = [0.0]
+    monkeypatch.setattr("fe2.io.progress.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    steps = LoadSteps((0.0, 1.0, 2.0, 3.0), lambda time: None, smallest=0.0625, tolerance=1e-3)
+    run = SimpleNamespace(
+        problem=SimpleNamespace(comm=WORLD, laws=[]), steps=steps, goes_on=False, records=[]
+    )
+    run.control, progress = StepControl(steps), Progress()
+    progress.prepare(run)
+    progress.begin()
+    for factor in [1.0] * 13 + [2.0] * 4:
+        progress.trying(run.control.target)
+        clock[0] += 1.0
+        run.control.accept(factor)
+        run.records.append(RECORD)
+        progress.accepted(RECORD)
+    lines = capsys.readouterr().out.splitlines()
+    # after 13 steps 3 - 13/16 of 3 are left; of the last five of 17 are two short ones, 1/8, 1/4 and 3/8
+    for number, planned, left in (1, 1, 47), (13, 1, 35), (17, 2, round(1.375 / (0.875 / 5.0))):
+        assert lines[number - 1].startswith(f"step {number}, planned {planned}/3  ")
+        assert lines[number - 1].endswith(f"  0:00:{left:02d} left")
 
 
 def test_quiet_progress_prints_nothing(capsys):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections import deque
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("fe2")
 
 _REFRESH = 0.1  # seconds between two pictures of the live bar
+_LAST = 5  # accepted steps from which the time left is estimated
 
 
 class Progress(Observer):
     """Tells how far a run is: accepted and rejected steps, points done, and the time that is left.
 
-    The time left is what the accepted share of the planned steps suggests. At the end nothing here is
+    Steps are counted as they are accepted; where these are not the planned ones it says both. The time left
+    is what the rest of the plan takes where it is as fast as the last steps. At the end nothing here is
     collective: a run that ends with an error on one rank can still say so.
     """
 
@@ -57,10 +60,8 @@ class Progress(Observer):
         self._note = "" if comm.size == 1 else "(points of rank 0)"
         self._steps = len(run.steps.times) - 1
         self._start = self._last_refresh = time.perf_counter()
-        self._accepted = 0.0  # share of the plan
-        self._accepted_before = 0.0  # by the run that this one goes on from
-        self._accepted_at = 0.0  # seconds after the start
-        self._number, self._target, self._halved = 0, 0.0, False
+        self._passed = deque([(0.0, self._start)], _LAST + 1)  # shares of the plan, and when they were done
+        self._count, self._number, self._target = 0, 0, 0.0
         self._evaluations, self._done, self._total = 0, 0, 0
 
     def begin(self) -> None:
@@ -76,15 +77,14 @@ class Progress(Observer):
             for law in self.run.problem.laws:
                 self._say(law.pool.describe())
         control = self.run.control
+        self._passed = deque([(control.share, self._start)], _LAST + 1)
         if self.run.goes_on:
-            self._accepted = self._accepted_before = (control.number - 1) / self._steps
             self._say(f"resumed at time {control.time:.6g}")
 
     def trying(self, target: float) -> None:
         """A step is tried."""
-        number = self.run.control.number
-        self._halved = self._halved and number == self._number
-        self._number, self._target = number, target
+        self._count, self._number = len(self.run.records) + 1, self.run.control.number
+        self._target = target
         self._evaluations, self._done, self._total = 0, 0, 0
         self._refresh()
 
@@ -100,13 +100,11 @@ class Progress(Observer):
 
     def rejected(self, error: Exception) -> None:
         """The try failed and is given up."""
-        self._halved = True
         self._say(f"{self._title()}  given up on the way to time {self._target:.6g}: {error}")
 
     def accepted(self, record: StepRecord) -> None:
         """The try succeeded."""
-        self._accepted = (record.step - 0.5 * self._halved) / self._steps
-        self._accepted_at = time.perf_counter() - self._start
+        self._passed.append((self.run.control.share, time.perf_counter()))
         left = self._left()
         self._say(
             f"{self._title()}  time {record.time:<10.6g} {record.iterations:3d} iterations  "
@@ -135,16 +133,16 @@ class Progress(Observer):
 
     def _title(self) -> str:
         width = len(str(self._steps))
-        return f"step {self._number:{width}d}/{self._steps}"
+        planned = f"{self._number:{width}d}/{self._steps}"
+        is_planned = self._count == self._number and self.run.steps.tolerance is None
+        return f"step {planned}" if is_planned else f"step {self._count}, planned {planned}"
 
     def _left(self) -> float:
-        if not 0.0 < self._accepted < 1.0:
+        (before, begun), (share, ended) = self._passed[0], self._passed[-1]
+        if not before < share < 1.0:
             return 0.0
-        share = self._accepted - self._accepted_before
-        if share <= 0.0:
-            return 0.0
-        end = self._accepted_at * (1.0 - self._accepted_before) / share
-        return max(0.0, end - (time.perf_counter() - self._start))
+        wanted = (1.0 - share) / (share - before) * (ended - begun)
+        return max(0.0, wanted - (time.perf_counter() - ended))
 
     def _say(self, line: str) -> None:
         if self._first:
@@ -169,7 +167,7 @@ class Progress(Observer):
             self._note,
         ]
         row = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=1.0, completed=self._accepted, width=8)
+        bar = ProgressBar(total=1.0, completed=self._passed[-1][0], width=8)
         row.add_row(bar, Text("  ".join(parts), no_wrap=True, overflow="ellipsis"))
         self._live.update(row, refresh=True)
 
