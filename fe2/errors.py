@@ -79,6 +79,11 @@ class PictureError(Fe2Error):
     """A picture was not drawn: the message says what is missing, or which fields there are."""
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: "1 step", "2 steps"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def place(point: Iterable[float]) -> str:
     """Coordinates as messages give them."""
     return "(" + ", ".join(f"{value:.6g}" for value in point) + ")"

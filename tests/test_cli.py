@@ -600,13 +600,13 @@ def test_cell_that_ends_a_run_is_replayed(fe2: Command, tmp_path: Path) -> None:
     assert "To solve this RVE by itself: fe2 replay " in failed.err
     again = fe2("replay", "results/failure.h5")
     assert again.status == 1
-    assert "failed again: the cell problem did not converge in 1 iterations" in again.out
+    assert "failed again: the cell problem did not converge in 1 iteration" in again.out
     assert (tmp_path / "results/replay.png").stat().st_size > 10_000
     found = json.loads(
         well(fe2("replay", "results/failure.h5", "--max-iterations", "30", "--json", "-o", "b.png"))
     )
     assert found["solved"] is True
-    wanted = re.search(r"in 1 iterations to ([\d.e+-]+),", again.out)
+    wanted = re.search(r"in 1 iteration to ([\d.e+-]+),", again.out)
     assert wanted is not None
     assert found["residuals"][-1] <= float(wanted[1]) < 1e-6 * found["residuals"][0]
     assert f"macroscopic cell {found['cell']}, quadrature point {found['point']}," in failed.err

@@ -171,7 +171,7 @@ def test_run_that_ends_leaves_a_file_of_the_cell_that_failed(failure):
     assert message.endswith(f"fe2.replay_failure('{folder / 'failure.h5'}', micro)")
     assert failed.message in message
     assert f"macroscopic cell {failed.cell}, quadrature point {failed.point}," in failed.message
-    assert "did not converge in 1 iterations" in failed.message
+    assert "did not converge in 1 iteration" in failed.message
     row = 4 * list(strip.law.cells).index(failed.cell) + failed.point
     np.testing.assert_array_equal(strip.law.coordinates()[row], failed.coordinates)
     np.testing.assert_array_equal(strip.law.pool.states[row, : len(failed.state)], failed.state)

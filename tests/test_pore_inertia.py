@@ -155,7 +155,7 @@ def test_velocities_scale_with_the_reynolds_number_alone() -> None:
 
 def test_flow_that_does_not_converge_is_a_failed_solve_and_the_step_is_cut() -> None:
     rve = array_of_cylinders(8, 1.0, options=NewtonOptions(max_iterations=1))
-    with pytest.raises(MicroSolveError, match="did not converge in 1 iterations"):
+    with pytest.raises(MicroSolveError, match="did not converge in 1 iteration"):
         rve.solve(3000.0 * INCLINED, rve.initial_state(), 0.0, np.empty(rve.state_size))
     mesh = dmesh.create_rectangle(MPI.COMM_WORLD, [[0.0, 0.0], [1.0, 1.0]], [1, 1])
     space = fem.functionspace(mesh, ("Lagrange", 1))

@@ -124,7 +124,7 @@ def test_a_reduced_cell_that_ends_a_run_is_replayed(tmp_path: Path, capfd: pytes
     )
     assert run(["run", str(write(tmp_path, case, "run.toml")), "-q"]) == 1
     assert run(["replay", str(tmp_path / "hopeless" / "failure.h5")]) == 1
-    assert "failed again: the cell problem did not converge in 1 iterations" in capfd.readouterr().out
+    assert "failed again: the cell problem did not converge in 1 iteration" in capfd.readouterr().out
 
 
 def test_a_fallback_is_refused_where_no_cell_is_solved_at_first(

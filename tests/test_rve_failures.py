@@ -97,7 +97,7 @@ def test_newton_that_may_not_iterate_reports_its_residuals() -> None:
     rve = small_strain(CELL, {"a": STEEL, "b": ELASTIC}, options=NewtonOptions(max_iterations=1))
     number = r"\d\.\d\de[+-]\d\d"
     with pytest.raises(
-        MicroSolveError, match=rf"did not converge in 1 iterations .*residuals {number}, {number}$"
+        MicroSolveError, match=rf"did not converge in 1 iteration .*residuals {number}, {number}$"
     ):
         solve(rve, STRAIN)
     assert solve(rve, 0.1 * STRAIN).iterations == 2  # elastic: one iteration, and the tangent

@@ -14,6 +14,7 @@ import jinja2
 import numpy as np
 
 from fe2.arrays import Array
+from fe2.cli.column_meanings import meanings
 from fe2.cli.output import number, write_text
 from fe2.cli.run_work import CASE, LOG
 from fe2.cli.show_work import convergence, curve, load_columns, main_load, overview, work
@@ -60,6 +61,7 @@ def carry_out(folder: Path, field: str | None, local_field: str | None, output: 
         finished=bool(summary.get("finished")),
         numbers=_numbers(folder) if summary else {},
         history=history,
+        meanings=meanings(history),
         steps=len(history["time"]),
         log=_text(folder / LOG),
         pictures=_pictures(folder, history, fields),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import fill
@@ -14,12 +16,13 @@ from mpi4py import MPI
 
 from fe2.arrays import Array
 from fe2.case.build_cell import build_rve
+from fe2.case.problems import CaseFileError
 from fe2.case.run_case import RunCase
 from fe2.case.understood import read_understood
 from fe2.cli.curve_figure import curve_figure
 from fe2.cli.run_pictures import default_fields
 from fe2.cli.run_work import CASE
-from fe2.errors import InputError
+from fe2.errors import Fe2Warning, InputError, counted
 from fe2.io.history import read_history, read_residuals
 from fe2.io.pictures import draw_run
 from fe2.io.round_off import without_round_off
@@ -29,6 +32,7 @@ from fe2.io.units import with_units
 from fe2.io.watched import FOLDER, read_watched
 from fe2.micro.fields import LocalFields
 from fe2.physics.kinematics import Kinematics
+from fe2.physics.physics_table import PHYSICS
 from fe2.records import COUNTS
 
 
@@ -64,8 +68,7 @@ def overview(folder: Path, picture: Path, watch: int | None, choice: dict[str, A
     Returns:
         The file.
     """
-    case = read_understood(folder / CASE)
-    kinematics, local, place = _cell(case, folder, watch, choice["step"])
+    kinematics, local, place = _seen(folder, watch, choice["step"])
     field, local_field = default_fields(kinematics)
     default = ("time", main_load(read_history(folder)) or "iterations")
     return draw_run(
@@ -80,6 +83,30 @@ def overview(folder: Path, picture: Path, watch: int | None, choice: dict[str, A
         history=choice["history"] or default,
         comm=MPI.COMM_SELF,
     )
+
+
+def _seen(folder: Path, watch: int | None, step: int) -> tuple[Kinematics, LocalFields | None, Any]:
+    """What :func:`_cell` finds; no cell where the folder came without files or libraries that it needs."""
+    try:
+        case = read_understood(folder / CASE)
+    except CaseFileError as error:
+        physics = _physics(folder / CASE)
+        if physics not in PHYSICS:
+            raise
+        told = str(error).partition("\n")[0]
+        warnings.warn(f"the cell is not drawn: {told}", Fe2Warning, stacklevel=2)
+        return PHYSICS[physics]().kinematics(2), None, None
+    return _cell(case, folder, watch, step)
+
+
+def _physics(file: Path) -> str:
+    """Name of the physics of the first law of a run, nothing where it is unknown."""
+    try:
+        tables = json.loads(file.read_text(encoding="utf-8"))["case"]
+        law = next(iter(tables["laws"].values()))
+        return str(law.get("cell", law).get("physics") or tables["physics"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration):
+        return ""
 
 
 def _cell(
@@ -172,7 +199,7 @@ def convergence(folder: Path, picture: Path) -> Path:
         plane.xaxis.get_major_locator().set_params(integer=True)
         plane.set_ylabel("norm of the macroscopic residual")
         plane.set_title(
-            f"{len(times)} {'step' if len(times) == 1 else 'steps'}, dark to light over time",
+            f"{counted(len(times), 'step')}, dark to light over time",
             fontsize="medium",
         )
     return picture

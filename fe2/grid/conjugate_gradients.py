@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fe2.arrays import Array
-from fe2.errors import MicroSolveError
+from fe2.errors import MicroSolveError, counted
 from fe2.grid.device import Device
 from fe2.grid.energy_error import EnergyError
 
@@ -51,8 +51,9 @@ def conjugate_gradients(
     energies.start(products(residuals, directions))
     while energies.go_on.any():
         if energies.steps == max_iterations:
+            count = counted(max_iterations, "iteration")
             raise MicroSolveError(
-                f"conjugate gradients on the image did not converge in {max_iterations} iterations: the "
+                f"conjugate gradients on the image did not converge in {count}: the "
                 f"error of the effective property is {energies.excess:.2g} times what it has to be"
             )
         tell(energies.steps + 1)

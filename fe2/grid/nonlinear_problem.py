@@ -28,7 +28,7 @@ import numpy.typing as npt
 from scipy.linalg import eigh
 
 from fe2.arrays import Array
-from fe2.errors import MicroSolveError
+from fe2.errors import MicroSolveError, counted
 from fe2.grid.conjugate_gradients import conjugate_gradients
 from fe2.grid.device import Device
 from fe2.grid.element import corners, element_stencil
@@ -364,8 +364,8 @@ class NonlinearProblem:
                 break
             if len(norms) > max_iterations:
                 raise MicroSolveError(
-                    f"the cell problem did not converge in {max_iterations} iterations to {tolerance:.2g}, "
-                    f"{_told(norms)}"
+                    f"the cell problem did not converge in {counted(max_iterations, 'iteration')} "
+                    f"to {tolerance:.2g}, {_told(norms)}"
                 )
             wanted = RelativeResidualError(
                 max(min(_LOOSEST, point.error), min(_TIGHTEST, 0.1 * tolerance / point.error))

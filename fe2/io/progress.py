@@ -18,6 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from fe2.errors import counted
 from fe2.io.observer import Observer
 from fe2.io.summary import profile_text
 from fe2.records import StepRecord, Summary
@@ -107,7 +108,7 @@ class Progress(Observer):
         self._passed.append((self.run.control.share, time.perf_counter()))
         left = self._left()
         self._say(
-            f"{self._title()}  time {record.time:<10.6g} {record.iterations:3d} iterations  "
+            f"{self._title()}  time {record.time:<10.6g} {counted(record.iterations, 'iteration'):>14}  "
             f"{record.micro_solves:7d} micro solves  {record.seconds:8.2f} s"
             + (f"  {_clock(left)} left" if left else "")
         )
@@ -121,9 +122,10 @@ class Progress(Observer):
         rate = summary.micro_solves / summary.seconds if summary.seconds > 0.0 else 0.0
         ending = "finished" if summary.finished else "stopped"
         self._say(
-            f"{ending} at time {summary.time:.6g} after {_clock(summary.seconds)}: {summary.steps} steps, "
-            f"{summary.rejected} given up, {summary.iterations} iterations, {summary.micro_solves} micro "
-            f"solves, {rate:.1f} per second"
+            f"{ending} at time {summary.time:.6g} after {_clock(summary.seconds)}: "
+            f"{counted(summary.steps, 'step')}, {summary.rejected} given up, "
+            f"{counted(summary.iterations, 'iteration')}, {summary.micro_solves} micro solves, "
+            f"{rate:.1f} per second"
         )
         for name, value in summary.models.items():
             if value:

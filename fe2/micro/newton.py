@@ -14,7 +14,7 @@ import numpy as np
 from petsc4py import PETSc
 
 from fe2.arrays import Array, Mask
-from fe2.errors import InputError, MicroSolveError
+from fe2.errors import InputError, MicroSolveError, counted
 from fe2.micro.distributed_solver import DistributedSolver
 from fe2.micro.linear_solver import LinearSolver
 from fe2.micro.problem import CellProblem
@@ -327,7 +327,9 @@ def _secant(before: Numbers, after: Numbers) -> float:
 
 def _not_converged(point: Equilibrium, wanted: float) -> str:
     count = len(point.norms) - 1
-    return f"the cell problem did not converge in {count} iterations to {wanted:.2g}, {_norms(point)}"
+    return (
+        f"the cell problem did not converge in {counted(count, 'iteration')} to {wanted:.2g}, {_norms(point)}"
+    )
 
 
 def _norms(point: Equilibrium) -> str:
