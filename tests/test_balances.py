@@ -33,6 +33,17 @@ def test_heat_that_is_lost_was_stored(tmp_path, scheme, order):
     assert f"{history['T_stored'][-1]:.6g}" in (tmp_path / "summary.txt").read_text()
 
 
+def test_heat_of_a_run_that_follows_another_one_is_its_own():
+    """The first step of BDF2 then has a past of which this run's sums know nothing."""
+    problem = cooling.body(WORLD, "bdf2").problem
+    for times in cooling.PLAN[:4], cooling.PLAN[3:]:
+        before = float(problem.functions[0].x.array[0])
+        simulation = Simulation(problem, LoadSteps(times, lambda time: None), quiet=True)
+        simulation.run()
+        change = cooling.content(problem.functions[0].x.array[0]) - cooling.content(before)
+        assert simulation.records[-1].balances["T_stored"] == pytest.approx(change, rel=1e-9)
+
+
 @pytest.mark.parametrize("steps", [1, 3])
 def test_work_of_an_elastic_strip_is_its_energy_whatever_the_steps(steps):
     """Half of force times displacement, done by the support."""

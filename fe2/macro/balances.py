@@ -88,15 +88,15 @@ class Balances:
         """The run begins, or goes on with these sums, at the present values of the unknowns."""
         names = [name for columns in self._columns.values() for name in columns]
         self.totals = {name: totals.get(name, 0.0) for name in names}
-        if not totals:
-            for last in self._last.values():
-                last.value = np.zeros(2)
+        self._is_new = not totals
         set_own(self._before, own(self._problem.functions))
 
     def add(self, dt: float) -> dict[str, float]:
         """Add the step that was just committed, of that length; the sums; collective."""
         if self._columns:
             forces, outer = self._problem.system.internal.array.copy(), self._outer_forces()
+            if self._is_new:
+                self._look_back()
             for field, step in (self._flows(dt, forces, outer) | self._works(forces, outer)).items():
                 self._check(field, step)
                 supplied, stored = self._increments(field, dt, np.array([step.supplied, step.stored]))
@@ -142,17 +142,32 @@ class Balances:
             problem.functions,
             values - sum((self._fields.only(values, k) for k in self._vectors), 0.0 * values),
         )
-        with ExitStack() as paused:
-            for rate in problem.rates:
-                paused.enter_context(rate.paused())
-            for law in problem.laws:
-                law.flux.x.array[:] = 0.0
-            problem.system.assemble_forces(self._scratch)
+        for law in problem.laws:
+            law.flux.x.array[:] = 0.0
+        found = self._weighed(0.0, 0.0)
         for law, flux in zip(problem.laws, fluxes, strict=True):
             law.flux.x.array[:] = flux
         set_own(problem.functions, values)
+        return found
+
+    def _weighed(self, alpha: float, beta: float) -> Array:
+        """Forces where rates have these weights; collective."""
+        with ExitStack() as weighing:
+            for rate in self._problem.rates:
+                weighing.enter_context(rate.weighing(alpha, beta))
+            self._problem.system.assemble_forces(self._scratch)
         found: Array = self._scratch.array.copy()
         return found
+
+    def _look_back(self) -> None:
+        """Take what was stored in the step before the first one, which may be another run's; collective."""
+        self._is_new = False
+        if self._last and self._problem.rates[0].weights[1] > 0.0:
+            stored = self._fields.totals(self._weighed(0.0, -1.0) - self._weighed(0.0, 0.0))
+        else:
+            stored = np.zeros(len(self._fields))
+        for field, last in self._last.items():
+            last.value = np.full(2, stored[field])
 
     def _held(self, values: Array) -> Array:
         """The entries of constrained degrees of freedom, with zeros elsewhere."""

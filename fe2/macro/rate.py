@@ -127,10 +127,10 @@ class Rate:
         return self._alpha in form.constants()
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Inside, all rates are zero."""
+    def weighing(self, alpha: float, beta: float) -> Iterator[None]:
+        """Inside, rates have these weights."""
         before = self.weights
-        self._alpha.value = self._beta.value = 0.0
+        self._alpha.value, self._beta.value = alpha, beta
         try:
             yield
         finally:
