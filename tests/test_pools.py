@@ -88,7 +88,8 @@ def test_each_point_is_answered_from_its_own_committed_state(pool, model):
             assert responses.iterations[point] == response.iterations
         pool.commit()
         new_states = np.array([new for _, new in expected]).reshape(POINTS, model.state_size)
-        np.testing.assert_array_equal(pool.states, new_states)
+        # points of a linear cell are answered in one product, whose sums have another order
+        np.testing.assert_allclose(pool.states, new_states, rtol=1e-12, atol=1e-17)
 
 
 def test_evaluation_leaves_committed_states_alone(pool):

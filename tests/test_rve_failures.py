@@ -41,17 +41,17 @@ class Brittle(PointLaw):
     value: float = 1.0
 
     def history(self, size: int) -> dict[str, int]:
-        return {"strain": size}
+        return {"last_strain": size}
 
     def respond(self, gradient: Array, history: Mapping[str, Array], dt: float) -> PointResponse:
         strain = np.linalg.norm(gradient, axis=1)
-        increment = np.linalg.norm(gradient - history["strain"], axis=1)
+        increment = np.linalg.norm(gradient - history["last_strain"], axis=1)
         failed = np.flatnonzero((strain > self.largest_strain) | (increment > self.largest_increment))
         if failed.size:
             raise LocalSolveError("Brittle: broken", tuple(failed.tolist()))
         n, k = gradient.shape
         flux = self.value * 2e5 * gradient
-        return PointResponse(flux, np.broadcast_to(2e5 * np.eye(k), (n, k, k)), {"strain": gradient})
+        return PointResponse(flux, np.broadcast_to(2e5 * np.eye(k), (n, k, k)), {"last_strain": gradient})
 
 
 def solve(rve: RVE, gradient: Array, state: Array | None = None) -> Any:
@@ -132,10 +132,10 @@ class Careless(PointLaw):
     way: str
 
     def history(self, size: int) -> dict[str, int]:
-        return {"strain": size}
+        return {"last_strain": size}
 
     def respond(self, gradient: Array, history: Mapping[str, Array], dt: float) -> PointResponse:
-        old = history["strain"]
+        old = history["last_strain"]
         match self.way:
             case "assigned":
                 old[:] = gradient
@@ -148,7 +148,7 @@ class Careless(PointLaw):
             case "copied":
                 np.copyto(old, gradient)
         n, k = gradient.shape
-        return PointResponse(gradient, np.broadcast_to(np.eye(k), (n, k, k)), {"strain": old})
+        return PointResponse(gradient, np.broadcast_to(np.eye(k), (n, k, k)), {"last_strain": old})
 
 
 @pytest.mark.parametrize("strategy", ["adaptive", "newton"])
