@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-import fe2.lazy_ufl as ufl
 from fe2.physics.alloy import alloy_kinematics
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import Physics
@@ -28,18 +27,6 @@ class Alloys(Physics):
     def kinematics(self, dim: int) -> Kinematics:
         """Strain, and a chemical potential and its gradient for each component."""
         return alloy_kinematics(dim, self.components)
-
-    def balances(
-        self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
-    ) -> dict[str, Expr]:
-        r"""Equilibrium of the stress, and of each component: :math:`\dot c_i = \nabla\cdot j_i`."""
-        stored = self.stored(kinematics, law, fields)
-        found: dict[str, Expr] = {name: rate * tests[name] for name, rate in stored.items()}
-        for block in kinematics.blocks:
-            if block.kind == "gradient":
-                work = ufl.inner(law[block.dual], block.operator(tests[block.field]))
-                found[block.field] = found[block.field] + work if block.field in found else work
-        return found
 
     def stored(self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr]) -> dict[str, Expr]:
         """Each component in a unit of time."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import fe2.lazy_ufl as ufl
 from fe2.physics.chemomechanics import (
     CONCENTRATION,
     POTENTIAL,
-    SOLUTE_FLUX,
-    STRESS,
     chemomechanical_kinematics,
 )
 from fe2.physics.kinematics import Kinematics
@@ -32,18 +29,6 @@ class Chemomechanics(Physics):
     def kinematics(self, dim: int) -> Kinematics:
         """Strain, chemical potential and its gradient; stress, concentration and solute flux."""
         return chemomechanical_kinematics(dim, self.reference_potential)
-
-    def balances(
-        self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
-    ) -> dict[str, Expr]:
-        r"""Equilibrium of the stress, and of the solute: :math:`\dot c = \nabla\cdot j`."""
-        strain, _, slope = kinematics.blocks
-        v, q = tests["displacement"], tests[POTENTIAL]
-        rate = self.stored(kinematics, law, fields)[POTENTIAL]
-        return {
-            "displacement": ufl.inner(law[STRESS], strain.operator(v)),
-            POTENTIAL: rate * q + ufl.inner(law[SOLUTE_FLUX], slope.operator(q)),
-        }
 
     def stored(self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr]) -> dict[str, Expr]:
         """Solute in a unit of time."""

@@ -67,7 +67,8 @@ class Physics(Table):
     ) -> dict[str, Expr]:
         r"""Integrands of the macroscopic weak form by the field in whose equation they stand.
 
-        By default all duals work on their blocks of the test functions, :math:`\sum_b s_b\cdot b(v)`.
+        By default what is :meth:`stored` works on the test function of its field, and all other duals on
+        their blocks of the test functions, :math:`\sum_b s_b\cdot b(v)`.
 
         Args:
             kinematics: The blocks.
@@ -76,10 +77,11 @@ class Physics(Table):
             fields: The unknowns by name.
             tests: Their test functions.
         """
-        found: dict[str, Expr] = {}
+        found = {name: rate * tests[name] for name, rate in self.stored(kinematics, law, fields).items()}
         for block in kinematics.blocks:
-            work = ufl.inner(law[block.dual], block.operator(tests[block.field]))
-            found[block.field] = found[block.field] + work if block.field in found else work
+            if block.kind != "value":
+                work = ufl.inner(law[block.dual], block.operator(tests[block.field]))
+                found[block.field] = found[block.field] + work if block.field in found else work
         return found
 
     def stored(self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr]) -> dict[str, Expr]:

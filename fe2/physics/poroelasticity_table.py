@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-import fe2.lazy_ufl as ufl
 from fe2.arrays import Array
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import Physics
 from fe2.physics.poroelastic_properties import consolidation
-from fe2.physics.poroelasticity import CONTENT, SEEPAGE, STRESS, poroelastic_kinematics
+from fe2.physics.poroelasticity import CONTENT, poroelastic_kinematics
 
 if TYPE_CHECKING:
     from ufl.core.expr import Expr
@@ -30,18 +29,6 @@ class Poroelasticity(Physics):
     def kinematics(self, dim: int) -> Kinematics:
         """Strain, pressure and its gradient; stress, fluid content and seepage."""
         return poroelastic_kinematics(dim)
-
-    def balances(
-        self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
-    ) -> dict[str, Expr]:
-        r"""Equilibrium of the total stress, and balance of the fluid: :math:`\dot\zeta = \nabla\cdot j`."""
-        strain, _, slope = kinematics.blocks
-        stored = self.stored(kinematics, law, fields)["pressure"]
-        v, q = tests["displacement"], tests["pressure"]
-        return {
-            "displacement": ufl.inner(law[STRESS], strain.operator(v)),
-            "pressure": stored * q + ufl.inner(law[SEEPAGE], slope.operator(q)),
-        }
 
     def diffusivity(self, kinematics: Kinematics, tangent: Array) -> float | None:
         """Coefficient of consolidation."""

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-import fe2.lazy_ufl as ufl
 from fe2.physics.kinematics import Kinematics
 from fe2.physics.physics_table import Physics
 from fe2.physics.thermoelasticity import (
     ENTROPY,
-    HEAT_FLUX,
     ROOM_TEMPERATURE,
-    STRESS,
     thermoelastic_kinematics,
 )
 
@@ -34,18 +31,6 @@ class Thermoelasticity(Physics):
     def kinematics(self, dim: int) -> Kinematics:
         """Strain, temperature and its gradient; stress, entropy and heat flux."""
         return thermoelastic_kinematics(dim, self.reference_temperature)
-
-    def balances(
-        self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr], tests: Mapping[str, Expr]
-    ) -> dict[str, Expr]:
-        r"""Equilibrium of the stress, and of heat: :math:`T_0\,\dot\eta = \nabla\cdot s`."""
-        strain, _, slope = kinematics.blocks
-        heat = self.stored(kinematics, law, fields)["temperature"]
-        v, q = tests["displacement"], tests["temperature"]
-        return {
-            "displacement": ufl.inner(law[STRESS], strain.operator(v)),
-            "temperature": heat * q + ufl.inner(law[HEAT_FLUX], slope.operator(q)),
-        }
 
     def stored(self, kinematics: Kinematics, law: Any, fields: Mapping[str, Expr]) -> dict[str, Expr]:
         r"""Heat in a unit of time, :math:`T_0\,\dot\eta`."""
