@@ -8,6 +8,7 @@ import two_scale  # isort: skip  # before dolfinx
 
 import numpy as np
 
+from fe2.arrays import Array
 from fe2.hierarchical.paths import Path, cyclic, monotonic, random_walks
 from fe2.hierarchical.reduction import Reduction, reduce
 from fe2.hierarchical.solved_path import SolvedPath
@@ -60,3 +61,32 @@ def last_state(model, path: SolvedPath, steps: int | None = None) -> np.ndarray:
         model.solve(gradient, row, float(dt), trial)
         row[:] = trial
     return row
+
+
+def reduced_as_whole(rve: RVE, path: Path, widths: Array) -> None:
+    """A reduction that was trained on a path follows it, and its tangent has all cross terms.
+
+    Args:
+        rve: The whole cell.
+        path: The path.
+        widths: Widths of the differences by which the tangent is looked at, shape (m,).
+    """
+    reduced = reduce(rve, [path], tolerance=1e-10, cubature_tolerance=1e-10).model()
+    states = [rve.initial_state(), reduced.initial_state()]
+    for gradient in path.gradients:
+        answers = []
+        for k, model in enumerate((rve, reduced)):
+            out = np.empty_like(states[k])
+            answers.append(model.solve(gradient, states[k], 1.0, out))
+            states[k] = out
+        np.testing.assert_allclose(answers[1].flux, answers[0].flux, rtol=1e-6, atol=1e-8)
+    start, last = reduced.initial_state(), path.gradients[0]
+
+    def flux(gradient: Array) -> Array:
+        found: Array = reduced.solve(gradient, start, 1.0, np.empty_like(start)).flux
+        return found
+
+    columns = [(flux(last + h) - flux(last - h)) / (2.0 * h.sum()) for h in np.diag(widths)]
+    tangent = reduced.solve(last, start, 1.0, np.empty_like(start)).tangent
+    scales = np.sqrt(np.abs(np.diag(tangent)))
+    assert np.max(np.abs(tangent - np.transpose(columns)) / np.outer(scales, scales)) < 1e-7
